@@ -1,0 +1,3 @@
+module github.com/previewd/previewd
+
+go 1.26

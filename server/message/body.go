@@ -1,0 +1,155 @@
+package message
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Body is the content of an answer. WriteTo is called at most once, Close always, exactly once.
+type Body interface {
+	// Len is the length in bytes, -1 if it is not known before the end.
+	Len() int64
+	io.WriterTo
+	io.Closer
+}
+
+// Bytes is content in memory. It is not copied and must not change until it is closed. A *Bytes is a Body
+// too: returning one that exists already allocates nothing.
+type Bytes []byte
+
+// Len returns the number of bytes.
+func (b Bytes) Len() int64 { return int64(len(b)) }
+
+// WriteTo writes all bytes in one call.
+func (b Bytes) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(b)
+	return int64(n), err
+}
+
+// Close does nothing.
+func (b Bytes) Close() error { return nil }
+
+// InMemory returns the content of a body that is wholly in memory, and whether it is.
+func InMemory(body Body) ([]byte, bool) {
+	switch b := body.(type) {
+	case *Bytes:
+		return *b, true
+	case Bytes:
+		return b, true
+	case interface{ InMemory() []byte }:
+		return b.InMemory(), true
+	}
+	return nil, false
+}
+
+// Stream is content that is made while it is sent. On HTTP/1.1 one of unknown length is sent chunked, on
+// HTTP/1.0 the end of the connection is its end; each Write reaches the client at once.
+type Stream struct {
+	length int64
+	write  func(io.Writer) error
+}
+
+// NewStream returns a Body of unknown length that write makes. An error of write cuts the connection, so
+// that the client can tell that the content is not complete.
+func NewStream(write func(w io.Writer) error) *Stream { return &Stream{-1, write} }
+
+// NewSizedStream returns a Body of length bytes that write makes; writing more or less cuts the connection.
+func NewSizedStream(length int64, write func(w io.Writer) error) *Stream {
+	return &Stream{length, write}
+}
+
+// Len returns the length in bytes, -1 if it is unknown.
+func (s *Stream) Len() int64 { return s.length }
+
+// WriteTo calls the function that makes the content.
+func (s *Stream) WriteTo(w io.Writer) (int64, error) {
+	counter := &countingWriter{w: w}
+	err := s.write(counter)
+	return counter.n, err
+}
+
+// Close does nothing.
+func (s *Stream) Close() error { return nil }
+
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// ErrChanged is reported when a file changed while it was sent.
+var ErrChanged = errors.New("the file changed while it was sent")
+
+// heldBack is how many bytes of a file are sent only after Unchanged agreed: a client that gets the last
+// byte has the file whole.
+const heldBack = 64 << 10
+
+// lent is how many bytes before the end of a file are copied, never lent to the socket by sendfile. The
+// pages that sendfile lends can still change under a receiver on the same machine until it has read them;
+// by the time this many bytes have been copied behind them it has, as it holds no more than its receive
+// window: 65535<<7, the largest of a Linux peer with net.ipv4.tcp_rmem as shipped.
+const lent = 8 << 20
+
+// FileSection is a part of an open file. Close closes the file.
+type FileSection struct {
+	File *os.File
+	// Offset and Length delimit the section, in bytes.
+	Offset, Length int64
+	// Unchanged is called before the last bytes are sent; an error (ErrChanged) cuts the connection
+	// instead. Nil means that nothing is checked.
+	Unchanged func() error
+}
+
+// Len returns the length of the section in bytes.
+func (s *FileSection) Len() int64 { return s.Length }
+
+// Close closes the file.
+func (s *FileSection) Close() error { return s.File.Close() }
+
+// FileSender is a writer that can send a part of a file without copying it, by sendfile.
+type FileSender interface {
+	// SendFile sends length bytes from offset on, and returns how many were taken.
+	SendFile(f *os.File, offset, length int64) (int64, error)
+}
+
+// WriteTo sends the section: as much as may be lent by sendfile where w is a FileSender, the rest copied.
+// A file that has become too short, or is not Unchanged before the end, is ErrChanged.
+func (s *FileSection) WriteTo(w io.Writer) (n int64, err error) {
+	if sender, ok := w.(FileSender); ok && s.Length > lent {
+		n, err = sender.SendFile(s.File, s.Offset, s.Length-lent)
+		if err != nil {
+			return n, err
+		}
+		if n < s.Length-lent {
+			return n, ErrChanged
+		}
+	}
+	buf := make([]byte, min(heldBack, s.Length-n))
+	for n < s.Length {
+		piece := buf[:min(int64(len(buf)), s.Length-n)]
+		if _, err := s.File.ReadAt(piece, s.Offset+n); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = ErrChanged
+			}
+			return n, fmt.Errorf("reading at byte %d of %d: %w", n, s.Length, err)
+		}
+		if n+int64(len(piece)) == s.Length && s.Unchanged != nil {
+			if err := s.Unchanged(); err != nil {
+				return n, err
+			}
+		}
+		m, err := w.Write(piece)
+		n += int64(m)
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}

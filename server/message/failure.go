@@ -1,0 +1,37 @@
+package message
+
+import "strconv"
+
+// Failure is an error answer: send_error(code, message, explain) as a value.
+type Failure struct {
+	Status int
+	// Message and Explain are for the client, in UTF-8, not escaped. Empty means the table's
+	// (Profile.Phrases), "???" for a status code that is not in it.
+	Message, Explain string
+	// Cause is for the operator and never sent.
+	Cause error
+}
+
+// Fail returns a Failure's Response: an error page that closes the connection, as send_error does.
+func Fail(status int, message string) Response {
+	return (&Failure{Status: status, Message: message}).Response()
+}
+
+// Response returns the answer that reports f. The engine adds the page, see Profile.Complete.
+func (f *Failure) Response() Response {
+	return Response{Status: f.Status, Reason: f.Message, Close: true, Err: f}
+}
+
+// Error describes the failure to the operator: the cause if there is one, else what the client was told.
+func (f *Failure) Error() string {
+	if f.Cause != nil {
+		return f.Cause.Error()
+	}
+	if f.Message != "" {
+		return f.Message
+	}
+	return "status " + strconv.Itoa(f.Status)
+}
+
+// Unwrap returns the cause.
+func (f *Failure) Unwrap() error { return f.Cause }

@@ -1,0 +1,114 @@
+package message
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Profile is what a server's answers have in common. The fields are the class attributes of
+// BaseHTTPRequestHandler; an empty one means http.server's own value.
+type Profile struct {
+	// Server is the value of the Server field: version_string(), server_version and sys_version.
+	Server string
+	// Protocol is the version on every status line: protocol_version. HTTP/1.1 and later allow persistent
+	// connections. Empty means HTTP/1.1, where BaseHTTPRequestHandler has HTTP/1.0.
+	Protocol string
+	// ErrorFormat is the error page: error_message_format, with %(code)d, %(message)s, %(explain)s and %%.
+	ErrorFormat string
+	// ErrorContentType is the Content-Type of the error page: error_content_type.
+	ErrorContentType string
+	// Phrases has phrase and explanation by status code: responses. Nil means the table of http.HTTPStatus.
+	Phrases map[int]Phrase
+}
+
+// defaultServer is the Server field of a Profile that names none.
+const defaultServer = "previewd"
+
+// DefaultErrorContentType is DEFAULT_ERROR_CONTENT_TYPE.
+const DefaultErrorContentType = "text/html;charset=utf-8"
+
+// DefaultErrorFormat is DEFAULT_ERROR_MESSAGE of Python 3.14.
+const DefaultErrorFormat = `<!DOCTYPE HTML>
+<html lang="en">
+    <head>
+        <meta charset="utf-8">
+        <style type="text/css">
+            :root {
+                color-scheme: light dark;
+            }
+        </style>
+        <title>Error response</title>
+    </head>
+    <body>
+        <h1>Error response</h1>
+        <p>Error code: %(code)d</p>
+        <p>Message: %(message)s.</p>
+        <p>Error code explanation: %(code)s - %(explain)s.</p>
+    </body>
+</html>
+`
+
+// WithDefaults returns p with http.server's value in place of each empty one.
+func (p Profile) WithDefaults() Profile {
+	if p.Server == "" {
+		p.Server = defaultServer
+	}
+	if p.Protocol == "" {
+		p.Protocol = "HTTP/1.1"
+	}
+	if p.ErrorFormat == "" {
+		p.ErrorFormat = DefaultErrorFormat
+	}
+	if p.ErrorContentType == "" {
+		p.ErrorContentType = DefaultErrorContentType
+	}
+	if p.Phrases == nil {
+		p.Phrases = phrases
+	}
+	return p
+}
+
+// Reason returns the reason phrase of a status code, "" if it is not in the table: send_response_only.
+func (p *Profile) Reason(status int) string { return p.Phrases[status].Short }
+
+// Complete returns the answer with its error page if it reports a Failure and has no Body: send_error.
+// The page has no content for status codes that allow none (below 200, 204, 205, 304).
+func (p *Profile) Complete(resp Response) Response {
+	f := resp.Failure()
+	if f == nil || resp.Body != nil {
+		return resp
+	}
+	phrase, known := p.Phrases[f.Status]
+	if !known {
+		phrase = Phrase{"???", "???"}
+	}
+	message, explain := f.Message, f.Explain
+	if message == "" {
+		message = phrase.Short
+	}
+	if explain == "" {
+		explain = phrase.Long
+	}
+	resp.Reason = message
+	if !AllowsContent(f.Status) || f.Status == 205 {
+		return resp
+	}
+	page := formatPage(p.ErrorFormat, f.Status, EscapeHTML(message), EscapeHTML(explain))
+	resp.Fields = append(Fields{{"Content-Type", p.ErrorContentType}}, resp.Fields...)
+	resp.Body = Bytes(page)
+	return resp
+}
+
+// AllowsContent says whether an answer with this status code may have content (RFC 9110, section 6.4.1).
+func AllowsContent(status int) bool {
+	return status >= 200 && status != 204 && status != 304
+}
+
+// formatPage fills in the template as Python's % operator does for the keys of send_error.
+func formatPage(format string, code int, message, explain string) string {
+	digits := strconv.Itoa(code)
+	return strings.NewReplacer(
+		"%(code)d", digits, "%(code)s", digits,
+		"%(message)s", message, "%(explain)s", explain, "%%", "%",
+	).Replace(format)
+}

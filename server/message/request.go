@@ -1,0 +1,49 @@
+package message
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net/netip"
+)
+
+// Handler answers a request. The Request belongs to the engine and may be used until the Response's Body
+// is closed; its strings may be kept. ctx ends when the connection does.
+type Handler func(ctx context.Context, r *Request) Response
+
+// Request is what a client asked. Texts are bytes as received, which http.server reads as Latin-1; use
+// Latin1 to show them.
+type Request struct {
+	// Line is the request line without its line end, as it came: requestline in Python. It is empty when
+	// no request line was read, as for one that is too long.
+	Line string
+	// Method is case-sensitive: command in Python.
+	Method string
+	// Target is the request target as it came, but for leading slashes, of which one is kept: path in Python.
+	Target string
+	// Proto is the version as it came, "HTTP/1.1"; "HTTP/0.9" for a request line of two words:
+	// request_version in Python.
+	Proto string
+	// Version is Proto as integers.
+	Version Version
+	// Fields is the header section.
+	Fields Fields
+	// Content is the request's content, decoded from its framing. It is never nil once a handler sees it.
+	Content io.Reader
+	// ContentLength is the length of Content in bytes, -1 if it is not known before the end (chunked).
+	ContentLength int64
+	// Peer and Local are the two ends of the connection; an IPv4 address is never in its IPv6-mapped form.
+	Peer, Local netip.AddrPort
+	// Client is the address that the request is taken to come from: Peer's, or what a trusted proxy says.
+	Client netip.Addr
+	// Scheme is "http" or "https": the connection's, or what a trusted proxy says.
+	Scheme string
+	// TLS is the state of the TLS connection, nil on a plain one.
+	TLS *tls.ConnectionState
+}
+
+// NoContent is the Content of a request that has none: it is at its end at once.
+type NoContent struct{}
+
+// Read reports io.EOF.
+func (NoContent) Read([]byte) (int, error) { return 0, io.EOF }
