@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 )
 
 // Body is the content of an answer. WriteTo is called at most once, Close always, exactly once.
@@ -131,25 +132,54 @@ func (s *FileSection) WriteTo(w io.Writer) (n int64, err error) {
 			return n, ErrChanged
 		}
 	}
-	buf := make([]byte, min(heldBack, s.Length-n))
+	part, _ := w.(PartWriter)
 	for n < s.Length {
-		piece := buf[:min(int64(len(buf)), s.Length-n)]
-		if _, err := s.File.ReadAt(piece, s.Offset+n); err != nil {
-			if errors.Is(err, io.EOF) {
-				err = ErrChanged
-			}
-			return n, fmt.Errorf("reading at byte %d of %d: %w", n, s.Length, err)
+		m, full, err := s.writePiece(w, n)
+		n += m
+		if err == nil && full {
+			err = part.AwaitWritable()
 		}
-		if n+int64(len(piece)) == s.Length && s.Unchanged != nil {
-			if err := s.Unchanged(); err != nil {
-				return n, err
-			}
-		}
-		m, err := w.Write(piece)
-		n += int64(m)
 		if err != nil {
 			return n, err
 		}
 	}
 	return n, nil
+}
+
+// PartWriter is a writer that does not wait: what it does not take at once is read from the file again
+// later, so that a slow client holds no memory.
+type PartWriter interface {
+	// TryWrite writes what can be written without waiting.
+	TryWrite(p []byte) (int, error)
+	// AwaitWritable waits until TryWrite will take bytes.
+	AwaitWritable() error
+}
+
+// pieces are the buffers through which files are copied.
+var pieces = sync.Pool{New: func() any { return new([heldBack]byte) }}
+
+// writePiece copies the bytes from n on, a piece at most, and returns how many were written; full is
+// reported when a PartWriter took fewer, and can take no more now.
+func (s *FileSection) writePiece(w io.Writer, n int64) (written int64, full bool, err error) {
+	buf := pieces.Get().(*[heldBack]byte)
+	defer pieces.Put(buf)
+	piece := buf[:min(heldBack, s.Length-n)]
+	if _, err := s.File.ReadAt(piece, s.Offset+n); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = ErrChanged
+		}
+		return 0, false, fmt.Errorf("reading at byte %d of %d: %w", n, s.Length, err)
+	}
+	if n+int64(len(piece)) == s.Length && s.Unchanged != nil {
+		if err := s.Unchanged(); err != nil {
+			return 0, false, err
+		}
+	}
+	var m int
+	if part, ok := w.(PartWriter); ok {
+		m, err = part.TryWrite(piece)
+		return int64(m), m < len(piece), err
+	}
+	m, err = w.Write(piece)
+	return int64(m), false, err
 }

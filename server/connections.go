@@ -1,0 +1,91 @@
+package server
+
+import (
+	"sync"
+	"time"
+
+	"github.com/previewd/previewd/server/http1"
+)
+
+// connections is the set of open connections of one listener. The zero value is ready.
+type connections struct {
+	mu    sync.Mutex
+	set   map[*http1.Conn]struct{}
+	empty chan struct{} // closed when the set becomes empty, if someone waits for it
+}
+
+func (s *connections) add(c *http1.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.set == nil {
+		s.set = make(map[*http1.Conn]struct{})
+	}
+	s.set[c] = struct{}{}
+}
+
+func (s *connections) remove(c *http1.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.set, c)
+	if len(s.set) == 0 && s.empty != nil {
+		close(s.empty)
+		s.empty = nil
+	}
+}
+
+// wake closes the connections that wait for a request and find none when they look once more.
+func (s *connections) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.set {
+		c.Wake()
+	}
+}
+
+// wakeOldest closes the connection that has been waiting for a request longest.
+func (s *connections) wakeOldest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var oldest *http1.Conn
+	var since time.Time
+	for c := range s.set {
+		if t, waiting := c.Waiting(); waiting && (oldest == nil || t.Before(since)) {
+			oldest, since = c, t
+		}
+	}
+	if oldest != nil {
+		oldest.Wake()
+	}
+}
+
+// drain wakes the connections and waits until all have ended, or cuts them when timeout fires.
+func (s *connections) drain(timeout <-chan time.Time) error {
+	s.wake()
+	s.mu.Lock()
+	if len(s.set) == 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	empty := make(chan struct{})
+	s.empty = empty
+	s.mu.Unlock()
+	select {
+	case <-empty:
+		return nil
+	case <-timeout:
+		return s.cut()
+	}
+}
+
+// cut closes all connections, and tells how many there were.
+func (s *connections) cut() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.set {
+		c.Cut()
+	}
+	if len(s.set) == 0 {
+		return nil
+	}
+	return &CutError{len(s.set)}
+}

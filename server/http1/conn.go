@@ -1,0 +1,240 @@
+package http1
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// Conn is one connection. Serve is its goroutine; Wake and Waiting may be called from others.
+type Conn struct {
+	engine *Engine
+	conn   net.Conn
+	wire   wire
+	store  []byte // the read buffer: of the pool, or larger; nil while the connection waits
+	buf    []byte // the part of store received and not yet used
+	held   int64  // bytes of the engine's head budget that store takes
+	served bool   // a request has been answered
+
+	peer, local netip.AddrPort
+	tls         *tls.ConnectionState
+	opened      time.Time
+	deadline    time.Time    // of reads, as the kernel's poller has it; zero if there is none
+	waiting     atomic.Int64 // since when it waits for a request, Unix nanoseconds; 0 while it does not
+	woken       atomic.Bool  // Wake was called
+}
+
+// NewConn returns a connection that speaks as e says. It does not yet read.
+func NewConn(e *Engine, conn net.Conn) *Conn {
+	e.prepare()
+	c := &Conn{engine: e, conn: conn, wire: newWire(conn), opened: time.Now()}
+	c.peer, c.local = addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
+	if t, ok := conn.(*tls.Conn); ok {
+		state := t.ConnectionState()
+		c.tls = &state
+	}
+	return c
+}
+
+// addrPort returns a TCP address with an IPv4 address in its own form: a dual-stack socket has it mapped.
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	p := t.AddrPort()
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}
+
+// Waiting returns since when the connection waits for a request, and false while it has one.
+func (c *Conn) Waiting() (since time.Time, waiting bool) {
+	ns := c.waiting.Load()
+	return time.Unix(0, ns), ns != 0
+}
+
+// Wake makes a connection that waits for a request close, unless bytes have come already. A new one that
+// was never asked anything is given firstRequestGrace.
+func (c *Conn) Wake() {
+	c.woken.Store(true)
+	// An error means that the connection is closed, which is what was wanted.
+	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// Serve answers requests until the connection ends, and closes it: handle in BaseHTTPRequestHandler.
+// A request that is under way when ctx ends is answered in full; ctx is handed to the Handler.
+func (c *Conn) Serve(ctx context.Context) {
+	defer func() {
+		c.setStore(nil)
+		// What could not be sent has been reported with its exchange.
+		_ = c.conn.Close()
+	}()
+	c.waiting.Store(c.opened.UnixNano())
+	for c.awaitRequest() {
+		x := c.engine.exchange.Get().(*exchange)
+		keep := x.serve(ctx, c)
+		x.release()
+		c.served = true
+		if !keep {
+			return
+		}
+	}
+}
+
+// awaitRequest waits for the first byte of a request, IdleTimeout at most.
+func (c *Conn) awaitRequest() bool {
+	if len(c.buf) > 0 {
+		return true
+	}
+	c.setStore(nil)
+	since := c.opened
+	if c.served {
+		since = time.Now()
+		c.waiting.Store(since.UnixNano())
+	}
+	limit := since.Add(c.engine.IdleTimeout)
+	for {
+		// The deadline is moved only when it is over, so that a busy connection does not pay for it.
+		if c.deadline.IsZero() || c.deadline.After(limit) {
+			c.setReadDeadline(limit)
+		}
+		buf, err := c.wire.readFirst()
+		switch {
+		case err == nil:
+			c.setStore(buf)
+			c.waiting.Store(0)
+			return true
+		case !isTimeout(err):
+			return false
+		case c.woken.Load():
+			return c.lastLook()
+		case !time.Now().Before(limit):
+			return false
+		}
+		c.setReadDeadline(limit)
+	}
+}
+
+// lastLook decides on a connection that waits while the server drains: a request whose first byte is
+// there is answered, and a connection that was never asked anything gets a moment to ask.
+func (c *Conn) lastLook() bool {
+	buf := getBuffer()
+	n, err := c.wire.tryRead(buf)
+	c.deadline = time.Time{}
+	if grace := time.Until(c.opened.Add(firstRequestGrace)); n == 0 && err == nil && !c.served && grace > 0 {
+		c.setDeadline(time.Now().Add(grace))
+		n, _ = c.wire.read(buf)
+	}
+	if n == 0 {
+		putBuffer(buf)
+		return false
+	}
+	c.setStore(buf[:n])
+	c.waiting.Store(0)
+	return true
+}
+
+// setStore replaces the read buffer by another, whose bytes have all still to be used.
+func (c *Conn) setStore(buf []byte) {
+	if c.store != nil {
+		putBuffer(c.store)
+		c.engine.buffered.Add(-c.held)
+		c.held = 0
+	}
+	c.store, c.buf = buf, buf
+}
+
+// consume steps over n bytes of the buffer.
+func (c *Conn) consume(n int) { c.buf = c.buf[n:] }
+
+// grow makes room behind the bytes of the buffer if there is none. What exceeds freeHead comes from a
+// budget that all connections share.
+func (c *Conn) grow() *message.Failure {
+	if len(c.buf) < cap(c.buf) {
+		return nil
+	}
+	size := bufferSize
+	if 2*len(c.buf) > bufferSize {
+		size = 2 * len(c.buf)
+	}
+	held := int64(max(0, size-freeHead))
+	if held > 0 && c.engine.buffered.Add(held) > headBudget {
+		c.engine.buffered.Add(-held)
+		return &message.Failure{Status: 503, Message: "Too many unfinished requests"}
+	}
+	var grown []byte
+	if size == bufferSize {
+		grown = getBuffer()
+	} else {
+		grown = make([]byte, size)
+	}
+	c.setStore(grown[:copy(grown, c.buf)])
+	c.held = held
+	return nil
+}
+
+// setReadDeadline arms the deadline of reads, but not over a call of Wake.
+func (c *Conn) setReadDeadline(t time.Time) {
+	c.setDeadline(t)
+	if c.woken.Load() {
+		_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// setDeadline arms the deadline of reads whether or not Wake was called.
+func (c *Conn) setDeadline(t time.Time) {
+	c.deadline = t
+	// An error means that the connection is closed: the read that follows reports it.
+	_ = c.conn.SetReadDeadline(t)
+}
+
+// readUntil reads into p, until the deadline. Wake does not end it: it is for idle connections only.
+func (c *Conn) readUntil(p []byte, deadline time.Time) (int, error) {
+	for {
+		c.setDeadline(deadline)
+		n, err := c.wire.read(p)
+		if n > 0 || !isTimeout(err) || !time.Now().Before(deadline) {
+			return n, err
+		}
+	}
+}
+
+// linger closes the sending side and discards what still comes, so that the peer can read the answer.
+func (c *Conn) linger() {
+	half, ok := c.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	buf := getBuffer()
+	defer putBuffer(buf)
+	deadline := time.Now().Add(lingerTimeout)
+	for n := 0; n < lingerBytes; {
+		m, err := c.readUntil(buf, deadline)
+		if err != nil {
+			return
+		}
+		n += m
+	}
+}
+
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// isGone says whether an error means that the peer ended the connection.
+func isGone(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, net.ErrClosed)
+}
+
+// Cut closes the connection at once, whatever it is doing.
+func (c *Conn) Cut() {
+	// An error means that it is closed already.
+	_ = c.conn.Close()
+}

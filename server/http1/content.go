@@ -1,0 +1,147 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// content is the Content of a Request: what the framing says belongs to it (RFC 9112, section 6). The
+// zero value is no content.
+type content struct {
+	conn    *Conn
+	chunked bool
+	left    int64 // bytes still to come, without chunks
+	decoder chunkedDecoder
+	open    bool      // the end has not been reached
+	err     error     // what ended it early; a *message.Failure if the client broke the syntax
+	limit   time.Time // when reading must be over; zero: each read has contentTimeout
+}
+
+func (b *content) begin(c *Conn, length int64) {
+	b.conn, b.open = c, true
+	b.left, b.chunked = length, length == chunkedLength
+}
+
+// abandon forgets the content of a request that is refused: nobody knows where it ends.
+func (b *content) abandon() { *b = content{} }
+
+// finished says whether all content has been read.
+func (b *content) finished() bool { return !b.open }
+
+// Read reads decoded content. io.ErrUnexpectedEOF means that the client went away before its end.
+func (b *content) Read(p []byte) (n int, err error) {
+	for n == 0 && len(p) > 0 {
+		if b.err != nil {
+			return 0, b.err
+		}
+		if !b.open {
+			return 0, io.EOF
+		}
+		if b.chunked {
+			n, err = b.readChunked(p)
+		} else {
+			n, err = b.readPlain(p)
+		}
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		b.err = err
+	}
+	return n, nil
+}
+
+func (b *content) readPlain(p []byte) (int, error) {
+	n, err := b.readRaw(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	b.open = b.left > 0
+	return n, err
+}
+
+func (b *content) readChunked(p []byte) (int, error) {
+	c := b.conn
+	if b.decoder.state == chunkData {
+		n, err := b.readRaw(p[:min(int64(len(p)), b.decoder.left)])
+		b.decoder.took(n)
+		return n, err
+	}
+	taken, failure := b.decoder.next(c.buf)
+	c.consume(taken)
+	if failure != nil {
+		return 0, failure
+	}
+	b.open = b.decoder.state != chunkDone
+	if taken > 0 || !b.open {
+		return 0, nil
+	}
+	if failure := c.grow(); failure != nil {
+		return 0, failure
+	}
+	n, err := c.readUntil(c.buf[len(c.buf):cap(c.buf)], b.deadline())
+	c.buf = c.buf[:len(c.buf)+n]
+	return 0, err
+}
+
+// readRaw reads bytes that need no decoding: those that came with the head, then from the kernel.
+func (b *content) readRaw(p []byte) (int, error) {
+	c := b.conn
+	if len(c.buf) > 0 {
+		n := copy(p, c.buf)
+		c.consume(n)
+		return n, nil
+	}
+	return c.readUntil(p, b.deadline())
+}
+
+func (b *content) deadline() time.Time {
+	if !b.limit.IsZero() {
+		return b.limit
+	}
+	return time.Now().Add(contentTimeout)
+}
+
+// peek looks at what has come already, consuming nothing, for a break of the syntax.
+func (b *content) peek() *message.Failure {
+	var failure *message.Failure
+	if errors.As(b.err, &failure) {
+		return failure
+	}
+	if !b.open || !b.chunked {
+		return nil
+	}
+	decoder, rest := b.decoder, b.conn.buf
+	for {
+		if n := min(int64(len(rest)), decoder.left); decoder.state == chunkData {
+			decoder.took(int(n))
+			rest = rest[n:]
+		}
+		taken, failure := decoder.next(rest)
+		if rest = rest[taken:]; failure != nil || taken == 0 {
+			return failure
+		}
+	}
+}
+
+// skip discards the rest of the content, and reports whether the connection can be used for another
+// request: the end was reached within skipBytes and skipTimeout.
+func (b *content) skip() bool {
+	if !b.open {
+		return b.err == nil
+	}
+	if b.left > skipBytes {
+		return false
+	}
+	b.limit = time.Now().Add(skipTimeout)
+	buf := getBuffer()
+	defer putBuffer(buf)
+	for n := 0; n <= skipBytes; {
+		m, err := b.Read(buf)
+		if err != nil {
+			return errors.Is(err, io.EOF)
+		}
+		n += m
+	}
+	return false
+}

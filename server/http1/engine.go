@@ -1,0 +1,103 @@
+package http1
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// Engine is what the connections of one server share. Its exported fields are set before the first
+// connection and not changed afterwards.
+type Engine struct {
+	// Handler answers the requests.
+	Handler message.Handler
+	// Profile is what all answers have in common.
+	Profile message.Profile
+	// Expect decides on a request with "Expect: 100-continue": nil sends 100 (Continue), a Failure (417)
+	// is answered instead and the Handler not called: handle_expect_100. A nil Expect always continues.
+	Expect func(ctx context.Context, r *message.Request) *message.Failure
+	// Started is called once when a request is about to be answered, before Observe; it may be nil.
+	Started func()
+	// Observe is called once after each answer; it may be nil.
+	Observe func(*message.Exchange)
+	// HeaderTimeout bounds the time from the first byte of a head to its last (408). CPython waits for ever.
+	HeaderTimeout time.Duration
+	// IdleTimeout bounds the time that a connection may wait for a request's first byte.
+	IdleTimeout time.Duration
+
+	draining atomic.Bool
+	once     sync.Once
+	starts   [600]string // by status code: the head's beginning up to the Date, with the table's phrase
+	date     atomic.Pointer[dateText]
+	buffered atomic.Int64 // bytes of unfinished heads beyond freeHead a connection
+	exchange sync.Pool    // of *exchange
+}
+
+const (
+	// writeTimeout is how long the kernel may take no byte of an answer.
+	writeTimeout = 60 * time.Second
+	// contentTimeout is how long request content may come without a byte.
+	contentTimeout = 30 * time.Second
+	// lingerTimeout and lingerBytes bound what is read and thrown away before a connection with unread
+	// input is closed. A close with unread input resets the connection (RFC 9112, section 9.6), and the
+	// client may never see the answer.
+	lingerTimeout = 2 * time.Second
+	lingerBytes   = 256 << 10
+	// skipTimeout and skipBytes bound the content nobody read that is skipped to keep the connection.
+	skipTimeout = 5 * time.Second
+	skipBytes   = 256 << 10
+	// freeHead is how many bytes of unfinished head a connection may hold without asking; what all
+	// connections hold beyond it shares headBudget.
+	freeHead   = 16 << 10
+	headBudget = 8 << 20
+	// firstRequestGrace is how long a new connection may take for its first byte while the server drains.
+	firstRequestGrace = time.Second
+)
+
+// Drain makes every further answer carry "Connection: close" and close.
+func (e *Engine) Drain() { e.draining.Store(true) }
+
+func (e *Engine) prepare() {
+	e.once.Do(func() {
+		e.Profile = e.Profile.WithDefaults()
+		for status := range e.starts {
+			e.starts[status] = e.start(status, e.Profile.Reason(status))
+		}
+		e.exchange.New = func() any { return new(exchange) }
+	})
+}
+
+// start renders the status line (RFC 9112, section 4) and the Server field.
+func (e *Engine) start(status int, reason string) string {
+	b := append([]byte(e.Profile.Protocol), ' ')
+	b = strconv.AppendInt(b, int64(status), 10)
+	b = append(b, ' ')
+	b = message.AppendLatin1(b, reason)
+	b = append(b, "\r\nServer: "...)
+	b = append(b, e.Profile.Server...)
+	return string(append(b, "\r\n"...))
+}
+
+// dateText is the Date field of one second.
+type dateText struct {
+	second int64
+	line   string
+}
+
+// dateLine returns the Date field line: date_time_string, made once a second.
+func (e *Engine) dateLine(now time.Time) string {
+	d := e.date.Load()
+	if second := now.Unix(); d == nil || d.second != second {
+		d = &dateText{second, "Date: " + now.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT") + "\r\n"}
+		e.date.Store(d)
+	}
+	return d.line
+}
+
+// persistent says whether the server's own version allows persistent connections: the comparison of
+// strings in parse_request.
+func (e *Engine) persistent() bool { return e.Profile.Protocol >= "HTTP/1.1" }

@@ -1,0 +1,229 @@
+package http1
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// exchange is one request and its answer: all the state that a connection needs only while it has one.
+type exchange struct {
+	conn    *Conn
+	parser  headParser
+	request message.Request
+	content content
+	writer  answerWriter
+
+	start time.Time
+	ended bool // the input ended before the head did
+}
+
+// release gives the exchange back to the pool. Nothing of the request is kept alive by it.
+func (x *exchange) release() {
+	e := x.conn.engine
+	fields := x.request.Fields
+	clear(fields)
+	*x = exchange{
+		parser:  headParser{fields: x.parser.fields[:0]},
+		request: message.Request{Fields: fields[:0]},
+		writer:  answerWriter{head: x.writer.head[:0]},
+	}
+	e.exchange.Put(x)
+}
+
+// serve reads one request and answers it: handle_one_request. It reports whether the connection stays.
+func (x *exchange) serve(ctx context.Context, c *Conn) (keep bool) {
+	x.conn, x.start = c, time.Now()
+	r := &x.request
+	r.Peer, r.Local, r.Client, r.TLS, r.Scheme = c.peer, c.local, c.peer.Addr(), c.tls, "http"
+	if c.tls != nil {
+		r.Scheme = "https"
+	}
+	r.Content = message.NoContent{}
+
+	state, failure, err := x.readHead()
+	if failure == nil && err == nil && state == blank {
+		return false
+	}
+	x.parser.fill(r, c.buf)
+	if err == nil && x.ended && r.Method != "GET" && r.Method != "HEAD" && r.Method != "" {
+		err = io.ErrUnexpectedEOF // content may have been meant: only these two are answered
+	}
+	if err != nil {
+		x.lost(err)
+		return false
+	}
+	if failure == nil {
+		failure = x.admit()
+	}
+	if failure != nil {
+		return x.refuse(failure)
+	}
+	c.consume(x.parser.size)
+	return x.answer(ctx, x.keepsAlive())
+}
+
+// readHead reads until the head is complete, and tells what became of it.
+func (x *exchange) readHead() (state progress, failure *message.Failure, err error) {
+	c := x.conn
+	for {
+		state, failure = x.parser.parse(c.buf, x.ended)
+		if failure != nil || state != more {
+			return state, failure, nil
+		}
+		if failure = c.grow(); failure != nil {
+			return state, failure, nil
+		}
+		free := c.buf[len(c.buf):cap(c.buf)]
+		n, err := c.readUntil(free, x.start.Add(c.engine.HeaderTimeout))
+		c.buf = c.buf[:len(c.buf)+n]
+		switch {
+		case isTimeout(err):
+			return state, &message.Failure{Status: 408}, nil
+		case err != nil && !errors.Is(err, io.EOF):
+			return state, nil, err
+		case err != nil:
+			x.ended = true
+		}
+	}
+}
+
+// admit decides whether the request can be handled: its content must have one clear end.
+func (x *exchange) admit() *message.Failure {
+	r := &x.request
+	length, failure := framing(r.Version, r.Fields)
+	if failure != nil {
+		return failure
+	}
+	r.ContentLength = length
+	if length != 0 {
+		x.content.begin(x.conn, length)
+		r.Content = &x.content
+	}
+	return nil
+}
+
+// keepsAlive decides on the connection as parse_request does: by the two versions, and by a Connection
+// field that is exactly "close" or "keep-alive" in any case.
+func (x *exchange) keepsAlive() bool {
+	r := &x.request
+	persistent := x.conn.engine.persistent()
+	keep := persistent && r.Version.AtLeast(1, 1)
+	if value, found := r.Fields.Lookup("Connection"); found {
+		switch {
+		case strings.EqualFold(value, "close"):
+			keep = false
+		case strings.EqualFold(value, "keep-alive") && persistent:
+			keep = true
+		}
+	}
+	// An answer without a head has no length: only the end of the connection ends it.
+	return keep && r.Proto != "HTTP/0.9" && !x.ended
+}
+
+// answer calls the handler and sends what it answers.
+func (x *exchange) answer(ctx context.Context, keep bool) bool {
+	e := x.conn.engine
+	if e.Started != nil {
+		e.Started()
+	}
+	resp, handled := x.expectation(ctx)
+	if !handled {
+		resp = x.handle(ctx)
+	}
+	// Content that came with the head and is malformed is a bad request whatever the handler thinks of it.
+	if failure := x.content.peek(); failure != nil {
+		closeBody(&resp)
+		resp = failure.Response()
+	}
+	return x.send(resp, keep, false)
+}
+
+// expectation answers "Expect: 100-continue" (RFC 9110, section 10.1.1) where both versions, compared as
+// strings, are HTTP/1.1 or newer. handled is reported when the answer is a refusal.
+func (x *exchange) expectation(ctx context.Context) (resp message.Response, handled bool) {
+	e, r := x.conn.engine, &x.request
+	value, found := r.Fields.Lookup("Expect")
+	if !found || !strings.EqualFold(value, "100-continue") || !e.persistent() || r.Proto < "HTTP/1.1" {
+		return resp, false
+	}
+	if e.Expect != nil {
+		if failure := e.Expect(ctx, r); failure != nil {
+			return failure.Response(), true
+		}
+	}
+	if _, err := x.conn.wire.write([]byte(e.Profile.Protocol+" 100 Continue\r\n\r\n"), nil); err != nil {
+		return message.Response{Status: 500, Close: true, Err: err}, true
+	}
+	return resp, false
+}
+
+// handle calls the handler. A panic is answered with 500, and its stack goes to the operator.
+func (x *exchange) handle(ctx context.Context) (resp message.Response) {
+	defer func() {
+		if p := recover(); p != nil {
+			resp = (&message.Failure{Status: 500, Cause: fmt.Errorf("panic in the handler: %v\n%s", p, debug.Stack())}).Response()
+		}
+	}()
+	return x.conn.engine.Handler(ctx, &x.request)
+}
+
+// refuse answers a request that no handler will see.
+func (x *exchange) refuse(failure *message.Failure) bool {
+	if e := x.conn.engine; e.Started != nil {
+		e.Started()
+	}
+	x.content.abandon()
+	return x.send(failure.Response(), false, true)
+}
+
+// send writes the answer, reports it, and leaves the connection fit for the next request or closed.
+func (x *exchange) send(resp message.Response, keep, refused bool) bool {
+	c := x.conn
+	w := &x.writer
+	w.begin(c.engine, c.wire, &x.request)
+	keep = w.send(resp, keep && !refused)
+	failure := w.failure
+	x.observe(w.status, w.sent, refused, failure, w.err)
+	if w.broken {
+		return false
+	}
+	if keep && x.content.skip() {
+		return true
+	}
+	if refused || !x.content.finished() || len(c.buf) > 0 {
+		c.linger()
+	}
+	return false
+}
+
+func (x *exchange) observe(status int, sent int64, refused bool, failure *message.Failure, err error) {
+	e := x.conn.engine
+	if e.Observe == nil {
+		return
+	}
+	e.Observe(&message.Exchange{Request: &x.request, Status: status, Sent: sent, Start: x.start,
+		Duration: time.Since(x.start), Refused: refused, Failure: failure, Err: err})
+}
+
+// lost reports a request whose connection broke before its head was complete.
+func (x *exchange) lost(err error) {
+	if e := x.conn.engine; e.Started != nil {
+		e.Started()
+	}
+	x.observe(0, 0, true, nil, fmt.Errorf("reading the request head: %w", err))
+}
+
+// closeBody closes the body of an answer that is not sent.
+func closeBody(resp *message.Response) {
+	if resp.Body != nil {
+		resp.Err = errors.Join(resp.Err, resp.Body.Close())
+		resp.Body = nil
+	}
+}

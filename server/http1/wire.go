@@ -1,0 +1,126 @@
+package http1
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// wire moves bytes between a connection's loop and the kernel. It holds no buffer while it waits.
+type wire interface {
+	// readFirst waits for bytes and returns them in a buffer from the pool (released by putBuffer).
+	readFirst() ([]byte, error)
+	// read waits for bytes and reads them into p.
+	read(p []byte) (int, error)
+	// tryRead is read without waiting: no bytes and no error if there are none.
+	tryRead(p []byte) (int, error)
+	// write writes all of head and then content, together where it can; its deadline is renewed by every
+	// byte that the kernel takes.
+	write(head, content []byte) (int, error)
+	// tryWrite writes what the kernel takes without waiting.
+	tryWrite(p []byte) (int, error)
+	// awaitWritable waits until the kernel takes bytes again, writeTimeout at most.
+	awaitWritable() error
+	// sendFile sends length bytes of f from offset on, copying nothing where it can.
+	sendFile(f *os.File, offset, length int64) (int64, error)
+	// reset makes the close of the connection abortive, so that no client takes it for the end of content.
+	reset()
+}
+
+// bufferSize is the size of a pooled read buffer in bytes: more than the head of most requests.
+const bufferSize = 4 << 10
+
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+func getBuffer() []byte { return buffers.Get().(*[bufferSize]byte)[:] }
+
+// putBuffer gives a buffer of getBuffer back; any other is left to the garbage collector.
+func putBuffer(b []byte) {
+	if cap(b) == bufferSize {
+		buffers.Put((*[bufferSize]byte)(b[:bufferSize]))
+	}
+}
+
+// streamWire is a wire over any connection, such as one of TLS.
+type streamWire struct{ conn net.Conn }
+
+func (w streamWire) readFirst() ([]byte, error) {
+	buf := getBuffer()
+	n, err := w.conn.Read(buf)
+	if n == 0 {
+		putBuffer(buf)
+		return nil, err
+	}
+	return buf[:n], nil
+}
+
+func (w streamWire) read(p []byte) (int, error) {
+	n, err := w.conn.Read(p)
+	if n > 0 {
+		return n, nil
+	}
+	return 0, err
+}
+
+// tryRead reads with a deadline that is almost over, as a TLS connection cannot be asked what it has.
+func (w streamWire) tryRead(p []byte) (int, error) {
+	if err := w.conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		return 0, err
+	}
+	n, err := w.read(p)
+	if isTimeout(err) {
+		err = nil
+	}
+	return n, err
+}
+
+func (w streamWire) write(head, content []byte) (n int, err error) {
+	if len(content) > 0 && len(head)+len(content) <= bufferSize {
+		head, content = append(head, content...), nil
+	}
+	for _, p := range [2][]byte{head, content} {
+		// A connection of TLS writes records of 16 KiB at most: each piece renews the deadline.
+		for len(p) > 0 && err == nil {
+			if err = w.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+				return n, err
+			}
+			var m int
+			m, err = w.conn.Write(p[:min(len(p), 64<<10)])
+			n += m
+			p = p[m:]
+		}
+	}
+	return n, err
+}
+
+func (w streamWire) tryWrite(p []byte) (int, error) { return w.write(p, nil) }
+
+func (w streamWire) awaitWritable() error { return nil }
+
+func (w streamWire) sendFile(f *os.File, offset, length int64) (int64, error) {
+	buf := make([]byte, 64<<10)
+	return io.CopyBuffer(pieceWriter{w}, io.NewSectionReader(f, offset, length), buf)
+}
+
+func (w streamWire) reset() {
+	if t, ok := w.conn.(*tls.Conn); ok {
+		resetOnClose(t.NetConn())
+		return
+	}
+	resetOnClose(w.conn)
+}
+
+func resetOnClose(conn net.Conn) {
+	if t, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
+		// An error means that the connection is gone already.
+		_ = t.SetLinger(0)
+	}
+}
+
+// pieceWriter writes to a wire, piece by piece.
+type pieceWriter struct{ w wire }
+
+func (p pieceWriter) Write(b []byte) (int, error) { return p.w.write(b, nil) }

@@ -1,0 +1,251 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// newWire returns the wire of a connection: system calls on a TCP socket, else the connection's methods.
+func newWire(conn net.Conn) wire {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return streamWire{conn}
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return streamWire{conn}
+	}
+	w := &tcpWire{conn: tcp, raw: raw}
+	w.readStep, w.readFirstStep, w.writeStep = w.stepRead, w.stepReadFirst, w.stepWrite
+	w.writableStep, w.sendFileStep = w.stepWritable, w.stepSendFile
+	return w
+}
+
+// tcpWire does its own system calls, so that a kept-alive connection needs no buffer while it waits, and
+// progress is seen after each partial write. A cached file takes, on a connection that is kept:
+//
+//	read     EAGAIN if the client was not faster, then once more when the socket is readable
+//	write    head and small content in one, or writev for larger content
+//
+// The steps run inside syscall.RawConn, which parks the goroutine when one reports false. They are bound
+// once a connection and take their arguments from its fields, so that a call allocates nothing.
+type tcpWire struct {
+	conn *net.TCPConn
+	raw  syscall.RawConn
+
+	readStep, readFirstStep, writeStep, writableStep, sendFileStep func(fd uintptr) bool
+
+	in     []byte
+	out    [2][]byte
+	wait   bool // whether a read waits for the kernel or reports what it has at once
+	n      int
+	err    error
+	file   int
+	offset int64
+	left   int64
+}
+
+func (w *tcpWire) stepRead(fd uintptr) bool {
+	w.n, w.err = ignoringEINTR(func() (int, error) { return unix.Read(int(fd), w.in) })
+	return w.err != unix.EAGAIN || !w.wait
+}
+
+// stepReadFirst takes a buffer only for as long as there may be bytes for it.
+func (w *tcpWire) stepReadFirst(fd uintptr) bool {
+	w.in = getBuffer()
+	w.n, w.err = ignoringEINTR(func() (int, error) { return unix.Read(int(fd), w.in) })
+	if w.n > 0 {
+		return true
+	}
+	putBuffer(w.in)
+	w.in = nil
+	return w.err != unix.EAGAIN
+}
+
+func (w *tcpWire) readFirst() ([]byte, error) {
+	w.in, w.n, w.err = nil, 0, nil
+	err := w.raw.Read(w.readFirstStep)
+	buf := w.in
+	w.in = nil
+	if err == nil {
+		err = readError(w.n, w.err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return buf[:w.n], nil
+}
+
+func (w *tcpWire) read(p []byte) (int, error) { return w.readWith(p, true) }
+
+func (w *tcpWire) tryRead(p []byte) (int, error) {
+	if err := w.conn.SetReadDeadline(time.Time{}); err != nil {
+		return 0, err
+	}
+	n, err := w.readWith(p, false)
+	if errors.Is(err, unix.EAGAIN) {
+		err = nil
+	}
+	return n, err
+}
+
+func (w *tcpWire) readWith(p []byte, wait bool) (int, error) {
+	w.in, w.wait, w.n, w.err = p, wait, 0, nil
+	err := w.raw.Read(w.readStep)
+	w.in = nil
+	if err != nil {
+		return 0, err
+	}
+	return max(w.n, 0), readError(w.n, w.err)
+}
+
+// readError is the error of read(2) in Go's terms.
+func readError(n int, err error) error {
+	if err != nil {
+		return os.NewSyscallError("read", err)
+	}
+	if n == 0 {
+		return io.EOF
+	}
+	return nil
+}
+
+func (w *tcpWire) write(head, content []byte) (int, error) {
+	w.out = [2][]byte{head, content}
+	return w.writeAll()
+}
+
+// writeAll writes what is in w.out. The first attempt costs no deadline: only a wait needs one.
+func (w *tcpWire) writeAll() (total int, err error) {
+	for {
+		w.n, w.err = 0, nil
+		if err = w.raw.Write(w.writeStep); err == nil {
+			err = w.err
+		}
+		total += w.n
+		if err != nil && err != unix.EAGAIN {
+			w.out = [2][]byte{}
+			return total, os.NewSyscallError("write", err)
+		}
+		if len(w.out[0])+len(w.out[1]) == 0 {
+			return total, nil
+		}
+		if err = w.awaitWritable(); err != nil {
+			w.out = [2][]byte{}
+			return total, err
+		}
+	}
+}
+
+// stepWrite writes until all is written or the kernel takes no more.
+func (w *tcpWire) stepWrite(fd uintptr) bool {
+	for len(w.out[0])+len(w.out[1]) > 0 {
+		var n int
+		n, w.err = ignoringEINTR(func() (int, error) {
+			switch {
+			case len(w.out[1]) == 0:
+				return unix.Write(int(fd), w.out[0])
+			case len(w.out[0]) == 0:
+				return unix.Write(int(fd), w.out[1])
+			}
+			return unix.Writev(int(fd), w.out[:])
+		})
+		if w.err != nil {
+			return true
+		}
+		w.n += n
+		m := min(n, len(w.out[0]))
+		w.out[0], w.out[1] = w.out[0][m:], w.out[1][n-m:]
+	}
+	return true
+}
+
+func (w *tcpWire) tryWrite(p []byte) (int, error) {
+	w.out, w.n, w.err = [2][]byte{p}, 0, nil
+	err := w.raw.Write(w.writeStep)
+	if err == nil && w.err != unix.EAGAIN {
+		err = os.NewSyscallError("write", w.err)
+	}
+	w.out = [2][]byte{}
+	return w.n, err
+}
+
+// stepWritable asks whether the kernel takes bytes. It has to ask before it lets the poller wait: an event
+// between the write that found no room and the wait is not told again.
+func (w *tcpWire) stepWritable(fd uintptr) bool {
+	ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	n, err := ignoringEINTR(func() (int, error) { return unix.Poll(ready, 0) })
+	return n > 0 || err != nil
+}
+
+func (w *tcpWire) awaitWritable() error {
+	if err := w.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	err := w.raw.Write(w.writableStep)
+	// The next attempt must not meet this deadline, which may be over by then.
+	if err == nil {
+		err = w.conn.SetWriteDeadline(time.Time{})
+	}
+	return err
+}
+
+func (w *tcpWire) reset() { resetOnClose(w.conn) }
+
+func (w *tcpWire) stepSendFile(fd uintptr) bool {
+	// One call takes 2 GiB at most, and never more than the socket's buffer does.
+	w.n, w.err = ignoringEINTR(func() (int, error) {
+		return unix.Sendfile(int(fd), w.file, &w.offset, int(min(w.left, 1<<30)))
+	})
+	return true
+}
+
+func (w *tcpWire) sendFile(f *os.File, offset, length int64) (sent int64, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	controlErr := raw.Control(func(fd uintptr) { sent, err = w.sendDescriptor(int(fd), offset, length) })
+	return sent, errors.Join(controlErr, err)
+}
+
+// sendDescriptor returns early, without an error, where the file is shorter than asked.
+func (w *tcpWire) sendDescriptor(fd int, offset, length int64) (sent int64, err error) {
+	w.file, w.offset, w.left = fd, offset, length
+	for w.left > 0 {
+		if err = w.raw.Write(w.sendFileStep); err != nil {
+			return sent, err
+		}
+		if w.n > 0 {
+			sent += int64(w.n)
+			w.left -= int64(w.n)
+		}
+		switch {
+		case w.err == unix.EAGAIN:
+			if err = w.awaitWritable(); err != nil {
+				return sent, err
+			}
+		case w.err != nil:
+			return sent, os.NewSyscallError("sendfile", w.err)
+		case w.n == 0:
+			return sent, nil
+		}
+	}
+	return sent, nil
+}
+
+// ignoringEINTR repeats a system call that a signal interrupted.
+func ignoringEINTR(call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}

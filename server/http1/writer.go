@@ -1,0 +1,334 @@
+package http1
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// oneWrite is up to how many bytes head and content are copied together for one write; beyond it writev
+// takes both as they are.
+const oneWrite = 8 << 10
+
+// unlimited is how much content a body of unknown length may have.
+const unlimited = -1
+
+var (
+	errTooShort = errors.New("the content ended before its length")
+	errTooLong  = errors.New("the content is longer than its length")
+)
+
+// answerWriter sends one answer: the head, and the content in its framing. It is the io.Writer that a
+// message.Body writes to, and a message.FileSender.
+type answerWriter struct {
+	engine  *Engine
+	wire    wire
+	request *message.Request
+
+	head     []byte // rendered and not yet sent; it goes out together with the first content
+	left     int64  // bytes of content that may still come
+	chunked  bool   // each Write becomes a chunk
+	headSent bool   // the kernel has taken bytes of the head
+
+	status  int
+	sent    int64 // bytes of content that the kernel took
+	failure *message.Failure
+	err     error
+	broken  bool // the connection cannot be used any more
+}
+
+func (w *answerWriter) begin(e *Engine, wire wire, r *message.Request) {
+	*w = answerWriter{engine: e, wire: wire, request: r, head: w.head[:0]}
+}
+
+// send sends the answer and closes its body. It reports whether the connection stays, which it does at
+// most if keep is set.
+func (w *answerWriter) send(resp message.Response, keep bool) bool {
+	resp = w.settle(resp)
+	keep = w.renderHead(&resp, keep)
+	err := w.sendBody(&resp)
+	if resp.Body != nil {
+		err = errors.Join(err, resp.Body.Close())
+	}
+	if err != nil && !w.headSent && !w.broken && w.failure == nil {
+		// Nothing has left yet: the client can be told.
+		failure := &message.Failure{Status: 500, Cause: err}
+		w.head, w.chunked = w.head[:0], false
+		return w.send(failure.Response(), false)
+	}
+	w.err = errors.Join(w.err, err)
+	w.broken = w.broken || err != nil
+	return keep && !w.broken
+}
+
+// settle makes the answer one that can be sent: with its error page, and as 500 if it is malformed.
+func (w *answerWriter) settle(resp message.Response) message.Response {
+	problem := malformed(&resp)
+	if problem != nil {
+		closeBody(&resp)
+		resp = (&message.Failure{Status: 500, Cause: errors.Join(problem, resp.Err)}).Response()
+	}
+	resp = w.engine.Profile.Complete(resp)
+	w.status, w.failure = resp.Status, resp.Failure()
+	if w.failure == nil {
+		w.err = resp.Err
+	}
+	return resp
+}
+
+// malformed tells what forbids to send an answer. CPython sends it (send_header: "not checked for CR/LF"),
+// which splits the answer where a value comes from outside.
+func malformed(resp *message.Response) error {
+	if resp.Status < 200 || resp.Status > 999 {
+		return fmt.Errorf("the handler answered with status %d, allowed are 200 to 999", resp.Status)
+	}
+	if strings.ContainsAny(resp.Reason, "\r\n\x00") {
+		return fmt.Errorf("CR, LF or NUL in the reason phrase %q", resp.Reason)
+	}
+	for _, f := range resp.Fields {
+		if !isFieldName(f.Name) || strings.IndexByte(f.Value, '\n') >= 0 || strings.IndexByte(f.Value, '\r') >= 0 ||
+			strings.IndexByte(f.Value, 0) >= 0 {
+			return fmt.Errorf("bad name, or CR, LF or NUL, in the field %q: %q", f.Name, f.Value)
+		}
+	}
+	return nil
+}
+
+func isFieldName(name string) bool {
+	for i := 0; i < len(name); i++ {
+		if !isToken[name[i]] {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// renderHead renders the head into w.head and decides on framing and persistence (RFC 9112, section 6.3).
+func (w *answerWriter) renderHead(resp *message.Response, keep bool) bool {
+	e := w.engine
+	draining := e.draining.Load()
+	length := int64(0)
+	if resp.Body != nil {
+		length = resp.Body.Len()
+	}
+	w.left = length
+	allowed := message.AllowsContent(resp.Status)
+	if length < 0 && allowed {
+		w.left = unlimited
+		w.chunked = e.persistent() && w.request.Version.AtLeast(1, 1)
+		keep = keep && w.chunked
+	}
+	keep = keep && !resp.Close && !draining
+	if w.request.Proto == "HTTP/0.9" {
+		return false // the content alone: section 2 of RFC 1945
+	}
+
+	w.renderStart(resp)
+	w.head = append(w.head, e.dateLine(time.Now())...)
+	w.head = append(w.head, w.connection(keep, draining)...)
+	framed := !allowed || w.failure != nil && resp.Status == 205
+	for _, f := range resp.Fields {
+		w.head = appendField(w.head, f.Name, f.Value)
+		if !framed && len(f.Name) == len("Content-Type") && strings.EqualFold(f.Name, "Content-Type") {
+			w.renderFraming(length)
+			framed = true
+		}
+	}
+	if !framed {
+		w.renderFraming(length)
+	}
+	w.head = append(w.head, "\r\n"...)
+	return keep
+}
+
+func (w *answerWriter) renderStart(resp *message.Response) {
+	e := w.engine
+	if resp.Status < len(e.starts) && (resp.Reason == "" || resp.Reason == e.Profile.Reason(resp.Status)) {
+		w.head = append(w.head, e.starts[resp.Status]...)
+		return
+	}
+	reason := resp.Reason
+	if reason == "" {
+		reason = e.Profile.Reason(resp.Status)
+	}
+	w.head = append(w.head, e.start(resp.Status, reason)...)
+}
+
+// connection returns the Connection field. http.server sends one with errors only, and so does
+// PROTOCOL=HTTP/1.0; HTTP/1.1 announces what the client would not expect (RFC 9112, section 9.6).
+func (w *answerWriter) connection(keep, draining bool) string {
+	switch {
+	case w.failure != nil || draining || !keep && w.engine.persistent():
+		return "Connection: close\r\n"
+	case keep && !w.request.Version.AtLeast(1, 1):
+		return "Connection: keep-alive\r\n"
+	}
+	return ""
+}
+
+func (w *answerWriter) renderFraming(length int64) {
+	switch {
+	case w.chunked:
+		w.head = append(w.head, "Transfer-Encoding: chunked\r\n"...)
+	case length >= 0:
+		w.head = append(w.head, "Content-Length: "...)
+		w.head = strconv.AppendInt(w.head, length, 10)
+		w.head = append(w.head, "\r\n"...)
+	}
+}
+
+func appendField(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}
+
+// sendBody sends head and content. Of an answer to HEAD, here and nowhere else, the content is left out.
+func (w *answerWriter) sendBody(resp *message.Response) (err error) {
+	if resp.Body == nil || w.request.Method == "HEAD" || !message.AllowsContent(w.status) {
+		return w.flush(nil)
+	}
+	if content, ok := message.InMemory(resp.Body); ok {
+		return w.flush(content)
+	}
+	if err = w.callBody(resp.Body); err == nil && w.left > 0 {
+		err = fmt.Errorf("%w: %d bytes are missing", errTooShort, w.left)
+	}
+	if err != nil {
+		w.cut()
+		return err
+	}
+	if w.chunked {
+		w.head = append(w.head, "0\r\n\r\n"...)
+	}
+	return w.flush(nil)
+}
+
+// callBody lets the body write itself. A panic cuts the connection and reaches the operator.
+func (w *answerWriter) callBody(body message.Body) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in the body: %v\n%s", p, debug.Stack())
+		}
+	}()
+	_, err = body.WriteTo(w)
+	return err
+}
+
+// cut makes sure that an answer whose content broke off does not look complete: where only the end of the
+// connection ends it, the connection is reset.
+func (w *answerWriter) cut() {
+	if !w.headSent && !w.broken {
+		return
+	}
+	w.broken = true
+	if w.left != unlimited || w.chunked {
+		return
+	}
+	w.wire.reset()
+}
+
+// flush sends the head, if it has not been sent, and content.
+func (w *answerWriter) flush(content []byte) error {
+	head := len(w.head)
+	if head+len(content) == 0 {
+		return nil
+	}
+	var n int
+	var err error
+	if head > 0 && head+len(content) <= oneWrite {
+		w.head = append(w.head, content...)
+		n, err = w.wire.write(w.head, nil)
+	} else {
+		n, err = w.wire.write(w.head, content)
+	}
+	w.head = w.head[:0]
+	w.took(n, n-head, err)
+	return err
+}
+
+// took notes that the kernel took n bytes, the last of which are content.
+func (w *answerWriter) took(n, content int, err error) {
+	w.headSent = w.headSent || n > 0
+	w.broken = w.broken || err != nil
+	w.sent += int64(max(0, content))
+	if w.left != unlimited {
+		w.left -= int64(max(0, content))
+	}
+}
+
+// Write sends content at once, as a chunk if the answer is chunked.
+func (w *answerWriter) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil // an empty chunk would be the last
+	}
+	if w.left != unlimited && int64(len(p)) > w.left {
+		return 0, errTooLong
+	}
+	if w.chunked {
+		return w.writeChunk(p)
+	}
+	before := w.sent
+	err := w.flush(p)
+	return int(w.sent - before), err
+}
+
+// writeChunk sends a chunk (RFC 9112, section 7.1): its size, the data, and behind it CRLF, which for a
+// large chunk goes out with whatever comes next.
+func (w *answerWriter) writeChunk(p []byte) (int, error) {
+	w.head = strconv.AppendInt(w.head, int64(len(p)), 16)
+	w.head = append(w.head, "\r\n"...)
+	if len(w.head)+len(p) > oneWrite {
+		before := w.sent
+		err := w.flush(p)
+		w.head = append(w.head, "\r\n"...)
+		return int(w.sent - before), err
+	}
+	w.head = append(append(w.head, p...), "\r\n"...)
+	if err := w.flush(nil); err != nil {
+		return 0, err
+	}
+	w.sent += int64(len(p))
+	return len(p), nil
+}
+
+// TryWrite is Write without waiting: it sends what the kernel takes at once. It is for content of known
+// length; see message.FileSection.
+func (w *answerWriter) TryWrite(p []byte) (int, error) {
+	if w.chunked || len(w.head) > 0 {
+		return w.Write(p)
+	}
+	if int64(len(p)) > w.left && w.left != unlimited {
+		return 0, errTooLong
+	}
+	n, err := w.wire.tryWrite(p)
+	w.took(n, n, err)
+	return n, err
+}
+
+// AwaitWritable waits until TryWrite will take bytes.
+func (w *answerWriter) AwaitWritable() error {
+	err := w.wire.awaitWritable()
+	w.broken = w.broken || err != nil
+	return err
+}
+
+// SendFile sends a part of a file without copying it where the kernel can.
+func (w *answerWriter) SendFile(f *os.File, offset, length int64) (int64, error) {
+	if length > w.left && w.left != unlimited {
+		return 0, errTooLong
+	}
+	if err := w.flush(nil); err != nil {
+		return 0, err
+	}
+	n, err := w.wire.sendFile(f, offset, length)
+	w.took(int(n), int(n), err)
+	return n, err
+}

@@ -1,0 +1,151 @@
+package server
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// TrustedProxies are the networks whose forwarding fields are believed.
+type TrustedProxies []netip.Prefix
+
+func (t TrustedProxies) contain(a netip.Addr) bool {
+	for _, p := range t {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// wrap sets Client and Scheme of each request before next sees it.
+func (t TrustedProxies) wrap(next message.Handler) message.Handler {
+	return func(ctx context.Context, r *message.Request) message.Response {
+		t.identify(r)
+		return next(ctx, r)
+	}
+}
+
+// identify sets r.Client and r.Scheme to what the last hop that is not a trusted proxy is said to be:
+// by Forwarded (RFC 7239) where there is one, else by X-Forwarded-For and X-Forwarded-Proto. Each hop
+// appends to the right, so everything left of an untrusted hop is that hop's claim and ignored.
+func (t TrustedProxies) identify(r *message.Request) {
+	if !t.contain(r.Client) {
+		return
+	}
+	hops := forwarded(r.Fields)
+	for i := len(hops) - 1; i >= 0 && t.contain(r.Client); i-- {
+		if !hops[i].client.IsValid() {
+			return // "unknown" or an obfuscated name: who came before cannot be trusted
+		}
+		r.Client = hops[i].client
+		if p := hops[i].scheme; p == "http" || p == "https" {
+			r.Scheme = p
+		}
+	}
+}
+
+// hop is what one proxy said of the client before it.
+type hop struct {
+	client netip.Addr // not valid where it is not said
+	scheme string
+}
+
+// forwarded returns the hops in the order of the fields, the nearest last.
+func forwarded(fields message.Fields) []hop {
+	if values := fields.Values("Forwarded"); len(values) > 0 {
+		var hops []hop
+		for _, element := range splitQuoted(strings.Join(values, ","), ',') {
+			hops = append(hops, forwardedElement(element))
+		}
+		return hops
+	}
+	clients := list(fields.Values("X-Forwarded-For"))
+	schemes := list(fields.Values("X-Forwarded-Proto"))
+	hops := make([]hop, len(clients))
+	for i, client := range clients {
+		hops[i].client = parseNode(client)
+		switch {
+		case len(schemes) == len(clients):
+			hops[i].scheme = strings.ToLower(schemes[i])
+		case len(schemes) == 1:
+			hops[i].scheme = strings.ToLower(schemes[0])
+		}
+	}
+	return hops
+}
+
+// list splits the values of a comma separated field.
+func list(values []string) []string {
+	if len(values) == 0 {
+		return nil
+	}
+	items := strings.Split(strings.Join(values, ","), ",")
+	for i := range items {
+		items[i] = strings.Trim(items[i], " \t")
+	}
+	return items
+}
+
+// forwardedElement reads forwarded-element = [ forwarded-pair ] *( ";" [ forwarded-pair ] ) (RFC 7239,
+// section 4).
+func forwardedElement(element string) (h hop) {
+	for _, pair := range splitQuoted(element, ';') {
+		name, value, _ := strings.Cut(pair, "=")
+		value = unquote(strings.Trim(value, " \t"))
+		switch strings.ToLower(strings.Trim(name, " \t")) {
+		case "for":
+			h.client = parseNode(value)
+		case "proto":
+			h.scheme = strings.ToLower(value)
+		}
+	}
+	return h
+}
+
+// splitQuoted splits at a separator outside quoted strings (RFC 9110, section 5.6.4).
+func splitQuoted(s string, separator byte) (parts []string) {
+	quoted, start := false, 0
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == '\\' && quoted:
+			i++
+		case s[i] == separator && !quoted:
+			parts = append(parts, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, s[start:])
+}
+
+func unquote(s string) string {
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return s
+	}
+	var b strings.Builder
+	for i := 1; i < len(s)-1; i++ {
+		if s[i] == '\\' && i+1 < len(s)-1 {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// parseNode reads an address with or without a port, an IPv6 one in brackets or, in X-Forwarded-For,
+// bare (RFC 7239, section 6). The zone of a link-local address means nothing here and is not accepted.
+func parseNode(s string) netip.Addr {
+	if p, err := netip.ParseAddrPort(s); err == nil {
+		return p.Addr().Unmap().WithZone("")
+	}
+	s = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap().WithZone("")
+}

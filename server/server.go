@@ -1,0 +1,280 @@
+// Package server serves a message.Handler on listeners: it accepts connections, keeps their set within
+// bounds, and drains it. What is said on a connection is http1's business.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/previewd/previewd/server/http1"
+	"github.com/previewd/previewd/server/message"
+)
+
+const (
+	defaultHeaderTimeout   = 10 * time.Second
+	defaultIdleTimeout     = 60 * time.Second
+	defaultShutdownTimeout = 10 * time.Second
+	// minBackoff and maxBackoff bound the pause after accept failed for want of descriptors.
+	minBackoff = 5 * time.Millisecond
+	maxBackoff = time.Second
+)
+
+// Server is a server on one or more listeners. Its fields are set before the first Serve.
+type Server struct {
+	// Handler answers the requests; required.
+	Handler message.Handler
+	// Profile is what all answers have in common; its zero value is http.server's, with HTTP/1.1.
+	Profile message.Profile
+	// Expect may refuse a request with "Expect: 100-continue": handle_expect_100. Nil continues.
+	Expect func(ctx context.Context, r *message.Request) *message.Failure
+	// Proxies are trusted to say for whom they speak.
+	Proxies TrustedProxies
+
+	// Started is called before each answer and Observe after it; Opened and Closed for each connection;
+	// Report for what the operator should know and no answer shows. Each may be nil. They are called from
+	// many goroutines.
+	Started        func()
+	Observe        func(*message.Exchange)
+	Opened, Closed func()
+	Report         func(error)
+
+	// HeaderTimeout bounds the reading of a request head, IdleTimeout the wait for one. Zero means 10 s
+	// and 60 s.
+	HeaderTimeout, IdleTimeout time.Duration
+	// MaxConnections is how many connections are served at once, further ones wait in the backlog; 0 is no
+	// limit, 1 serves one at a time as HTTPServer does.
+	MaxConnections int
+	// ShutdownDelay is how long the server goes on accepting after ctx ended, ShutdownTimeout how long
+	// connections may take to end after that. A zero timeout means 10 s.
+	ShutdownDelay, ShutdownTimeout time.Duration
+
+	once   sync.Once
+	engine http1.Engine
+	slots  chan struct{}
+}
+
+// CutError is returned by Serve when the drain took longer than ShutdownTimeout.
+type CutError struct {
+	// Connections is how many were cut with an answer unfinished.
+	Connections int
+}
+
+func (e *CutError) Error() string {
+	return fmt.Sprintf("%d connections were cut at the end of the shutdown timeout", e.Connections)
+}
+
+func (s *Server) prepare() {
+	s.once.Do(func() {
+		handler := s.Handler
+		if len(s.Proxies) > 0 {
+			handler = s.Proxies.wrap(handler)
+		}
+		s.engine.Handler, s.engine.Profile, s.engine.Expect = handler, s.Profile, s.Expect
+		s.engine.Started, s.engine.Observe = s.Started, s.Observe
+		s.engine.HeaderTimeout = orDefault(s.HeaderTimeout, defaultHeaderTimeout)
+		s.engine.IdleTimeout = orDefault(s.IdleTimeout, defaultIdleTimeout)
+		if s.MaxConnections > 0 {
+			s.slots = make(chan struct{}, s.MaxConnections)
+		}
+	})
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+// Serve accepts connections on l until ctx ends, then drains: it goes on for ShutdownDelay with answers
+// that close, empties the backlog, closes l, and waits until every request whose first byte had come has
+// its answer, ShutdownTimeout at most. It is serve_forever, and with a ctx the loop that handles requests
+// while a condition holds. It returns nil, a *CutError, or the listener's error. It closes l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	s.prepare()
+	// Handlers outlive ctx by the drain.
+	handlers, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	a := &acceptor{server: s, listener: l, cut: handlers.Done()}
+	ended := make(chan error, 1)
+	go func() { ended <- a.run(handlers) }()
+
+	select {
+	case err := <-ended:
+		return errors.Join(err, l.Close(), a.connections.drain(nil))
+	case <-ctx.Done():
+	}
+	s.engine.Drain()
+	select {
+	case err := <-ended:
+		return errors.Join(err, l.Close(), a.connections.drain(nil))
+	case <-time.After(s.ShutdownDelay):
+	}
+	timeout := time.After(orDefault(s.ShutdownTimeout, defaultShutdownTimeout))
+	a.finish()
+	select {
+	case <-ended:
+	case <-timeout:
+		cut()
+		// The loop may wait for a free slot or for a connection: the closed listener ends the latter.
+		_ = l.Close()
+		<-ended
+		return a.connections.cut()
+	}
+	// An error here cannot be acted upon: nothing is accepted any more.
+	_ = l.Close()
+	return a.connections.drain(timeout)
+}
+
+// acceptor is the accept loop of one listener.
+type acceptor struct {
+	server      *Server
+	listener    net.Listener
+	connections connections
+	cut         <-chan struct{}
+	finishing   bool // guarded by connections.mu
+	pausing     bool // the last Accept before the backlog counts as empty
+	exhausted   bool // descriptors ran out, and it has been reported
+	backoff     time.Duration
+}
+
+// run accepts until the listener fails, or, once finish was called, until the backlog is empty.
+func (a *acceptor) run(ctx context.Context) error {
+	for {
+		if !a.takeSlot() {
+			return nil
+		}
+		conn, err := a.listener.Accept()
+		if err != nil {
+			a.freeSlot()
+			if done, err := a.failed(err); done {
+				return err
+			}
+			continue
+		}
+		a.exhausted, a.pausing, a.backoff = false, false, 0
+		c := http1.NewConn(&a.server.engine, conn)
+		a.connections.add(c)
+		go a.serve(ctx, c)
+	}
+}
+
+// serve is the goroutine of one connection.
+func (a *acceptor) serve(ctx context.Context, c *http1.Conn) {
+	defer a.connections.remove(c)
+	defer a.freeSlot()
+	if a.server.Opened != nil {
+		a.server.Opened()
+	}
+	if a.server.Closed != nil {
+		defer a.server.Closed()
+	}
+	c.Serve(ctx)
+}
+
+// takeSlot waits until another connection may be served. While the loop finishes, idle connections make
+// room for those in the backlog.
+func (a *acceptor) takeSlot() bool {
+	if a.server.slots == nil {
+		return true
+	}
+	select {
+	case a.server.slots <- struct{}{}:
+		return true
+	default:
+	}
+	for {
+		select {
+		case a.server.slots <- struct{}{}:
+			return true
+		case <-a.cut:
+			return false
+		case <-time.After(100 * time.Millisecond):
+			if a.isFinishing() {
+				a.connections.wake()
+			}
+		}
+	}
+}
+
+func (a *acceptor) freeSlot() {
+	if a.server.slots != nil {
+		<-a.server.slots
+	}
+}
+
+// failed decides on an error of Accept: whether the loop ends, and with which error.
+func (a *acceptor) failed(err error) (done bool, _ error) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && a.isFinishing():
+		return a.backlogEmpty(), nil
+	case errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE):
+		a.outOfDescriptors(err)
+		return false, nil
+	case errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EINTR):
+		return false, nil // the client gave up in the backlog
+	case errors.Is(err, net.ErrClosed) && a.isFinishing():
+		return true, nil
+	}
+	return true, fmt.Errorf("accepting connections on %s: %w", a.listener.Addr(), err)
+}
+
+// outOfDescriptors makes room by closing the connection that has been idle longest.
+func (a *acceptor) outOfDescriptors(err error) {
+	if !a.exhausted && a.server.Report != nil {
+		a.server.Report(fmt.Errorf("accepting connections: %w; closing idle ones", err))
+	}
+	a.exhausted = true
+	a.connections.wakeOldest()
+	a.backoff = min(max(2*a.backoff, minBackoff), maxBackoff)
+	select {
+	case <-time.After(a.backoff):
+	case <-a.cut:
+	}
+}
+
+const (
+	// handshakeGrace is how long TCP handshakes that have begun may take to reach the backlog.
+	handshakeGrace = 20 * time.Millisecond
+	// backlogPause is how long no connection may have come for the backlog to count as empty.
+	backlogPause = 5 * time.Millisecond
+)
+
+type deadliner interface{ SetDeadline(time.Time) error }
+
+// finish makes run end when the backlog is empty. Where it can, new connections are kept from beginning:
+// one that enters the backlog just before the listener closes would be reset.
+func (a *acceptor) finish() {
+	a.connections.mu.Lock()
+	a.finishing = true
+	a.connections.mu.Unlock()
+	refuseNew(a.listener)
+	d, ok := a.listener.(deadliner)
+	if !ok || d.SetDeadline(time.Now().Add(handshakeGrace)) != nil {
+		// Without a deadline Accept can only be ended by closing the listener.
+		_ = a.listener.Close()
+	}
+}
+
+func (a *acceptor) isFinishing() bool {
+	a.connections.mu.Lock()
+	defer a.connections.mu.Unlock()
+	return a.finishing
+}
+
+// backlogEmpty accepts what is still there. Once a deadline is over Accept does not look at the backlog
+// any more, so each further connection takes a new one.
+func (a *acceptor) backlogEmpty() bool {
+	if a.pausing {
+		return true // no connection came
+	}
+	a.pausing = true
+	d := a.listener.(deadliner)
+	return d.SetDeadline(time.Now().Add(backlogPause)) != nil
+}
