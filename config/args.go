@@ -1,0 +1,186 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// arguments is the command line after parsing.
+type arguments struct {
+	flags    *pflag.FlagSet
+	names    []string // long options in the order of the contract, for messages
+	command  Command
+	given    map[string]value // by variable
+	problems problems
+}
+
+// parseArguments reads `[options] [port]` or `healthcheck [options]`. pflag knows the syntax of options;
+// what argparse does beyond it is done here: a unique prefix of a long option stands for it, an option's
+// argument may not look like an option, and a negative number is no option.
+func parseArguments(args []string) *arguments {
+	a := &arguments{flags: pflag.NewFlagSet("previewd", pflag.ContinueOnError), given: map[string]value{}}
+	a.define()
+	var operands []string
+	for len(args) > 0 {
+		if args[0] == "--" {
+			operands = append(operands, args[1:]...)
+			break
+		}
+		if !looksLikeOption(args[0]) {
+			operands = append(operands, args[0])
+			args = args[1:]
+			continue
+		}
+		args = args[a.option(args):]
+	}
+	a.operands(operands)
+	return a
+}
+
+// define tells pflag the options: those of Config, and the two that only show something.
+func (a *arguments) define() {
+	a.names = []string{"help", "version"}
+	a.flags.BoolP("help", "h", false, "")
+	a.flags.Bool("version", false, "")
+	for _, f := range fields() {
+		if f.option == "" || f.option == positional {
+			continue
+		}
+		a.names = append(a.names, f.option)
+		if f.kind.Kind() == reflect.Bool {
+			a.flags.BoolP(f.option, f.short, false, "")
+			continue
+		}
+		a.flags.StringP(f.option, f.short, "", "")
+	}
+}
+
+// negative is argparse's _negative_number_matcher.
+var negative = regexp.MustCompile(`^-\d+$|^-\d*\.\d+$`)
+
+// looksLikeOption mirrors argparse's _parse_optional: `-` alone and negative numbers are operands.
+func looksLikeOption(arg string) bool {
+	return len(arg) > 1 && arg[0] == '-' && !negative.MatchString(arg)
+}
+
+// option reads the option at the front of args and returns how many arguments it took.
+func (a *arguments) option(args []string) (taken int) {
+	arg := args[0]
+	if long, ok := strings.CutPrefix(arg, "--"); ok {
+		name, text, assigned := strings.Cut(long, "=")
+		matches := a.matching(name)
+		if len(matches) == 0 {
+			return a.unrecognized(args)
+		}
+		if len(matches) > 1 {
+			a.problem("ambiguous option: %s could match --%s", printable("--"+name), strings.Join(matches, ", --"))
+			return 1 + a.following(args)
+		}
+		arg = "--" + matches[0]
+		if assigned {
+			arg += "=" + text
+		}
+	}
+	// To pflag the argument in -b= is "=", to argparse it is empty.
+	if flag := a.flags.ShorthandLookup(arg[1:2]); flag != nil && arg[2:] == "=" {
+		arg = "--" + flag.Name + "="
+	}
+	// pflag skips -test.anything without a word, for the sake of go test.
+	if strings.HasPrefix(arg, "-test.") {
+		return a.unrecognized(args)
+	}
+
+	// pflag stops at the first error and would take anything as an option's argument. So it is given one
+	// argument, and a second only where it asks for one and there is one to give.
+	taken = 1
+	err := a.flags.ParseAll([]string{arg}, a.set)
+	var missing *pflag.ValueRequiredError
+	if errors.As(err, &missing) && a.following(args) == 1 {
+		taken = 2
+		err = a.flags.ParseAll([]string{arg, args[1]}, a.set)
+	}
+	switch {
+	case errors.As(err, &missing):
+		flag := missing.GetFlag()
+		a.problem("argument %s: expected one argument", strings.TrimPrefix("-"+flag.Shorthand+"/--"+flag.Name, "-/"))
+	case err != nil:
+		return a.unrecognized(args)
+	}
+	return taken
+}
+
+// matching lists the long options that name stands for: itself, or all that it is a prefix of.
+func (a *arguments) matching(name string) []string {
+	var matches []string
+	for _, n := range a.names {
+		if n == name {
+			return []string{n}
+		}
+		if strings.HasPrefix(n, name) {
+			matches = append(matches, n)
+		}
+	}
+	return matches
+}
+
+// unrecognized reports the option at the front of args. The argument that follows may belong to it, so it is
+// passed over: one mistake, one line.
+func (a *arguments) unrecognized(args []string) (taken int) {
+	a.problem("unrecognized arguments: %s", printable(args[0]))
+	return 1 + a.following(args)
+}
+
+// following is 1 if the option at the front of args has no `=` and an argument comes after it, else 0.
+func (a *arguments) following(args []string) int {
+	if strings.Contains(args[0], "=") || len(args) < 2 || args[1] == "--" || looksLikeOption(args[1]) {
+		return 0
+	}
+	return 1
+}
+
+// set takes an option that pflag has parsed. The last one wins, as in argparse.
+func (a *arguments) set(flag *pflag.Flag, text string) error {
+	if flag.Name == "help" || flag.Name == "version" {
+		if text != flag.NoOptDefVal {
+			a.problem("argument --%s: ignored explicit argument %s", flag.Name, quote(text))
+			return nil
+		}
+		// The first of the two decides, as the first that argparse meets exits.
+		if a.command == Serve {
+			a.command = map[string]Command{"help": ShowHelp, "version": ShowVersion}[flag.Name]
+		}
+		return nil
+	}
+	for _, f := range fields() {
+		if f.option == flag.Name {
+			a.given[f.variable] = value{"--" + f.option, text}
+		}
+	}
+	return nil
+}
+
+// operands takes what is no option: the subcommand, and the port.
+func (a *arguments) operands(rest []string) {
+	if len(rest) > 0 && rest[0] == "healthcheck" {
+		rest = rest[1:]
+		if a.command == Serve {
+			a.command = Healthcheck
+		}
+	}
+	if len(rest) > 0 {
+		a.given["PORT"] = value{positional, rest[0]}
+		rest = rest[1:]
+	}
+	for _, arg := range rest {
+		a.problem("unrecognized arguments: %s", printable(arg))
+	}
+}
+
+func (a *arguments) problem(format string, args ...any) {
+	a.problems = append(a.problems, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,288 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// loader turns what was given into a Config and remembers what is wrong with it.
+type loader struct {
+	config Config
+	given  map[string]value  // by variable
+	wrong  map[string]string // by variable: the problem's whole line
+}
+
+// notYet lists what this version cannot do. A feature that lands deletes its row.
+var notYet = []struct {
+	variable string
+	asked    func(c *Config) bool
+}{
+	{"CGI", func(c *Config) bool { return c.CGI }},
+	{"TLS_CERT", func(c *Config) bool { return c.TLSCert != "" }},
+	{"TLS_SELF_SIGNED", func(c *Config) bool { return c.TLSSelfSigned }},
+	{"HTTPS_REDIRECT", func(c *Config) bool { return c.HTTPSRedirect != "off" }},
+	{"CACHE_CONTROL", func(c *Config) bool { return c.CacheControl != "no-cache" }},
+	{"CACHE_FINGERPRINTED", func(c *Config) bool { return c.CacheFingerprinted }},
+	{"COMPRESS", func(c *Config) bool { return c.Compress == "static" }},
+}
+
+// rules are what values must fulfil beyond the type of their field.
+var rules = []struct {
+	variable string
+	check    func(c *Config) error
+}{
+	{"BIND", func(c *Config) error { return each(isHost, hosts, c.Bind) }},
+	{"ADMIN_BIND", func(c *Config) error { return each(isHost, hosts, c.AdminBind) }},
+	{"TLS_SELF_SIGNED_HOSTS", func(c *Config) error { return each(isHost, hosts, c.TLSSelfSignedHosts...) }},
+	{"CGI_DIRECTORIES", func(c *Config) error {
+		return each(isSitePath, "not a path of the site, allowed are those that begin with a slash, such as /cgi-bin", c.CGIDirectories...)
+	}},
+	{"CGI_PASS_ENV", func(c *Config) error {
+		return each(isVariableName, "not the name of a variable, allowed are letters, digits and underscores", c.CGIPassEnv...)
+	}},
+	{"TLS_ALPN", func(c *Config) error {
+		return each(isALPN, "not a protocol of this server, allowed are h2 and http/1.1", c.TLSALPN...)
+	}},
+	{"HTTPS_REDIRECT", func(c *Config) error {
+		return each(isRedirect, "not a redirection, allowed are off, on and a port from 1 to 65535", c.HTTPSRedirect)
+	}},
+	{"CACHE_CONTROL", func(c *Config) error {
+		return each(isFieldValue, "not a field value, allowed are visible ASCII and blanks", c.CacheControl)
+	}},
+	{"INDEX_PAGES", func(c *Config) error {
+		return each(isFileName, "not a file name, allowed are names without a slash, such as index.html", c.IndexPages...)
+	}},
+}
+
+const hosts = "not an address or host name, allowed are such as 127.0.0.1, ::1 (no brackets, no port) or localhost"
+
+// each returns the first of values that is not ok, with the words for it.
+func each(ok func(string) bool, wrong string, values ...string) error {
+	for _, v := range values {
+		if v == "" || ok(v) {
+			continue
+		}
+		if len(values) == 1 {
+			return errors.New(wrong) // the line shows the value already
+		}
+		return fmt.Errorf("%s is %s", quote(v), wrong)
+	}
+	return nil
+}
+
+func isSitePath(s string) bool { return strings.HasPrefix(s, "/") }
+
+func isFileName(s string) bool { return s != "." && s != ".." && !strings.ContainsAny(s, "/\x00") }
+
+func isALPN(s string) bool { return s == "h2" || s == "http/1.1" }
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func isVariableName(s string) bool { return variableName.MatchString(s) }
+
+func isRedirect(s string) bool {
+	port, err := parsePort(s)
+	return s == "off" || s == "on" || err == nil && port > 0
+}
+
+// parse fills the Config from what was given, through caarlos0/env.
+func (l *loader) parse() {
+	// Never nil: env would then read the process's own environment.
+	environment := map[string]string{}
+	byName := map[string]field{}
+	for _, f := range fields() {
+		byName[f.name] = f
+		v, ok := l.given[f.variable]
+		if !ok {
+			continue
+		}
+		if text, err := f.prepare(v.text); err != nil {
+			l.refuse(f, err.Error())
+		} else {
+			environment[f.variable] = text
+		}
+	}
+	err := env.ParseWithOptions(&l.config, env.Options{Environment: environment, FuncMap: parsers()})
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return
+	}
+	for _, err := range all.Errors {
+		var bad env.ParseError
+		if !errors.As(err, &bad) {
+			panic(err) // the tags of Config are wrong
+		}
+		f := byName[bad.Name]
+		if errors.Is(bad.Err, errValue) {
+			l.refuse(f, f.allowed())
+			continue
+		}
+		l.refuse(f, bad.Err.Error())
+	}
+}
+
+// serviceLink is what Kubernetes puts into NAME_PORT for every service of the namespace.
+var serviceLink = regexp.MustCompile(`^(tcp|udp|sctp)://\S*$`)
+
+// prepare looks at a value before it is parsed: empty ones, those of Kubernetes, and the closed sets.
+func (f field) prepare(text string) (string, error) {
+	if text == "" {
+		return "", errors.New("an empty value, leave the option out for its default")
+	}
+	if serviceLink.MatchString(text) {
+		return "", errors.New("a Kubernetes service link, not a setting: put enableServiceLinks: false into the pod's spec")
+	}
+	if f.oneof == nil {
+		return text, nil
+	}
+	for _, word := range f.oneof {
+		// Words of lower case are taken in any; HTTP/1.1 is case-sensitive (RFC 9112, section 2.3).
+		if text == word || strings.ToLower(text) == word {
+			return word, nil
+		}
+	}
+	return "", errors.New("allowed are " + enumerate(f.oneof))
+}
+
+// allowed says what a value of the field's type is.
+func (f field) allowed() string {
+	switch f.kind {
+	case reflect.TypeFor[Port]():
+		return "not a TCP port, allowed are 0 to 65535 (0 = any free one)"
+	case reflect.TypeFor[bool]():
+		return "not a boolean, allowed are true, false, 1, 0, yes, no, on and off"
+	case reflect.TypeFor[Size]():
+		return "not a size, allowed are bytes or a number of KiB, MiB, GiB or TiB, such as 64MiB"
+	case reflect.TypeFor[time.Duration]():
+		if f.positive {
+			return "not a duration above 0, allowed are such as 500ms, 5s or 1m30s"
+		}
+		return "not a duration, allowed are 0s and above, such as 500ms, 5s or 1m30s"
+	}
+	if f.positive {
+		return "not a whole number, allowed are 1 to 2147483647"
+	}
+	return "not a whole number, allowed are 0 to 2147483647"
+}
+
+// check applies the rules to what could be parsed.
+func (l *loader) check() {
+	c := reflect.ValueOf(l.config)
+	byVariable := map[string]field{}
+	for _, f := range fields() {
+		byVariable[f.variable] = f
+		if f.positive && c.Field(f.index).IsZero() {
+			l.refuse(f, f.allowed())
+		}
+	}
+	for _, rule := range rules {
+		if err := rule.check(&l.config); err != nil {
+			l.refuse(byVariable[rule.variable], err.Error())
+		}
+	}
+	for _, feature := range notYet {
+		if f := byVariable[feature.variable]; feature.asked(&l.config) && l.fine(f.variable) {
+			l.wrong[f.variable] = l.unsupported(f)
+		}
+	}
+}
+
+// refuse notes the one line about a value, unless there is one already.
+func (l *loader) refuse(f field, why string) {
+	if v := l.given[f.variable]; l.fine(f.variable) {
+		l.wrong[f.variable] = fmt.Sprintf("%s=%s: %s", v.name, quote(v.text), why)
+	}
+}
+
+func (l *loader) unsupported(f field) string {
+	option := ""
+	if f.option != "" {
+		option = " (--" + f.option + ")"
+	}
+	return fmt.Sprintf("%s=%s%s: not supported by this version yet", f.variable, printable(l.given[f.variable].text), option)
+}
+
+// fine says that nothing is known against any of the variables.
+func (l *loader) fine(variables ...string) bool {
+	return !slices.ContainsFunc(variables, func(v string) bool { return l.wrong[v] != "" })
+}
+
+// problems lists what is wrong with single values, in the order of Config.
+func (l *loader) problems() problems {
+	var lines problems
+	for _, f := range fields() {
+		if line := l.wrong[f.variable]; line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// conflicts lists what is wrong with values that are each fine alone.
+func (l *loader) conflicts() problems {
+	var lines problems
+	complain := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+
+	for _, variable := range []string{"TLS_KEY", "TLS_PASSWORD_FILE"} {
+		v, given := l.given[variable]
+		if _, cert := l.given["TLS_CERT"]; given && !cert {
+			complain("%s requires %s to be set", v.name, l.inStyleOf(v, "TLS_CERT", "--tls-cert"))
+		}
+	}
+	if l.config.TLSCert != "" && l.config.TLSSelfSigned {
+		complain("%s=%s: TLS_SELF_SIGNED is true, allowed is one of the two", l.given["TLS_CERT"].name, quote(l.config.TLSCert))
+	}
+	if line := l.adminPort(); line != "" {
+		complain("%s", line)
+	}
+	return lines
+}
+
+// inStyleOf names another setting as v was named: by its option or its variable.
+func (l *loader) inStyleOf(v value, variable, option string) string {
+	if strings.HasPrefix(v.name, "-") {
+		return option
+	}
+	return variable
+}
+
+// adminPort finds the admin port where another listener is to be. The default port only gives way there (to
+// any free one, when it is bound), but then healthcheck cannot know where to ask.
+func (l *loader) adminPort() string {
+	c := &l.config
+	v, set := l.given["ADMIN_PORT"]
+	if !set {
+		v = value{"ADMIN_PORT", fmt.Sprint(c.AdminPort)}
+	}
+	if !l.fine("ADMIN_PORT", "PORT", "TLS_PORT") {
+		return ""
+	}
+	if c.Command == Healthcheck && c.AdminPort == 0 {
+		return fmt.Sprintf("%s=%s: healthcheck cannot know a free port, allowed are 1 to 65535", v.name, quote(v.text))
+	}
+	if c.AdminPort == 0 || !set && c.Command != Healthcheck {
+		return ""
+	}
+	_, tlsPort := l.given["TLS_PORT"]
+	https := c.TLSCert != "" || c.TLSSelfSigned
+	switch {
+	case c.AdminPort == c.Port:
+		return fmt.Sprintf("%s=%s: the same as PORT, allowed is any other port", v.name, quote(v.text))
+	case https && tlsPort && c.AdminPort == c.TLSPort:
+		return fmt.Sprintf("%s=%s: the same as TLS_PORT, allowed is any other port", v.name, quote(v.text))
+	}
+	return ""
+}
+
+// enumerate joins words as a sentence does: a, b and c.
+func enumerate(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}

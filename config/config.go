@@ -1,0 +1,185 @@
+// Package config reads the settings of previewd: the command line of http.server, and one environment
+// variable for each setting. The struct Config is the contract; its tags make the parser, --help and the
+// table in README.md, so that they cannot disagree.
+//
+// Nothing here touches the process: environment, arguments and files come from the caller.
+package config
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Command is what the command line asks for.
+type Command int
+
+const (
+	Serve       Command = iota
+	Healthcheck         // previewd healthcheck: ask a running server's /readyz
+	ShowHelp            // -h, --help
+	ShowVersion         // --version
+)
+
+// Port is a TCP port; 0 lets the kernel choose a free one.
+type Port uint16
+
+// Size is a number of bytes.
+type Size int64
+
+// Config holds every setting. Load fills and checks it.
+//
+// Tags: env, envDefault are caarlos0/env's. option, short and metavar are the command line's (the option
+// "port" is the positional argument). oneof lists the only values. positive:"true" refuses zero. shown is
+// printed in tables where the default is computed or empty. doc is the meaning, one line.
+type Config struct {
+	Port Port `env:"PORT" envDefault:"8000" option:"port" doc:"TCP port of the plain listener; 0 = any free one"`
+	// Empty is the wildcard address of both families, on one dual-stack socket.
+	Bind      string `env:"BIND" option:"bind" short:"b" metavar:"ADDRESS" shown:"all interfaces, IPv4 and IPv6" doc:"address or host name to bind"`
+	Directory string `env:"DIRECTORY" envDefault:"." option:"directory" short:"d" metavar:"DIRECTORY" shown:"the current directory (/srv in the image)" doc:"directory to serve"`
+	// HTTP/1.0 answers exactly as http.server does by default.
+	Protocol string `env:"PROTOCOL" envDefault:"HTTP/1.1" option:"protocol" short:"p" metavar:"VERSION" oneof:"HTTP/1.0,HTTP/1.1" doc:"HTTP/1.0 or HTTP/1.1"`
+
+	CGI             bool          `env:"CGI" envDefault:"false" option:"cgi" doc:"run scripts below CGI_DIRECTORIES"`
+	CGIDirectories  []string      `env:"CGI_DIRECTORIES" envDefault:"/cgi-bin,/htbin" doc:"paths of the site whose files are scripts"`
+	CGITimeout      time.Duration `env:"CGI_TIMEOUT" envDefault:"30s" positive:"true" doc:"waiting for the script; then its process group is killed"`
+	CGIMaxProcesses int           `env:"CGI_MAX_PROCESSES" envDefault:"16" positive:"true" doc:"scripts running at once; further ones wait"`
+	CGIPassEnv      []string      `env:"CGI_PASS_ENV" shown:"none" doc:"names of the server's variables passed on to scripts"`
+
+	TLSCert         string `env:"TLS_CERT" option:"tls-cert" metavar:"PATH" shown:"none" doc:"certificate chain, PEM; turns HTTPS on"`
+	TLSKey          string `env:"TLS_KEY" option:"tls-key" metavar:"PATH" shown:"in the chain file" doc:"private key, PEM"`
+	TLSPasswordFile string `env:"TLS_PASSWORD_FILE" option:"tls-password-file" metavar:"PATH" shown:"none" doc:"file with the password of an encrypted key"`
+	// TLSPort is ignored without a certificate, as the image always sets it. TLSPortSet tells 0 from unset.
+	TLSPort            Port     `env:"TLS_PORT" shown:"PORT, which then speaks HTTPS only" doc:"port of HTTPS, beside HTTP on PORT; ignored without a certificate"`
+	TLSALPN            []string `env:"TLS_ALPN" envDefault:"h2,http/1.1" doc:"protocols offered, in order of preference"`
+	TLSSelfSigned      bool     `env:"TLS_SELF_SIGNED" envDefault:"false" doc:"make a development certificate"`
+	TLSSelfSignedHosts []string `env:"TLS_SELF_SIGNED_HOSTS" shown:"none" doc:"more names and addresses in it"`
+	TLSStateDir        string   `env:"TLS_STATE_DIR" shown:"in memory only" doc:"directory to keep it in"`
+	// HTTPSRedirect is off, on, or a port in decimal.
+	HTTPSRedirect string `env:"HTTPS_REDIRECT" envDefault:"off" doc:"off, on (to TLS_PORT) or the port to name"`
+
+	// CacheSize defaults to less where Fit has found a memory limit.
+	CacheSize          Size   `env:"CACHE_SIZE" envDefault:"64MiB" shown:"64MiB, at most a quarter of the memory limit" doc:"file cache, in bytes or with KiB, MiB, GiB; 0 = off"`
+	CacheMaxFile       Size   `env:"CACHE_MAX_FILE" envDefault:"1MiB" doc:"largest file in the cache"`
+	CacheControl       string `env:"CACHE_CONTROL" envDefault:"no-cache" doc:"Cache-Control field of every file"`
+	CacheFingerprinted bool   `env:"CACHE_FINGERPRINTED" envDefault:"false" doc:"names with a content hash are immutable for a year"`
+	Compress           string `env:"COMPRESS" envDefault:"auto" oneof:"auto,static,off" doc:"auto, static (precompressed neighbours only) or off"`
+
+	IndexPages []string `env:"INDEX_PAGES" envDefault:"index.html,index.htm" doc:"names tried in order for a directory"`
+	// ExtensionsMap has suffixes in lower case with their dot, and media types as they were written.
+	ExtensionsMap map[string]string `env:"EXTENSIONS_MAP" shown:"none" doc:"media types, .suffix=media/type comma separated, case-insensitive"`
+	Listing       bool              `env:"LISTING" envDefault:"true" doc:"directory listings; false answers 404"`
+	Symlinks      string            `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"symbolic links: inside (the directory), follow or deny"`
+	Hidden        string            `env:"HIDDEN" envDefault:"serve" oneof:"serve,deny" doc:"names that begin with a dot: serve, or deny (404; .well-known excepted)"`
+	// TrustedProxies are masked; an address is a prefix of its full length.
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" shown:"none" doc:"addresses and CIDRs whose forwarding fields are believed"`
+
+	LogFormat string `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,json,text" doc:"auto (text on a terminal, else json), json or text"`
+	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"debug, info, warn or error"`
+	// AdminPortSet is false where 9090 is only the default, which gives way to a free port when it is taken.
+	AdminPort Port   `env:"ADMIN_PORT" envDefault:"9090" doc:"port of /metrics, /livez, /readyz, /healthz and /version; 0 = any free one"`
+	AdminBind string `env:"ADMIN_BIND" shown:"as BIND" doc:"address or host name of the admin port"`
+
+	HeaderTimeout time.Duration `env:"HEADER_TIMEOUT" envDefault:"10s" positive:"true" doc:"for the whole head of a request"`
+	// CPython waits for ever between requests; a pod must drain.
+	IdleTimeout time.Duration `env:"IDLE_TIMEOUT" envDefault:"60s" positive:"true" doc:"between the requests of a connection"`
+	// 1 serves one connection at a time, as HTTPServer does without ThreadingMixIn.
+	MaxConnections  int           `env:"MAX_CONNECTIONS" envDefault:"0" doc:"connections at once, further ones wait; 0 = no limit"`
+	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"not ready but serving, before the drain"`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"10s" doc:"for the drain; then what is left is cut"`
+
+	// Command and what follows come from no variable of their own.
+	Command Command
+	// AdminPortSet and TLSPortSet say that the user chose the port, not the default.
+	AdminPortSet, TLSPortSet bool
+	// Warnings are lines for the log that do not keep the server from starting.
+	Warnings []string
+
+	cacheSizeSet, goMemLimitSet bool
+}
+
+// Addr is where the plain listener listens, in the form of net.Listen.
+func (c Config) Addr() string { return address(c.Bind, c.Port) }
+
+// AdminAddr is where the admin port listens.
+func (c Config) AdminAddr() string { return address(c.AdminBind, c.AdminPort) }
+
+func address(host string, port Port) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
+// Fit adapts the defaults to limit, the memory limit of the control group in bytes: unless CACHE_SIZE is
+// set, the cache takes at most a quarter of it. It returns what debug.SetMemoryLimit is to be given: 85 % of
+// limit, the rest being what the runtime does not count; or -1, which changes nothing, if GOMEMLIMIT is set,
+// as the runtime has obeyed that already.
+func (c *Config) Fit(limit int64) (goMemLimit int64) {
+	if !c.cacheSizeSet {
+		c.CacheSize = min(c.CacheSize, Size(limit/4))
+	}
+	if c.goMemLimitSet {
+		return -1
+	}
+	return limit/100*85 + limit%100*85/100
+}
+
+// Load reads the arguments, without the program's name, and the environment, and checks every value. The
+// command line wins over the environment, the environment over the defaults. A variable that is empty, or
+// blank, counts as unset; blanks around a variable's value are no part of it (an env-file with CRLF line
+// ends leaves one), while arguments are taken as they are.
+//
+// All problems are returned at once: err's text has one printable line for each. Of the Config that comes with
+// an error only Warnings may be used. --help and --version win over any problem.
+func Load(args []string, environ map[string]string) (Config, error) {
+	line := parseArguments(args)
+	if line.command == ShowHelp || line.command == ShowVersion {
+		return Config{Command: line.command}, nil
+	}
+	l := loader{
+		given: merge(line.given, environ),
+		wrong: map[string]string{},
+	}
+	l.config.Command = line.command
+	l.parse()
+	l.check()
+	c := l.config
+	_, c.AdminPortSet = l.given["ADMIN_PORT"]
+	_, c.TLSPortSet = l.given["TLS_PORT"]
+	_, c.cacheSizeSet = l.given["CACHE_SIZE"]
+	c.goMemLimitSet = strings.TrimSpace(environ["GOMEMLIMIT"]) != ""
+	if c.AdminBind == "" {
+		c.AdminBind = c.Bind
+	}
+	c.Warnings = unknownVariables(environ)
+
+	found := append(line.problems, l.problems()...)
+	found = append(found, l.conflicts()...)
+	if len(found) > 0 {
+		return c, found
+	}
+	return c, nil
+}
+
+// problems is the error of Load: what is wrong, one line each.
+type problems []string
+
+func (p problems) Error() string { return strings.Join(p, "\n") }
+
+// value is what the user gave for a variable, and the name it was given under: the variable's own, or the
+// option's.
+type value struct{ name, text string }
+
+// merge lays the command line over the environment. Only variables of the contract are kept.
+func merge(line map[string]value, environ map[string]string) map[string]value {
+	given := map[string]value{}
+	for _, f := range fields() {
+		if text := strings.TrimSpace(environ[f.variable]); text != "" {
+			given[f.variable] = value{f.variable, text}
+		}
+		if v, ok := line[f.variable]; ok {
+			given[f.variable] = v
+		}
+	}
+	return given
+}

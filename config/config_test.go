@@ -1,0 +1,391 @@
+package config
+
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// load is Load with the environment written as NAME=value.
+func load(args []string, variables ...string) (Config, error) {
+	return Load(args, env.ToMap(variables))
+}
+
+func TestDefaults(t *testing.T) {
+	want := Config{
+		Port: 8000, Directory: ".", Protocol: "HTTP/1.1",
+		CGIDirectories: []string{"/cgi-bin", "/htbin"}, CGITimeout: 30 * time.Second, CGIMaxProcesses: 16,
+		TLSALPN: []string{"h2", "http/1.1"}, HTTPSRedirect: "off",
+		CacheSize: 64 << 20, CacheMaxFile: 1 << 20, CacheControl: "no-cache", Compress: "auto",
+		IndexPages: []string{"index.html", "index.htm"}, Listing: true, Symlinks: "inside", Hidden: "serve",
+		LogFormat: "auto", LogLevel: "info", AdminPort: 9090,
+		HeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ShutdownTimeout: 10 * time.Second,
+	}
+	// A nil environment is an empty one, never the process's own.
+	t.Setenv("PORT", "1234")
+	for name, environ := range map[string]map[string]string{"nil": nil, "empty": {}, "empty values": emptyValues()} {
+		got, err := Load(nil, environ)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, %v\nwant %+v", name, got, err, want)
+		}
+	}
+}
+
+// emptyValues sets every variable to nothing or to blanks, which is unset.
+func emptyValues() map[string]string {
+	environ := map[string]string{"GOMEMLIMIT": ""}
+	for i, f := range fields() {
+		environ[f.variable] = []string{"", " ", "\t\r\n"}[i%3]
+	}
+	return environ
+}
+
+// TestAccepted has every form of every value, and what Load makes of it.
+func TestAccepted(t *testing.T) {
+	prefixes := func(list ...string) (p []netip.Prefix) {
+		for _, s := range list {
+			p = append(p, netip.MustParsePrefix(s))
+		}
+		return p
+	}
+	for _, c := range []struct {
+		name      string
+		args      []string
+		variables []string
+		field     string
+		want      any
+	}{
+		{"port 0", nil, []string{"PORT=0"}, "Port", Port(0)},
+		{"port 65535", nil, []string{"PORT=65535"}, "Port", Port(65535)},
+		{"port in blanks", nil, []string{"PORT= 80\r"}, "Port", Port(80)},
+		{"port positional", []string{"80"}, nil, "Port", Port(80)},
+		{"port positional, as int() reads it", []string{" +80 "}, nil, "Port", Port(80)},
+		{"port after --", []string{"--", "80"}, nil, "Port", Port(80)},
+		{"port before options", []string{"80", "-d", "x", "--"}, nil, "Port", Port(80)},
+		{"command line over environment", []string{"80"}, []string{"PORT=81"}, "Port", Port(80)},
+		{"a bad variable is no matter under an option", []string{"80"}, []string{"PORT=tcp://10.0.0.1:80"}, "Port", Port(80)},
+
+		{"-b", []string{"-b", "::1"}, nil, "Bind", "::1"},
+		{"-bX", []string{"-b::1"}, nil, "Bind", "::1"},
+		{"-b=X", []string{"-b=::1"}, nil, "Bind", "::1"},
+		{"--bind", []string{"--bind", "::1"}, nil, "Bind", "::1"},
+		{"--bind=X", []string{"--bind=::1"}, nil, "Bind", "::1"},
+		{"prefix", []string{"--b", "::1"}, nil, "Bind", "::1"},
+		{"prefix with =", []string{"--bi=::1"}, nil, "Bind", "::1"},
+		{"the last wins", []string{"--bind=::2", "-b", "::1"}, []string{"BIND=::3"}, "Bind", "::1"},
+		{"IPv4", nil, []string{"BIND=127.0.0.1"}, "Bind", "127.0.0.1"},
+		{"zone", nil, []string{"BIND=fe80::1%eth0"}, "Bind", "fe80::1%eth0"},
+		{"host name", nil, []string{"BIND=My_service.example.com."}, "Bind", "My_service.example.com."},
+		{"admin bind", nil, []string{"BIND=::1", "ADMIN_BIND=127.0.0.1"}, "AdminBind", "127.0.0.1"},
+		{"admin bind as bind", []string{"-b", "::1"}, nil, "AdminBind", "::1"},
+
+		{"directory", nil, []string{"DIRECTORY=/srv\r"}, "Directory", "/srv"},
+		{"directory with a blank", []string{"-d", "my site "}, nil, "Directory", "my site "},
+		{"directory -", []string{"-d", "-"}, nil, "Directory", "-"},
+		{"directory that is a negative number", []string{"-d", "-1"}, nil, "Directory", "-1"},
+		{"directory that looks like an option", []string{"--dir=--cgi"}, nil, "Directory", "--cgi"},
+		{"directory with =", []string{"--directory=a=b"}, nil, "Directory", "a=b"},
+		{"protocol 1.0", []string{"-p", "HTTP/1.0"}, nil, "Protocol", "HTTP/1.0"},
+		{"protocol prefix", []string{"--proto", "HTTP/1.1"}, nil, "Protocol", "HTTP/1.1"},
+
+		{"--cgi=false over CGI=true", []string{"--cgi=false"}, []string{"CGI=true"}, "CGI", false},
+		{"bool false", nil, []string{"LISTING=false"}, "Listing", false},
+		{"bool 0", nil, []string{"LISTING=0"}, "Listing", false},
+		{"bool No", nil, []string{"LISTING=No"}, "Listing", false},
+		{"bool OFF", nil, []string{"LISTING=OFF"}, "Listing", false},
+		{"bool TRUE", nil, []string{"LISTING=TRUE"}, "Listing", true},
+		{"bool 1", nil, []string{"LISTING=1"}, "Listing", true},
+		{"bool yes", nil, []string{"LISTING=yes"}, "Listing", true},
+		{"bool on", nil, []string{"LISTING=on"}, "Listing", true},
+
+		{"duration", nil, []string{"IDLE_TIMEOUT=1m30s"}, "IdleTimeout", 90 * time.Second},
+		{"duration below a second", nil, []string{"HEADER_TIMEOUT=500ms"}, "HeaderTimeout", time.Second / 2},
+		{"duration 0", nil, []string{"SHUTDOWN_TIMEOUT=0"}, "ShutdownTimeout", time.Duration(0)},
+		{"delay", nil, []string{"SHUTDOWN_DELAY=5s"}, "ShutdownDelay", 5 * time.Second},
+		{"count", nil, []string{"MAX_CONNECTIONS=1"}, "MaxConnections", 1},
+
+		{"size in bytes", nil, []string{"CACHE_SIZE=1048576"}, "CacheSize", Size(1 << 20)},
+		{"size off", nil, []string{"CACHE_SIZE=0"}, "CacheSize", Size(0)},
+		{"size MiB", nil, []string{"CACHE_SIZE=64MiB"}, "CacheSize", Size(64 << 20)},
+		{"size M", nil, []string{"CACHE_SIZE=1M"}, "CacheSize", Size(1 << 20)},
+		{"size k", nil, []string{"CACHE_SIZE=1k"}, "CacheSize", Size(1 << 10)},
+		{"size gb", nil, []string{"CACHE_SIZE=2gb"}, "CacheSize", Size(2 << 30)},
+		{"size Ti with a blank", nil, []string{"CACHE_SIZE=1 Ti"}, "CacheSize", Size(1 << 40)},
+		{"size B", nil, []string{"CACHE_MAX_FILE=5B"}, "CacheMaxFile", Size(5)},
+		{"size largest", nil, []string{"CACHE_SIZE=9223372036854775807"}, "CacheSize", Size(1<<63 - 1)},
+
+		{"list", nil, []string{"INDEX_PAGES= a.html , b c.html"}, "IndexPages", []string{"a.html", "b c.html"}},
+		{"CGI settings without CGI", nil, []string{"CGI_PASS_ENV=HOME, _x1"}, "CGIPassEnv", []string{"HOME", "_x1"}},
+		{"ALPN", nil, []string{"TLS_ALPN=http/1.1"}, "TLSALPN", []string{"http/1.1"}},
+		{"hosts", nil, []string{"TLS_SELF_SIGNED_HOSTS=dev.example,::1"}, "TLSSelfSignedHosts", []string{"dev.example", "::1"}},
+		{"TLS port without certificate", nil, []string{"TLS_PORT=8443"}, "TLSPort", Port(8443)},
+		{"TLS port without certificate, as the admin port", nil, []string{"TLS_PORT=81", "ADMIN_PORT=81"}, "AdminPort", Port(81)},
+		{"TLS port set", nil, []string{"TLS_PORT=0"}, "TLSPortSet", true},
+		{"a default spelled out asks for nothing", nil, []string{"COMPRESS=AUTO", "CACHE_CONTROL=no-cache", "HTTPS_REDIRECT=off", "CGI=no"}, "Compress", "auto"},
+		{"compression off", nil, []string{"COMPRESS=off"}, "Compress", "off"},
+
+		{"extensions", nil, []string{"EXTENSIONS_MAP=.MD=text/markdown; charset=utf-8 , .x = Image/X-y"}, "ExtensionsMap",
+			map[string]string{".md": "text/markdown; charset=utf-8", ".x": "Image/X-y"}},
+		{"proxies", nil, []string{"TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.1,fd00::/8 ,::1,::ffff:1.2.3.4,::ffff:10.0.0.0/104"}, "TrustedProxies",
+			prefixes("10.0.0.0/8", "192.0.2.1/32", "fd00::/8", "::1/128", "1.2.3.4/32", "10.0.0.0/8")},
+		{"enumeration", nil, []string{"SYMLINKS=follow"}, "Symlinks", "follow"},
+		{"enumeration in capitals", nil, []string{"LOG_LEVEL=WARN"}, "LogLevel", "warn"},
+		{"hidden", nil, []string{"HIDDEN=deny"}, "Hidden", "deny"},
+		{"format", nil, []string{"LOG_FORMAT=json"}, "LogFormat", "json"},
+
+		{"admin port chosen", nil, []string{"ADMIN_PORT=9090"}, "AdminPortSet", true},
+		{"admin port default", nil, nil, "AdminPortSet", false},
+		{"admin port default gives way", []string{"9090"}, nil, "AdminPort", Port(9090)},
+		{"both ports free ones", nil, []string{"PORT=0", "ADMIN_PORT=0"}, "AdminPort", Port(0)},
+
+		{"serve", nil, nil, "Command", Serve},
+		{"healthcheck", []string{"healthcheck"}, nil, "Command", Healthcheck},
+		{"healthcheck with options", []string{"-b", "::1", "healthcheck", "80"}, nil, "Port", Port(80)},
+		{"-h", []string{"-h"}, nil, "Command", ShowHelp},
+		{"--h", []string{"--h"}, nil, "Command", ShowHelp},
+		{"--help over problems", []string{"--nope", "x", "--help", "abc"}, []string{"PORT=x"}, "Command", ShowHelp},
+		{"--version", []string{"--version"}, nil, "Command", ShowVersion},
+		{"the first of --version and --help", []string{"--vers", "-h"}, nil, "Command", ShowVersion},
+		{"-h in a cluster that is wrong", []string{"-hz"}, nil, "Command", ShowHelp},
+		{"--help behind healthcheck", []string{"healthcheck", "--help"}, nil, "Command", ShowHelp},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			config, err := load(c.args, c.variables...)
+			if err != nil {
+				t.Fatalf("got error %q", err)
+			}
+			if got := reflect.ValueOf(config).FieldByName(c.field).Interface(); !reflect.DeepEqual(got, c.want) {
+				t.Errorf("%s: got %#v, want %#v", c.field, got, c.want)
+			}
+		})
+	}
+}
+
+// TestRefused has every rule with its whole message.
+func TestRefused(t *testing.T) {
+	const (
+		port     = `: not a TCP port, allowed are 0 to 65535 (0 = any free one)`
+		boolean  = `: not a boolean, allowed are true, false, 1, 0, yes, no, on and off`
+		size     = `: not a size, allowed are bytes or a number of KiB, MiB, GiB or TiB, such as 64MiB`
+		duration = `: not a duration, allowed are 0s and above, such as 500ms, 5s or 1m30s`
+		positive = `: not a duration above 0, allowed are such as 500ms, 5s or 1m30s`
+		count    = `: not a whole number, allowed are 0 to 2147483647`
+		host     = `: not an address or host name, allowed are such as 127.0.0.1, ::1 (no brackets, no port) or localhost`
+		link     = `: a Kubernetes service link, not a setting: put enableServiceLinks: false into the pod's spec`
+		empty    = `: an empty element, allowed are values separated by single commas`
+		sitePath = `: not a path of the site, allowed are those that begin with a slash, such as /cgi-bin`
+		notYet   = `: not supported by this version yet`
+	)
+	for _, c := range []struct {
+		name      string
+		args      []string
+		variables []string
+		want      string
+	}{
+		{"port, no number", nil, []string{"PORT=abc"}, `PORT="abc"` + port},
+		{"port, too high", nil, []string{"PORT=65536"}, `PORT="65536"` + port},
+		{"port, below 0", nil, []string{"PORT=-1"}, `PORT="-1"` + port},
+		{"port, beyond int", nil, []string{"PORT=99999999999999999999"}, `PORT="99999999999999999999"` + port},
+		{"port, fraction", nil, []string{"PORT=80.0"}, `PORT="80.0"` + port},
+		{"port argument", []string{"abc"}, nil, `port="abc"` + port},
+		{"port argument below 0", []string{"-1"}, nil, `port="-1"` + port},
+		{"port argument modulo 65536", []string{"70000"}, nil, `port="70000"` + port},
+		{"port argument -", []string{"-"}, nil, `port="-"` + port},
+		{"port argument empty", []string{""}, nil, `port="": an empty value, leave the option out for its default`},
+		{"port argument under a good variable", []string{"abc"}, []string{"PORT=80"}, `port="abc"` + port},
+		{"admin port", nil, []string{"ADMIN_PORT=x"}, `ADMIN_PORT="x"` + port},
+		{"TLS port", nil, []string{"TLS_PORT=x"}, `TLS_PORT="x"` + port},
+		{"hostile bytes", nil, []string{"PORT=\x1b[2J\n\xff\"\u202e"}, `PORT="\x1b[2J\n\xff\"\u202e"` + port},
+		{"long value", nil, []string{"PORT=" + strings.Repeat("9", 8192)}, `PORT="` + strings.Repeat("9", 100) + `"... (8192 bytes)` + port},
+
+		{"service link", nil, []string{"PORT=tcp://10.0.0.1:80"}, `PORT="tcp://10.0.0.1:80"` + link},
+		{"service link of a service tls", nil, []string{"TLS_PORT=udp://[fd00::1]:53"}, `TLS_PORT="udp://[fd00::1]:53"` + link},
+		{"service link elsewhere", nil, []string{"DIRECTORY=tcp://10.0.0.1:80"}, `DIRECTORY="tcp://10.0.0.1:80"` + link},
+
+		{"bind brackets", nil, []string{"BIND=[::1]"}, `BIND="[::1]"` + host},
+		{"bind with port", []string{"--bind", "127.0.0.1:80"}, nil, `--bind="127.0.0.1:80"` + host},
+		{"bind short option", []string{"-b", "a b"}, nil, `--bind="a b"` + host},
+		{"bind mistyped address", nil, []string{"BIND=256.0.0.1"}, `BIND="256.0.0.1"` + host},
+		{"bind empty label", nil, []string{"BIND=a..b"}, `BIND="a..b"` + host},
+		{"bind dash", nil, []string{"BIND=-a"}, `BIND="-a"` + host},
+		{"bind label too long", nil, []string{"BIND=" + strings.Repeat("a", 64)}, `BIND="` + strings.Repeat("a", 64) + `"` + host},
+		{"bind name too long", nil, []string{"BIND=" + strings.Repeat("a.", 127)}, `BIND="` + strings.Repeat("a.", 50) + `"... (254 bytes)` + host},
+		{"bind empty", []string{"--bind="}, nil, `--bind="": an empty value, leave the option out for its default`},
+		{"bind empty, short", []string{"-b="}, nil, `--bind="": an empty value, leave the option out for its default`},
+		{"admin bind", nil, []string{"ADMIN_BIND=*"}, `ADMIN_BIND="*"` + host},
+		{"directory empty", []string{"-d", ""}, nil, `--directory="": an empty value, leave the option out for its default`},
+		{"protocol", nil, []string{"PROTOCOL=HTTP/2"}, `PROTOCOL="HTTP/2": allowed are HTTP/1.0 and HTTP/1.1`},
+		{"protocol is case-sensitive", []string{"-p", "http/1.1"}, nil, `--protocol="http/1.1": allowed are HTTP/1.0 and HTTP/1.1`},
+
+		{"boolean", nil, []string{"LISTING=maybe"}, `LISTING="maybe"` + boolean},
+		{"boolean option", []string{"--cgi=maybe"}, nil, `--cgi="maybe"` + boolean},
+		{"boolean T", nil, []string{"CGI=T"}, `CGI="T"` + boolean},
+		{"size unit", nil, []string{"CACHE_SIZE=64X"}, `CACHE_SIZE="64X"` + size},
+		{"size without number", nil, []string{"CACHE_SIZE=MiB"}, `CACHE_SIZE="MiB"` + size},
+		{"size fraction", nil, []string{"CACHE_SIZE=1.5G"}, `CACHE_SIZE="1.5G"` + size},
+		{"size below 0", nil, []string{"CACHE_MAX_FILE=-1"}, `CACHE_MAX_FILE="-1"` + size},
+		{"size beyond int64", nil, []string{"CACHE_SIZE=8388608T"}, `CACHE_SIZE="8388608T"` + size},
+		{"size two units", nil, []string{"CACHE_SIZE=1kM"}, `CACHE_SIZE="1kM"` + size},
+		{"duration without unit", nil, []string{"SHUTDOWN_TIMEOUT=5"}, `SHUTDOWN_TIMEOUT="5"` + duration},
+		{"duration below 0", nil, []string{"SHUTDOWN_DELAY=-5s"}, `SHUTDOWN_DELAY="-5s"` + duration},
+		{"header timeout 0", nil, []string{"HEADER_TIMEOUT=0s"}, `HEADER_TIMEOUT="0s"` + positive},
+		{"header timeout", nil, []string{"HEADER_TIMEOUT=soon"}, `HEADER_TIMEOUT="soon"` + positive},
+		{"idle timeout 0", nil, []string{"IDLE_TIMEOUT=0"}, `IDLE_TIMEOUT="0"` + positive},
+		{"CGI timeout 0", nil, []string{"CGI_TIMEOUT=0"}, `CGI_TIMEOUT="0"` + positive},
+		{"connections below 0", nil, []string{"MAX_CONNECTIONS=-1"}, `MAX_CONNECTIONS="-1"` + count},
+		{"connections beyond int32", nil, []string{"MAX_CONNECTIONS=2147483648"}, `MAX_CONNECTIONS="2147483648"` + count},
+		{"processes 0", nil, []string{"CGI_MAX_PROCESSES=0"}, `CGI_MAX_PROCESSES="0": not a whole number, allowed are 1 to 2147483647`},
+
+		{"index with slash", nil, []string{"INDEX_PAGES=a/b"}, `INDEX_PAGES="a/b": not a file name, allowed are names without a slash, such as index.html`},
+		{"index second", nil, []string{"INDEX_PAGES=a,.."}, `INDEX_PAGES="a,..": ".." is not a file name, allowed are names without a slash, such as index.html`},
+		{"index empty element", nil, []string{"INDEX_PAGES=a,,b"}, `INDEX_PAGES="a,,b"` + empty},
+		{"index only a comma", nil, []string{"INDEX_PAGES=,"}, `INDEX_PAGES=","` + empty},
+		{"CGI directory", nil, []string{"CGI_DIRECTORIES=cgi-bin"}, `CGI_DIRECTORIES="cgi-bin"` + sitePath},
+		{"CGI environment", nil, []string{"CGI_PASS_ENV=A=B"}, `CGI_PASS_ENV="A=B": not the name of a variable, allowed are letters, digits and underscores`},
+		{"ALPN", nil, []string{"TLS_ALPN=h2,h3"}, `TLS_ALPN="h2,h3": "h3" is not a protocol of this server, allowed are h2 and http/1.1`},
+		{"self-signed host", nil, []string{"TLS_SELF_SIGNED_HOSTS=*.dev"}, `TLS_SELF_SIGNED_HOSTS="*.dev"` + host},
+		{"redirect", nil, []string{"HTTPS_REDIRECT=true"}, `HTTPS_REDIRECT="true": not a redirection, allowed are off, on and a port from 1 to 65535`},
+		{"redirect to 0", nil, []string{"HTTPS_REDIRECT=0"}, `HTTPS_REDIRECT="0": not a redirection, allowed are off, on and a port from 1 to 65535`},
+		{"cache control", nil, []string{"CACHE_CONTROL=a\r\nSet-Cookie: b"}, `CACHE_CONTROL="a\r\nSet-Cookie: b": not a field value, allowed are visible ASCII and blanks`},
+		{"extensions without dot", nil, []string{"EXTENSIONS_MAP=md=text/markdown"}, `EXTENSIONS_MAP="md=text/markdown": "md=text/markdown" is not .suffix=media/type, such as .md=text/markdown`},
+		{"extensions without type", nil, []string{"EXTENSIONS_MAP=.a=b/c,.md"}, `EXTENSIONS_MAP=".a=b/c,.md": ".md" is not .suffix=media/type, such as .md=text/markdown`},
+		{"extensions without subtype", nil, []string{"EXTENSIONS_MAP=.md=text"}, `EXTENSIONS_MAP=".md=text": ".md=text" is not .suffix=media/type, such as .md=text/markdown`},
+		{"extensions that split the head", nil, []string{"EXTENSIONS_MAP=.md=text/x\r\nA: b"}, `EXTENSIONS_MAP=".md=text/x\r\nA: b": ".md=text/x\r\nA: b" is not .suffix=media/type, such as .md=text/markdown`},
+		{"extensions, empty element", nil, []string{"EXTENSIONS_MAP=.md=a/b,"}, `EXTENSIONS_MAP=".md=a/b,"` + empty},
+		{"proxies, empty element", nil, []string{"TRUSTED_PROXIES=::1,,::2"}, `TRUSTED_PROXIES="::1,,::2"` + empty},
+		{"extensions twice", nil, []string{"EXTENSIONS_MAP=.md=a/b,.MD=c/d"}, `EXTENSIONS_MAP=".md=a/b,.MD=c/d": .md is there twice, allowed is one media type for a suffix`},
+		{"proxies", nil, []string{"TRUSTED_PROXIES=10.0.0.0/8,proxy"}, `TRUSTED_PROXIES="10.0.0.0/8,proxy": "proxy" is neither an IP address nor a CIDR, allowed are such as 10.0.0.0/8, 192.0.2.1 or fd00::/8`},
+		{"proxies, mask", nil, []string{"TRUSTED_PROXIES=10.0.0.0/33"}, `TRUSTED_PROXIES="10.0.0.0/33": "10.0.0.0/33" is neither an IP address nor a CIDR, allowed are such as 10.0.0.0/8, 192.0.2.1 or fd00::/8`},
+		{"proxies, zone", nil, []string{"TRUSTED_PROXIES=fe80::1%eth0"}, `TRUSTED_PROXIES="fe80::1%eth0": "fe80::1%eth0" is neither an IP address nor a CIDR, allowed are such as 10.0.0.0/8, 192.0.2.1 or fd00::/8`},
+		{"symlinks", nil, []string{"SYMLINKS=yes"}, `SYMLINKS="yes": allowed are inside, follow and deny`},
+		{"hidden", nil, []string{"HIDDEN=inside"}, `HIDDEN="inside": allowed are serve and deny`},
+		{"format", nil, []string{"LOG_FORMAT=xml"}, `LOG_FORMAT="xml": allowed are auto, json and text`},
+		{"level", nil, []string{"LOG_LEVEL=warning"}, `LOG_LEVEL="warning": allowed are debug, info, warn and error`},
+		{"compress", nil, []string{"COMPRESS=gzip"}, `COMPRESS="gzip": allowed are auto, static and off`},
+
+		{"admin port as port", nil, []string{"PORT=80", "ADMIN_PORT=80"}, `ADMIN_PORT="80": the same as PORT, allowed is any other port`},
+		{"admin port as port, by default", nil, []string{"ADMIN_PORT=8000"}, `ADMIN_PORT="8000": the same as PORT, allowed is any other port`},
+		{"admin port as port argument", []string{"9090"}, []string{"ADMIN_PORT=9090"}, `ADMIN_PORT="9090": the same as PORT, allowed is any other port`},
+		{"healthcheck of a free port", []string{"healthcheck"}, []string{"ADMIN_PORT=0"}, `ADMIN_PORT="0": healthcheck cannot know a free port, allowed are 1 to 65535`},
+		{"healthcheck of a default that gives way", []string{"healthcheck", "9090"}, nil, `ADMIN_PORT="9090": the same as PORT, allowed is any other port`},
+		{"key without certificate", nil, []string{"TLS_KEY=k"}, `TLS_KEY requires TLS_CERT to be set`},
+		{"key option without certificate", []string{"--tls-key", "k"}, nil, `--tls-key requires --tls-cert to be set`},
+		{"password without certificate", nil, []string{"TLS_PASSWORD_FILE=p"}, `TLS_PASSWORD_FILE requires TLS_CERT to be set`},
+		{"password option without certificate", []string{"--tls-p=p"}, nil, `--tls-password-file requires --tls-cert to be set`},
+
+		{"unknown option", []string{"--nope"}, nil, `unrecognized arguments: --nope`},
+		{"unknown option and what may be its argument", []string{"--nope", "x", "80"}, nil, `unrecognized arguments: --nope`},
+		{"unknown letter", []string{"-z"}, nil, `unrecognized arguments: -z`},
+		{"a flag of go test", []string{"-test.v"}, nil, `unrecognized arguments: -test.v`},
+		{"hostile option", []string{"--\n\x00"}, nil, `unrecognized arguments: "--\n\x00"`},
+		{"ambiguous", []string{"--t", "x"}, nil, `ambiguous option: --t could match --tls-cert, --tls-key, --tls-password-file`},
+		{"ambiguous with =", []string{"--tls-=x"}, nil, `ambiguous option: --tls- could match --tls-cert, --tls-key, --tls-password-file`},
+		{"extra argument", []string{"80", "81"}, nil, `unrecognized arguments: 81`},
+		{"extra argument behind --", []string{"80", "--", "--cgi"}, nil, `unrecognized arguments: --cgi`},
+		{"healthcheck is the first operand", []string{"80", "healthcheck"}, nil, `unrecognized arguments: healthcheck`},
+		{"no argument", []string{"80", "--bind"}, nil, `argument -b/--bind: expected one argument`},
+		{"no argument but an option", []string{"-d", "--cgi=no"}, nil, `argument -d/--directory: expected one argument`},
+		{"no argument but --", []string{"--tls-cert", "--"}, nil, `argument --tls-cert: expected one argument`},
+		{"help takes none", []string{"--help=x"}, nil, `argument --help: ignored explicit argument "x"`},
+
+		{"CGI", nil, []string{"CGI=yes"}, `CGI=yes (--cgi)` + notYet},
+		{"CGI option", []string{"--cgi"}, nil, `CGI=true (--cgi)` + notYet},
+		{"certificate", []string{"--tls-cert", "c.pem", "--tls-key", "k.pem"}, nil, `TLS_CERT=c.pem (--tls-cert)` + notYet},
+		{"self-signed", nil, []string{"TLS_SELF_SIGNED=true"}, `TLS_SELF_SIGNED=true` + notYet},
+		{"redirect on", nil, []string{"HTTPS_REDIRECT=on"}, `HTTPS_REDIRECT=on` + notYet},
+		{"cache control max-age", nil, []string{"CACHE_CONTROL=max-age=60, public"}, `CACHE_CONTROL="max-age=60, public"` + notYet},
+		{"fingerprinted", nil, []string{"CACHE_FINGERPRINTED=1"}, `CACHE_FINGERPRINTED=1` + notYet},
+		{"compress static", nil, []string{"COMPRESS=Static"}, `COMPRESS=Static` + notYet},
+
+		{"all at once, in the order of the contract", []string{"--nope", "-b"}, []string{"LOG_LEVEL=x", "PORT=y", "TLS_KEY=k"},
+			"unrecognized arguments: --nope\n" +
+				"argument -b/--bind: expected one argument\n" +
+				`PORT="y"` + port + "\n" +
+				`LOG_LEVEL="x": allowed are debug, info, warn and error` + "\n" +
+				`TLS_KEY requires TLS_CERT to be set`},
+		{"two certificates", nil, []string{"TLS_CERT=c", "TLS_SELF_SIGNED=1"},
+			`TLS_CERT=c (--tls-cert)` + notYet + "\n" + `TLS_SELF_SIGNED=1` + notYet + "\n" +
+				`TLS_CERT="c": TLS_SELF_SIGNED is true, allowed is one of the two`},
+		{"admin port as TLS port", nil, []string{"TLS_CERT=c", "TLS_PORT=81", "ADMIN_PORT=81"},
+			`TLS_CERT=c (--tls-cert)` + notYet + "\n" + `ADMIN_PORT="81": the same as TLS_PORT, allowed is any other port`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := ""
+			if _, err := load(c.args, c.variables...); err != nil {
+				got = err.Error()
+			}
+			if got != c.want {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	c, err := load([]string{"-b", "::1", "80"}, "ADMIN_BIND=localhost", "ADMIN_PORT=81")
+	if err != nil || c.Addr() != "[::1]:80" || c.AdminAddr() != "localhost:81" {
+		t.Errorf("got %q, %q, %v", c.Addr(), c.AdminAddr(), err)
+	}
+	if c, _ = load(nil); c.Addr() != ":8000" || c.AdminAddr() != ":9090" {
+		t.Errorf("by default: got %q, %q", c.Addr(), c.AdminAddr())
+	}
+}
+
+func TestFit(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		variables  []string
+		limit      int64
+		goMemLimit int64
+		cacheSize  Size
+	}{
+		{"small", nil, 64 << 20, 57042534, 16 << 20},
+		{"large", nil, 1 << 40, 934584883609, 64 << 20},
+		{"largest", nil, 1<<63 - 1, 7839866231326559435, 64 << 20},
+		{"CACHE_SIZE set", []string{"CACHE_SIZE=48MiB"}, 64 << 20, 57042534, 48 << 20},
+		{"GOMEMLIMIT set", []string{"GOMEMLIMIT=50MiB"}, 64 << 20, -1, 16 << 20},
+	} {
+		config, err := load(nil, c.variables...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := config.Fit(c.limit); got != c.goMemLimit || config.CacheSize != c.cacheSize {
+			t.Errorf("%s: got %d and a cache of %d, want %d and %d", c.name, got, config.CacheSize, c.goMemLimit, c.cacheSize)
+		}
+	}
+}
+
+// FuzzLoad: whatever it is given, Load does not panic, and an error is printable lines, one for each problem.
+func FuzzLoad(f *testing.F) {
+	f.Add("--bind=x\x00abc", "PORT", "tcp://1.2.3.4:80", "INDEX_PAGES", "a,,b")
+	f.Add("--t\x00-hd\x00--\x00-1", "DIRECTROY", "", "CACHE_SIZE", "1T")
+	f.Add("-test.v\x00-d\x00-", "EXTENSIONS_MAP", ".a=b/c;d", "TRUSTED_PROXIES", "::ffff:1.2.3.4/97")
+	f.Add("healthcheck\x00\n", "ADMIN\nPORT", "\xff", "BIND", "\u202e")
+	f.Fuzz(func(t *testing.T, args, name1, value1, name2, value2 string) {
+		config, err := Load(strings.Split(args, "\x00"), map[string]string{name1: value1, name2: value2})
+		for _, line := range config.Warnings {
+			checkLine(t, line)
+		}
+		if err == nil {
+			return
+		}
+		lines := strings.Split(err.Error(), "\n")
+		if want := len(err.(problems)); len(lines) != want {
+			t.Errorf("%d lines for %d problems: %q", len(lines), want, err)
+		}
+		for _, line := range lines {
+			checkLine(t, line)
+		}
+	})
+}
+
+func checkLine(t *testing.T, line string) {
+	if line == "" || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
+		t.Errorf("not a printable line: %q", line)
+	}
+}

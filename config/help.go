@@ -1,0 +1,90 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"text/tabwriter"
+)
+
+// Help is what --help prints: usage, and the table of options and variables with defaults and meanings.
+func Help() string {
+	var b strings.Builder
+	b.WriteString(usage())
+	b.WriteString(`
+Serves a directory over HTTP, as python -m http.server does. A setting comes from
+the command line, else from its environment variable, else it has its default. Long
+options may be shortened while they stay unique. healthcheck asks a running server
+with the same settings whether it is ready, and exits with 0 or 1.
+
+  -h, --help   show this text
+  --version    show the version
+
+`)
+	var rows strings.Builder
+	w := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "VARIABLE\tOPTION\tDEFAULT")
+	for _, f := range fields() {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", f.variable, f.spelling(), f.shown)
+	}
+	w.Flush() // a strings.Builder takes everything
+	// The meanings have a line of their own, so that the table fits a terminal.
+	lines := strings.SplitAfter(rows.String(), "\n")
+	b.WriteString(lines[0])
+	for i, f := range fields() {
+		b.WriteString(lines[i+1] + "    " + f.doc + "\n")
+	}
+	return b.String()
+}
+
+// usage is made in argparse's form, 84 columns wide.
+func usage() string {
+	const program = "usage: previewd"
+	indent := strings.Repeat(" ", len(program))
+	words := []string{"[-h]", "[--version]"}
+	last := ""
+	for _, f := range fields() {
+		name := "--" + f.option
+		if f.short != "" {
+			name = "-" + f.short
+		}
+		switch {
+		case f.option == "":
+		case f.option == positional:
+			last = "[" + positional + "]"
+		case f.kind.Kind() == reflect.Bool:
+			words = append(words, "["+name+"]")
+		default:
+			words = append(words, "["+name+" "+f.metavar+"]")
+		}
+	}
+	var b strings.Builder
+	line := program
+	for _, word := range append(words, last) {
+		if len(line)+1+len(word) > 84 {
+			b.WriteString(line + "\n")
+			line = indent
+		}
+		line += " " + word
+	}
+	b.WriteString(line + "\n       previewd healthcheck\n")
+	return b.String()
+}
+
+// MarkdownTable is the table of Help for README.md.
+func MarkdownTable() string {
+	var b strings.Builder
+	b.WriteString("| variable | option | default | meaning |\n|---|---|---|---|\n")
+	for _, f := range fields() {
+		option := f.spelling()
+		if strings.HasPrefix(option, "-") {
+			option = "`" + strings.ReplaceAll(option, ", ", "`, `") + "`"
+		}
+		def := f.shown
+		if f.shown == f.def {
+			def = "`" + def + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.variable, option, def, strings.ReplaceAll(f.doc, "|", `\|`))
+	}
+	return b.String()
+}

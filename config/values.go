@@ -1,0 +1,214 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"mime"
+	"net/netip"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// errValue is a value that is not of its field's type; field.allowed has the words for it.
+var errValue = errors.New("bad value")
+
+// parsers are what caarlos0/env is to use in place of its own, which take fewer or more forms than the
+// contract: durations below zero, lists with blanks, booleans such as "T".
+func parsers() map[reflect.Type]env.ParserFunc {
+	return map[reflect.Type]env.ParserFunc{
+		reflect.TypeFor[Port]():              parserOf(parsePort),
+		reflect.TypeFor[bool]():              parserOf(parseBool),
+		reflect.TypeFor[int]():               parserOf(parseCount),
+		reflect.TypeFor[time.Duration]():     parserOf(parseDuration),
+		reflect.TypeFor[Size]():              parserOf(parseSize),
+		reflect.TypeFor[[]string]():          parserOf(parseList),
+		reflect.TypeFor[[]netip.Prefix]():    parserOf(parsePrefixes),
+		reflect.TypeFor[map[string]string](): parserOf(parseExtensions),
+	}
+}
+
+func parserOf[T any](parse func(string) (T, error)) env.ParserFunc {
+	return func(text string) (any, error) { return parse(text) }
+}
+
+// parsePort takes what Python's int() takes for the port, but for underscores and digits beyond ASCII.
+func parsePort(text string) (Port, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || n < 0 || n > math.MaxUint16 {
+		return 0, errValue
+	}
+	return Port(n), nil
+}
+
+func parseBool(text string) (bool, error) {
+	switch strings.ToLower(text) {
+	case "true", "1", "yes", "on":
+		return true, nil
+	case "false", "0", "no", "off":
+		return false, nil
+	}
+	return false, errValue
+}
+
+func parseCount(text string) (int, error) {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 {
+		return 0, errValue
+	}
+	return int(n), nil
+}
+
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, errValue
+	}
+	return d, nil
+}
+
+// parseSize reads a number of bytes. K, M, G and T are powers of 1024 however they are written (64M, 64MB,
+// 64Mi, 64MiB), as docker and nginx count memory.
+func parseSize(text string) (Size, error) {
+	digits := strings.TrimRight(text, "bBiIkKmMgGtT \t")
+	unit := strings.ToLower(strings.TrimSpace(text[len(digits):]))
+	shift, ok := map[string]int{
+		"": 0, "b": 0,
+		"k": 10, "kb": 10, "ki": 10, "kib": 10,
+		"m": 20, "mb": 20, "mi": 20, "mib": 20,
+		"g": 30, "gb": 30, "gi": 30, "gib": 30,
+		"t": 40, "tb": 40, "ti": 40, "tib": 40,
+	}[unit]
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if !ok || err != nil || n > math.MaxInt64>>shift {
+		return 0, errValue
+	}
+	return Size(n << shift), nil
+}
+
+// parseList splits at commas and trims blanks. An empty element is more likely a slip than meant.
+func parseList(text string) ([]string, error) {
+	list := strings.Split(text, ",")
+	for i, element := range list {
+		list[i] = strings.TrimSpace(element)
+		if list[i] == "" {
+			return nil, errors.New("an empty element, allowed are values separated by single commas")
+		}
+	}
+	return list, nil
+}
+
+func parsePrefixes(text string) ([]netip.Prefix, error) {
+	list, err := parseList(text)
+	if err != nil {
+		return nil, err
+	}
+	prefixes := make([]netip.Prefix, len(list))
+	for i, element := range list {
+		if prefixes[i], err = parsePrefix(element); err != nil {
+			return nil, fmt.Errorf("%s is neither an IP address nor a CIDR, allowed are such as 10.0.0.0/8, 192.0.2.1 or fd00::/8", quote(element))
+		}
+	}
+	return prefixes, nil
+}
+
+// parsePrefix takes an address for a prefix of its full length. IPv4 in IPv6 becomes IPv4, as the addresses
+// of clients on the dual-stack socket do.
+func parsePrefix(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	if prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
+		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
+	}
+	return prefix.Masked(), nil
+}
+
+// parseExtensions reads `.suffix=media/type` pairs. A media type may have parameters (; charset=utf-8).
+func parseExtensions(text string) (map[string]string, error) {
+	list, err := parseList(text)
+	if err != nil {
+		return nil, err
+	}
+	types := make(map[string]string, len(list))
+	for _, element := range list {
+		suffix, mediaType, _ := strings.Cut(element, "=")
+		suffix = strings.ToLower(strings.TrimSpace(suffix))
+		mediaType = strings.TrimSpace(mediaType)
+		if !isSuffix(suffix) || !isMediaType(mediaType) {
+			return nil, fmt.Errorf("%s is not .suffix=media/type, such as .md=text/markdown", quote(element))
+		}
+		if _, twice := types[suffix]; twice {
+			return nil, fmt.Errorf("%s is there twice, allowed is one media type for a suffix", printable(suffix))
+		}
+		types[suffix] = mediaType
+	}
+	return types, nil
+}
+
+func isSuffix(s string) bool {
+	return len(s) > 1 && s[0] == '.' && !strings.ContainsAny(s, "/\x00")
+}
+
+// isMediaType says whether s is a media type of RFC 9110, section 8.3.1, fit for a field value.
+func isMediaType(s string) bool {
+	essence, _, err := mime.ParseMediaType(s)
+	return err == nil && strings.Contains(essence, "/") && isFieldValue(s)
+}
+
+// isFieldValue says whether s is visible ASCII and blanks, and so can stand in a field line.
+func isFieldValue(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+}
+
+// isHost says whether s is a numeric address (IPv6 without brackets) or may be a host name (RFC 1123, and
+// underscores, which compose's service names have). A name whose last label is a number is a mistyped
+// address, never a name.
+func isHost(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return true
+	}
+	if len(s) > 253 { // RFC 1035, section 3.1, without the root
+		return false
+	}
+	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || label[0] == '-' || strings.IndexFunc(label, notInLabel) >= 0 {
+			return false
+		}
+	}
+	return strings.Trim(labels[len(labels)-1], "0123456789") != ""
+}
+
+func notInLabel(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+}
+
+// maxQuoted is how many bytes of a value a message shows.
+const maxQuoted = 100
+
+// quote makes bytes from outside one printable, bounded piece of a line.
+func quote(s string) string {
+	if len(s) <= maxQuoted {
+		return strconv.Quote(s)
+	}
+	return fmt.Sprintf("%q... (%d bytes)", s[:maxQuoted], len(s))
+}
+
+// printable is s itself where it is short, visible ASCII, else its quotation.
+func printable(s string) string {
+	visible := strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+	if visible && s != "" && len(s) <= maxQuoted {
+		return s
+	}
+	return quote(s)
+}
