@@ -66,6 +66,7 @@ func TestAccepted(t *testing.T) {
 		{"port positional", []string{"80"}, nil, "Port", Port(80)},
 		{"port positional, as int() reads it", []string{" +80 "}, nil, "Port", Port(80)},
 		{"port after --", []string{"--", "80"}, nil, "Port", Port(80)},
+		// argparse of 3.13.0 and before refuses a last "--" behind an option; nothing is wrong with it.
 		{"port before options", []string{"80", "-d", "x", "--"}, nil, "Port", Port(80)},
 		{"command line over environment", []string{"80"}, []string{"PORT=81"}, "Port", Port(80)},
 		{"a bad variable is no matter under an option", []string{"80"}, []string{"PORT=tcp://10.0.0.1:80"}, "Port", Port(80)},
