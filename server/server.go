@@ -139,7 +139,7 @@ type acceptor struct {
 	connections connections
 	cut         <-chan struct{}
 	finishing   bool // guarded by connections.mu
-	pausing     bool // the last Accept before the backlog counts as empty
+	graceOver   bool // the handshakes that had begun at finish have had handshakeGrace
 	exhausted   bool // descriptors ran out, and it has been reported
 	backoff     time.Duration
 }
@@ -158,10 +158,13 @@ func (a *acceptor) run(ctx context.Context) error {
 			}
 			continue
 		}
-		a.exhausted, a.pausing, a.backoff = false, false, 0
+		a.exhausted, a.backoff = false, 0
 		c := http1.NewConn(&a.server.engine, conn)
 		a.connections.add(c)
 		go a.serve(ctx, c)
+		if a.graceOver && a.backlogEmpty() {
+			return nil
+		}
 	}
 }
 
@@ -239,12 +242,8 @@ func (a *acceptor) outOfDescriptors(err error) {
 	}
 }
 
-const (
-	// handshakeGrace is how long TCP handshakes that have begun may take to reach the backlog.
-	handshakeGrace = 20 * time.Millisecond
-	// backlogPause is how long no connection may have come for the backlog to count as empty.
-	backlogPause = 5 * time.Millisecond
-)
+// handshakeGrace is how long TCP handshakes that have begun may take to reach the backlog.
+const handshakeGrace = 20 * time.Millisecond
 
 type deadliner interface{ SetDeadline(time.Time) error }
 
@@ -268,13 +267,10 @@ func (a *acceptor) isFinishing() bool {
 	return a.finishing
 }
 
-// backlogEmpty accepts what is still there. Once a deadline is over Accept does not look at the backlog
-// any more, so each further connection takes a new one.
+// backlogEmpty decides, once the deadline of finish is over, whether the loop ends. After a deadline
+// Accept does not look at the backlog any more, so what is there takes it away again.
 func (a *acceptor) backlogEmpty() bool {
-	if a.pausing {
-		return true // no connection came
-	}
-	a.pausing = true
+	a.graceOver = true
 	d := a.listener.(deadliner)
-	return d.SetDeadline(time.Now().Add(backlogPause)) != nil
+	return !pending(a.listener) || d.SetDeadline(time.Now().Add(time.Second)) != nil
 }

@@ -68,10 +68,12 @@ func (d *chunkedDecoder) chunkLine(buf []byte) (taken int, failure *message.Fail
 	if d.state == chunkDataEnd {
 		limit = len("\r\n")
 	}
-	if i < 0 && len(buf) < limit {
+	switch {
+	case i < 0 && len(buf) < limit:
 		return 0, nil
-	}
-	if i < 1 || i >= limit || buf[i-1] != '\r' {
+	case (i < 0 || i >= limit) && d.state == chunkSize:
+		return 0, badRequest("Chunk line too long")
+	case i < 1 || i >= limit || buf[i-1] != '\r':
 		return 0, badRequest("Bad chunk line")
 	}
 	if d.state == chunkDataEnd {
@@ -104,9 +106,8 @@ func (d *chunkedDecoder) chunkLine(buf []byte) (taken int, failure *message.Fail
 
 // extension checks and counts what follows a chunk's size: nothing, or blanks and a semicolon first.
 func (d *chunkedDecoder) extension(ext []byte) *message.Failure {
-	d.extensions += len(ext)
-	if d.extensions > maxChunkExtensions {
-		return badRequest("Chunk extensions too long")
+	if d.extensions += len(ext); d.extensions > maxChunkExtensions {
+		return badRequest("Chunk line too long")
 	}
 	for _, c := range ext {
 		if c < ' ' && c != '\t' || c == 0x7f {

@@ -49,16 +49,19 @@ type streamWire struct{ conn net.Conn }
 
 func (w streamWire) readFirst() ([]byte, error) {
 	buf := getBuffer()
-	n, err := w.conn.Read(buf)
-	if n == 0 {
+	n, err := w.read(buf)
+	if err != nil {
 		putBuffer(buf)
 		return nil, err
 	}
 	return buf[:n], nil
 }
 
-func (w streamWire) read(p []byte) (int, error) {
-	n, err := w.conn.Read(p)
+// read returns bytes or an error, never neither: io.Reader allows both to be missing.
+func (w streamWire) read(p []byte) (n int, err error) {
+	for n == 0 && err == nil {
+		n, err = w.conn.Read(p)
+	}
 	if n > 0 {
 		return n, nil
 	}

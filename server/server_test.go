@@ -1,0 +1,286 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// serving is a server under test.
+type serving struct {
+	*Server
+	address string
+	stop    context.CancelFunc
+	ended   chan error
+}
+
+// serve starts s on a loopback port; the test must stop it.
+func serve(t *testing.T, s *Server) *serving {
+	t.Helper()
+	l, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
+	running := &serving{s, l.Addr().String(), stop, make(chan error, 1)}
+	go func() { running.ended <- s.Serve(ctx, l) }()
+	return running
+}
+
+func (s *serving) dial(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// ask sends a GET on a connection and returns the answer's status and whether it announces a close.
+func ask(t *testing.T, conn net.Conn) (content string, closing bool) {
+	t.Helper()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	return answer(t, conn)
+}
+
+func answer(t *testing.T, conn net.Conn) (content string, closing bool) {
+	t.Helper()
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text), resp.Close
+}
+
+func hello(context.Context, *message.Request) message.Response {
+	return message.Response{Status: 200, Body: message.Bytes("hello")}
+}
+
+func TestDrainAnswersWhatHasBegun(t *testing.T) {
+	inside, release := make(chan struct{}), make(chan struct{})
+	s := serve(t, &Server{Handler: func(ctx context.Context, r *message.Request) message.Response {
+		if r.Target == "/slow" {
+			close(inside)
+			<-release
+		}
+		return hello(ctx, r)
+	}})
+	idle, slow, half := s.dial(t), s.dial(t), s.dial(t)
+	if _, closing := ask(t, idle); closing {
+		t.Error("an answer before the drain announces a close")
+	}
+	fmt.Fprint(slow, "GET /slow HTTP/1.1\r\n\r\n")
+	fmt.Fprint(half, "GET / HTT")
+	<-inside
+	time.Sleep(50 * time.Millisecond) // half's bytes are on their way; nothing tells when they were read
+	s.stop()
+	if rest, err := io.ReadAll(idle); err != nil || len(rest) > 0 {
+		t.Errorf("the idle connection ended with %q, %v; want a silent close", rest, err)
+	}
+	close(release)
+	if text, closing := answer(t, slow); text != "hello" || !closing {
+		t.Errorf("slow: %q, close %v", text, closing)
+	}
+	fmt.Fprint(half, "P/1.1\r\n\r\n")
+	if text, closing := answer(t, half); text != "hello" || !closing {
+		t.Errorf("half: %q, close %v", text, closing)
+	}
+	if err := <-s.ended; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+	if _, err := net.Dial("tcp", s.address); err == nil {
+		t.Error("the listener is still open")
+	}
+}
+
+func TestDrainGoesOnServingForTheDelay(t *testing.T) {
+	s := serve(t, &Server{Handler: hello, ShutdownDelay: 300 * time.Millisecond})
+	_, _ = ask(t, s.dial(t))
+	s.stop()
+	time.Sleep(50 * time.Millisecond)
+	if text, closing := ask(t, s.dial(t)); text != "hello" || !closing {
+		t.Errorf("during the delay: %q, close %v", text, closing)
+	}
+	if err := <-s.ended; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+}
+
+func TestDrainCutsAtItsTimeout(t *testing.T) {
+	inside := make(chan struct{})
+	var gone atomic.Bool
+	s := serve(t, &Server{ShutdownTimeout: 100 * time.Millisecond, Handler: func(ctx context.Context, _ *message.Request) message.Response {
+		close(inside)
+		<-ctx.Done()
+		gone.Store(true)
+		return message.Fail(503, "")
+	}})
+	conn := s.dial(t)
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\n\r\n")
+	<-inside
+	s.stop()
+	var cut *CutError
+	if err := <-s.ended; !errors.As(err, &cut) || cut.Connections != 1 {
+		t.Errorf("Serve = %v, want 1 connection cut", err)
+	}
+	_, _ = io.ReadAll(conn)
+}
+
+func TestNoConnectionIsResetWhileTheListenerCloses(t *testing.T) {
+	for range 2 {
+		s := serve(t, &Server{Handler: hello})
+		var clients sync.WaitGroup
+		for range 8 {
+			clients.Go(func() {
+				for {
+					conn, err := net.Dial("tcp", s.address)
+					if err != nil {
+						if !errors.Is(err, syscall.ECONNREFUSED) {
+							t.Errorf("dialling: %v", err)
+						}
+						return
+					}
+					_, err = io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
+					var text []byte
+					if err == nil {
+						text, err = io.ReadAll(conn)
+					}
+					if err != nil || !strings.HasSuffix(string(text), "hello") {
+						t.Errorf("got %q, %v", text, err)
+						return
+					}
+					_ = conn.Close()
+				}
+			})
+		}
+		time.Sleep(30 * time.Millisecond)
+		s.stop()
+		if err := <-s.ended; err != nil {
+			t.Errorf("Serve = %v", err)
+		}
+		clients.Wait()
+	}
+}
+
+func TestMaxConnectionsLeavesFurtherOnesInTheBacklog(t *testing.T) {
+	s := serve(t, &Server{Handler: hello, MaxConnections: 1})
+	first, second := s.dial(t), s.dial(t)
+	_, _ = ask(t, first)
+	fmt.Fprint(second, "GET / HTTP/1.1\r\n\r\n")
+	_ = second.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	if n, err := second.Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Fatal("the second connection was served beside the first")
+	}
+	_ = second.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = first.Close()
+	if text, _ := answer(t, second); text != "hello" {
+		t.Errorf("got %q", text)
+	}
+	// While the server drains, an idle connection makes room for one in the backlog.
+	third := s.dial(t)
+	fmt.Fprint(third, "GET / HTTP/1.1\r\n\r\n")
+	s.stop()
+	if text, _ := answer(t, third); text != "hello" {
+		t.Errorf("from the backlog: got %q", text)
+	}
+	if err := <-s.ended; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+}
+
+// scarce is a listener that is out of descriptors for its first calls.
+type scarce struct {
+	net.Listener
+	failures atomic.Int32
+}
+
+func (l *scarce) Accept() (net.Conn, error) {
+	if l.failures.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return l.Listener.Accept()
+}
+
+func (l *scarce) SetDeadline(t time.Time) error { return l.Listener.(*net.TCPListener).SetDeadline(t) }
+
+func TestOutOfDescriptorsClosesTheOldestIdleConnection(t *testing.T) {
+	inner, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &scarce{Listener: inner}
+	var reports atomic.Int32
+	s := &Server{Handler: hello, Report: func(error) { reports.Add(1) }}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, l) }()
+	running := &serving{s, inner.Addr().String(), stop, ended}
+	oldest := running.dial(t)
+	_, _ = ask(t, oldest)
+	l.failures.Store(2)
+	_, _ = ask(t, running.dial(t)) // Accept is under way: this one still gets through
+	if text, _ := ask(t, running.dial(t)); text != "hello" {
+		t.Errorf("got %q", text)
+	}
+	if rest, err := io.ReadAll(oldest); err != nil || len(rest) > 0 {
+		t.Errorf("the oldest connection: %q, %v; want a silent close", rest, err)
+	}
+	if n := reports.Load(); n != 1 {
+		t.Errorf("%d reports, want 1", n)
+	}
+	stop()
+	<-ended
+}
+
+func TestTrustedProxies(t *testing.T) {
+	trusted := TrustedProxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
+	for name, c := range map[string]struct {
+		peer, want, scheme string
+		fields             message.Fields
+	}{
+		"untrusted_peer":       {"192.0.2.1", "192.0.2.1", "http", message.Fields{{Name: "X-Forwarded-For", Value: "203.0.113.9"}}},
+		"one_hop":              {"10.0.0.1", "203.0.113.9", "https", message.Fields{{Name: "X-Forwarded-For", Value: "203.0.113.9"}, {Name: "x-forwarded-proto", Value: "HTTPS"}}},
+		"spoofed_left":         {"10.0.0.1", "203.0.113.9", "http", message.Fields{{Name: "X-Forwarded-For", Value: "127.0.0.1, 203.0.113.9"}}},
+		"two_proxies":          {"10.0.0.1", "203.0.113.9", "http", message.Fields{{Name: "X-Forwarded-For", Value: "1.2.3.4,203.0.113.9"}, {Name: "X-Forwarded-For", Value: "10.9.9.9"}}},
+		"all_trusted":          {"10.0.0.1", "10.0.0.7", "http", message.Fields{{Name: "X-Forwarded-For", Value: "10.0.0.7"}}},
+		"garbage":              {"10.0.0.1", "10.0.0.1", "http", message.Fields{{Name: "X-Forwarded-For", Value: "203.0.113.9, nonsense"}}},
+		"mapped_with_port":     {"10.0.0.1", "203.0.113.9", "http", message.Fields{{Name: "X-Forwarded-For", Value: "[::ffff:203.0.113.9]:99"}}},
+		"bare_ipv6":            {"10.0.0.1", "2001:db9::1", "http", message.Fields{{Name: "X-Forwarded-For", Value: "2001:db9::1"}}},
+		"bad_scheme":           {"10.0.0.1", "203.0.113.9", "http", message.Fields{{Name: "X-Forwarded-For", Value: "203.0.113.9"}, {Name: "X-Forwarded-Proto", Value: "javascript"}}},
+		"forwarded":            {"10.0.0.1", "203.0.113.9", "https", message.Fields{{Name: "Forwarded", Value: `for=1.2.3.4, For="203.0.113.9:1234";proto=https;by=10.0.0.1`}}},
+		"forwarded_ipv6":       {"2001:db8::5", "2001:db9::1", "https", message.Fields{{Name: "Forwarded", Value: `proto=https ; for="[2001:db9::1]:80"`}}},
+		"forwarded_hidden":     {"10.0.0.1", "10.0.0.1", "http", message.Fields{{Name: "Forwarded", Value: "for=203.0.113.9, for=_gazonk;proto=https"}}},
+		"forwarded_quoted":     {"10.0.0.1", "203.0.113.9", "http", message.Fields{{Name: "Forwarded", Value: `for=203.0.113.9;x="a,for=1.2.3.4;\""`}}},
+		"forwarded_wins":       {"10.0.0.1", "203.0.113.9", "http", message.Fields{{Name: "X-Forwarded-For", Value: "1.2.3.4"}, {Name: "Forwarded", Value: "for=203.0.113.9"}}},
+		"scheme_of_each_proxy": {"10.0.0.1", "203.0.113.9", "https", message.Fields{{Name: "X-Forwarded-For", Value: "203.0.113.9, 10.0.0.2"}, {Name: "X-Forwarded-Proto", Value: "https, http"}}},
+	} {
+		r := &message.Request{Client: netip.MustParseAddr(c.peer), Scheme: "http", Fields: c.fields}
+		trusted.identify(r)
+		if r.Client.String() != c.want || r.Scheme != c.scheme {
+			t.Errorf("%s: got %s %s, want %s %s", name, r.Client, r.Scheme, c.want, c.scheme)
+		}
+	}
+}
