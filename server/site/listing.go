@@ -1,0 +1,186 @@
+package site
+
+import (
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// listDirectory answers with a page of the names in a directory: list_directory of 3.14. f is the open
+// directory, noFile if it cannot be read.
+func (s *Site) listDirectory(r *message.Request, t tree, name string, f file) message.Response {
+	display, ok := fsencode(unquote(targetPath(r.Target)))
+	if !ok {
+		return notFound(nil) // a lone surrogate, where CPython dies
+	}
+	var err error = fs.ErrPermission
+	var list []entry
+	if f != noFile {
+		list, err = f.entries()
+	}
+	if err != nil {
+		cause := unreadable(t, name, err)
+		return (&message.Failure{Status: 404, Message: "No permission to list directory", Cause: cause}).Response()
+	}
+	if s.opts.Hidden == HiddenDeny {
+		list = slices.DeleteFunc(list, func(e entry) bool { return isHidden(e.name) })
+	}
+	sortEntries(list)
+	isDir := func(e entry) bool {
+		if e.mode&fs.ModeSymlink == 0 || s.opts.Symlinks == SymlinksDeny {
+			return e.mode.IsDir()
+		}
+		st, err := t.stat(path.Join(name, e.name))
+		return err == nil && st.mode.IsDir()
+	}
+	return message.Response{
+		Status: 200,
+		Fields: message.Fields{{Name: "Content-type", Value: "text/html; charset=utf-8"}},
+		Body:   message.Bytes(listingPage(display, list, isDir)),
+	}
+}
+
+// listingPage makes the page. Names are bytes as the file system has them; display is the path in the
+// title.
+func listingPage(display string, list []entry, isDir func(entry) bool) []byte {
+	title := "Directory listing for " + message.EscapeHTML(display)
+	size := 512 + 2*len(title)
+	for _, e := range list {
+		size += 2*len(e.name) + len("<li><a href=\"/\">/</a></li>\n")
+	}
+	page := make([]byte, 0, size+size/8)
+	page = append(page, `<!DOCTYPE HTML>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<style type="text/css">
+:root {
+color-scheme: light dark;
+}
+</style>
+<title>`+title+`</title>
+</head>
+<body>
+<h1>`+title+`</h1>
+<hr>
+<ul>
+`...)
+	for _, e := range list {
+		page = appendItem(page, e, isDir(e))
+	}
+	return append(page, "</ul>\n<hr>\n</body>\n</html>\n"...)
+}
+
+// appendItem appends the line of one name. A link to a directory is shown with @ and links with /.
+func appendItem(page []byte, e entry, isDir bool) []byte {
+	page = append(page, `<li><a href="`...)
+	page = appendQuoted(page, e.name)
+	if isDir {
+		page = append(page, '/')
+	}
+	page = append(page, `">`...)
+	page = appendEscaped(page, e.name)
+	switch {
+	case e.mode&fs.ModeSymlink != 0:
+		page = append(page, '@')
+	case isDir:
+		page = append(page, '/')
+	}
+	return append(page, "</a></li>\n"...)
+}
+
+// appendEscaped is html.escape(name, quote=False).
+func appendEscaped(page []byte, name string) []byte {
+	if !strings.ContainsAny(name, "&<>") {
+		return append(page, name...)
+	}
+	return append(page, message.EscapeHTML(name)...)
+}
+
+// appendQuoted appends a name percent-encoded: urllib.parse.quote with errors='surrogatepass', in which a
+// byte that is not UTF-8 is the three bytes of its surrogate.
+func appendQuoted(dst []byte, name string) []byte {
+	const hex = "0123456789ABCDEF"
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		switch {
+		case isUnreserved(c) || c == '/':
+			dst = append(dst, c)
+			continue
+		case c >= utf8.RuneSelf:
+			if _, n := utf8.DecodeRuneInString(name[i:]); n > 1 {
+				for ; n > 1; n-- {
+					dst = append(dst, '%', hex[name[i]>>4], hex[name[i]&15])
+					i++
+				}
+				c = name[i]
+				break
+			}
+			dst = append(dst, "%ED%B"...)
+			dst = append(dst, hex[c>>6], '%')
+			c = c&0x3F | 0x80
+			dst = append(dst, hex[c>>4], hex[c&15])
+			continue
+		}
+		dst = append(dst, '%', hex[c>>4], hex[c&15])
+	}
+	return dst
+}
+
+// isUnreserved says whether quote leaves a character as it is (RFC 3986, section 2.3).
+func isUnreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c == '_' || c == '.' || c == '-' || c == '~'
+}
+
+// sortEntries sorts by the name in lower case, in the order of code points: list.sort(key=str.lower).
+// Names that differ only in case keep the order of the file system.
+func sortEntries(list []entry) {
+	type keyed struct {
+		key   string
+		place int
+		entry entry
+	}
+	sorted := make([]keyed, len(list))
+	for i, e := range list {
+		sorted[i] = keyed{sortKey(e.name), i, e}
+	}
+	slices.SortFunc(sorted, func(a, b keyed) int {
+		if order := strings.Compare(a.key, b.key); order != 0 {
+			return order
+		}
+		return a.place - b.place
+	})
+	for i := range sorted {
+		list[i] = sorted[i].entry
+	}
+}
+
+// sortKey is the lower-cased name in a form whose byte order is that of code points: UTF-8 has it, and a
+// byte that is not UTF-8 is written as its surrogate, ED B2 80 to ED B3 BF.
+func sortKey(name string) string {
+	key := pyLower(name)
+	if utf8.ValidString(key) {
+		return key
+	}
+	return fsdecode(key)
+}
+
+// fsdecode turns the bytes of a file name into text: os.fsdecode, UTF-8 with errors='surrogateescape'.
+func fsdecode(name string) string {
+	text := make([]byte, 0, len(name)+8)
+	for i := 0; i < len(name); {
+		r, n := utf8.DecodeRuneInString(name[i:])
+		if r == utf8.RuneError && n == 1 {
+			text = append(text, 0xED, 0xB0|name[i]>>6, name[i]&0x3F|0x80)
+		} else {
+			text = append(text, name[i:i+n]...)
+		}
+		i += n
+	}
+	return string(text)
+}

@@ -1,0 +1,219 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// sealed is content of size bytes that begins with the checksum of the rest.
+func sealed(size int) []byte {
+	b := make([]byte, size)
+	var seed [32]byte
+	for i := range seed {
+		seed[i] = byte(rand.Uint32())
+	}
+	_, _ = io.ReadFull(rand.NewChaCha8(seed), b[sha256.Size:])
+	sum := sha256.Sum256(b[sha256.Size:])
+	copy(b, sum[:])
+	return b
+}
+
+func isSealed(b []byte) bool {
+	return len(b) >= sha256.Size && sha256.Sum256(b[sha256.Size:]) == [sha256.Size]byte(b[:sha256.Size])
+}
+
+// rewrite writes a file in place in several pieces, as an editor or cp does.
+func rewrite(t *testing.T, name string, content []byte) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
+	check(t, err)
+	for len(content) > 0 {
+		n := min(len(content), 16<<10)
+		_, err := f.Write(content[:n])
+		check(t, err)
+		content = content[n:]
+	}
+	check(t, f.Close())
+}
+
+// Law: no answer that is complete mixes two versions, however the files change; nothing stays open.
+func TestNeverMixed(t *testing.T) {
+	dir := t.TempDir()
+	s := newSite(t, dir, func(o *Options) { o.MaxFile = 256 << 10 })
+	sizes := map[string]int{"small": 100, "middle": 60 << 10, "large": 900 << 10}
+	for name, size := range sizes {
+		check(t, os.WriteFile(filepath.Join(dir, name), sealed(size), 0o644))
+	}
+	before := descriptors(t)
+	stop := make(chan struct{})
+	var writers, readers sync.WaitGroup
+	for name, size := range sizes {
+		writers.Go(func() {
+			full := filepath.Join(dir, name)
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Duration(rand.IntN(60)) * time.Millisecond):
+				}
+				switch i % 4 {
+				case 0, 2:
+					rewrite(t, full, sealed(size))
+				case 1:
+					check(t, os.WriteFile(full+".new", sealed(size), 0o644))
+					check(t, os.Rename(full+".new", full))
+				case 3:
+					check(t, os.Remove(full))
+					rewrite(t, full+".new", sealed(size))
+					check(t, os.Rename(full+".new", full))
+				}
+			}
+		})
+	}
+	var whole, cut, refused atomic.Int64
+	for range 8 {
+		readers.Go(func() {
+			for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); {
+				for name := range sizes {
+					resp := s.Serve(context.Background(), &message.Request{Method: "GET", Target: "/" + name})
+					if resp.Status != 200 {
+						refused.Add(1)
+						continue
+					}
+					var b bytes.Buffer
+					_, err := resp.Body.WriteTo(&b)
+					check(t, resp.Body.Close())
+					switch {
+					case errors.Is(err, message.ErrChanged):
+						cut.Add(1)
+					case err != nil:
+						t.Error(err)
+					case !isSealed(b.Bytes()):
+						t.Errorf("%s: %d bytes that were never written together", name, b.Len())
+					default:
+						whole.Add(1)
+					}
+				}
+			}
+		})
+	}
+	readers.Wait()
+	close(stop)
+	writers.Wait()
+	t.Logf("%d whole, %d cut, %d refused", whole.Load(), cut.Load(), refused.Load())
+	check(t, s.Close())
+	runtime.GC()
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors, %d before", after, before)
+	}
+	if s.memory.left != maxInFlight {
+		t.Errorf("%d bytes of memory left, want %d", s.memory.left, maxInFlight)
+	}
+}
+
+// every calls change at an interval that never lets a file settle, until the test ends.
+func every(t *testing.T, change func(i int)) {
+	stop := make(chan struct{})
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(2 * time.Millisecond):
+				change(i)
+			}
+		}
+	})
+	t.Cleanup(func() { close(stop); writer.Wait() })
+}
+
+func TestGrowingLogIsServed(t *testing.T) {
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "log"))
+	check(t, err)
+	defer f.Close()
+	every(t, func(i int) { fmt.Fprintf(f, "line %d\n", i) })
+	s := newSite(t, dir)
+	resp, content := get(t, s, "/log")
+	if resp.Status != 200 || content != "" && !strings.HasPrefix(content, "line 0\nline 1\n") {
+		t.Errorf("%d %q %v", resp.Status, content, resp.Err)
+	}
+}
+
+func TestRestlessFileIs503(t *testing.T) {
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "x"))
+	check(t, err)
+	defer f.Close()
+	every(t, func(i int) { f.WriteAt([]byte(fmt.Sprintf("%09d", i)), 0) })
+	time.Sleep(10 * time.Millisecond)
+	resp, _ := get(t, newSite(t, dir), "/x")
+	if resp.Status != 503 || resp.Fields.Get("Retry-After") == "" || !errors.Is(resp.Err, errRestless) {
+		t.Errorf("%d %q %v, want 503", resp.Status, resp.Fields, resp.Err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	start := time.Now()
+	resp = newSite(t, dir).Serve(ctx, &message.Request{Target: "/x"})
+	if took := time.Since(start); resp.Status != 503 || took > patience {
+		t.Errorf("with the connection gone: %d after %v", resp.Status, took)
+	}
+}
+
+func TestSectionOfAChangedFileIsCut(t *testing.T) {
+	dir := build(t, t.TempDir(), map[string]string{"big": strings.Repeat("x", 10_000)})
+	s := newSite(t, dir, func(o *Options) { o.MaxFile = 100 })
+	serve := func() message.Body {
+		resp := s.Serve(context.Background(), &message.Request{Target: "/big"})
+		if _, ok := resp.Body.(*message.FileSection); !ok {
+			t.Fatalf("the body is a %T, want a file section", resp.Body)
+		}
+		return resp.Body
+	}
+	body := serve()
+	if n, err := body.WriteTo(io.Discard); n != 10_000 || err != nil {
+		t.Errorf("unchanged: %d, %v", n, err)
+	}
+	check(t, body.Close())
+	body = serve()
+	rewrite(t, filepath.Join(dir, "big"), []byte("changed"))
+	if n, err := body.WriteTo(io.Discard); n == 10_000 || !errors.Is(err, message.ErrChanged) {
+		t.Errorf("changed: %d, %v", n, err)
+	}
+	check(t, body.Close())
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	dir := build(t, t.TempDir(), map[string]string{"mib": strings.Repeat("x", 1<<20)})
+	s := newSite(t, dir)
+	var bodies []message.Body
+	for range 2 * maxInFlight >> 20 {
+		resp := s.Serve(context.Background(), &message.Request{Target: "/mib"})
+		bodies = append(bodies, resp.Body)
+	}
+	inMemory := 0
+	for _, body := range bodies {
+		if _, ok := message.InMemory(body); ok {
+			inMemory++
+		}
+		check(t, body.Close())
+	}
+	if inMemory != maxInFlight>>20 || s.memory.left != maxInFlight {
+		t.Errorf("%d MiB in memory at once, %d bytes left afterwards", inMemory, s.memory.left)
+	}
+}

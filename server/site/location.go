@@ -1,0 +1,97 @@
+package site
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// splitTarget is a target in its parts: SplitResult. Nothing in it is decoded.
+type splitTarget struct{ scheme, authority, path, query, fragment string }
+
+// urlsplit is urllib.parse.urlsplit, but that brackets in an authority are not checked.
+func urlsplit(target string) (u splitTarget) {
+	const controls = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\x0c\r\x0e\x0f" +
+		"\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f "
+	target = strings.TrimLeft(target, controls)
+	if strings.ContainsAny(target, "\t\r\n") {
+		target = strings.NewReplacer("\t", "", "\r", "", "\n", "").Replace(target)
+	}
+	if i := strings.IndexByte(target, ':'); i > 0 && isScheme(target[:i]) {
+		u.scheme, target = strings.ToLower(target[:i]), target[i+1:]
+	}
+	if rest, found := strings.CutPrefix(target, "//"); found {
+		end := len(rest)
+		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+			end = i
+		}
+		u.authority, target = rest[:end], rest[end:]
+	}
+	target, u.fragment, _ = strings.Cut(target, "#")
+	u.path, u.query, _ = strings.Cut(target, "?")
+	return u
+}
+
+// isScheme says whether s consists of scheme_chars, a letter first.
+func isScheme(s string) bool {
+	for i := range len(s) {
+		c := s[i] | 0x20
+		letter := 'a' <= c && c <= 'z'
+		if !letter && (i == 0 || !strings.Contains("0123456789+-.", s[i:i+1])) {
+			return false
+		}
+	}
+	return true
+}
+
+// usesAuthority are the schemes that get a // even if the authority is empty: uses_netloc.
+var usesAuthority = strings.Fields("ftp http gopher nntp telnet imap wais file mms https shttp snews " +
+	"prospero rtsp rtsps rtspu rsync svn svn+ssh sftp nfs git git+ssh ws wss itms-services")
+
+// unsplit is urllib.parse.urlunsplit of 3.13 and later. An empty query or fragment leaves no mark.
+func (u splitTarget) unsplit() string {
+	target := u.path
+	switch {
+	case u.authority != "":
+		if target != "" && target[0] != '/' {
+			target = "/" + target
+		}
+		target = "//" + u.authority + target
+	case strings.HasPrefix(target, "//"),
+		(target == "" || target[0] == '/') && slices.Contains(usesAuthority, u.scheme):
+		target = "//" + target
+	}
+	if u.scheme != "" {
+		target = u.scheme + ":" + target
+	}
+	if u.query != "" {
+		target += "?" + u.query
+	}
+	if u.fragment != "" {
+		target += "#" + u.fragment
+	}
+	return target
+}
+
+// endsInSlash says whether a directory is asked for as one, so that relative references in its page
+// work; the escaped slash counts since gh-134098.
+func endsInSlash(path string) bool {
+	return strings.HasSuffix(path, "/") || strings.HasSuffix(path, "%2f") || strings.HasSuffix(path, "%2F")
+}
+
+// redirect answers a directory's target without a slash with the one that has it. Nothing is decoded,
+// normalised or made absolute.
+func redirect(u splitTarget) message.Response {
+	u.path += "/"
+	location := u.unsplit()
+	// Control characters that urlsplit drops may uncover a second slash, and the reference would be to
+	// another host.
+	if strings.HasPrefix(location, "//") {
+		location = "/" + strings.TrimLeft(location, "/")
+	}
+	if strings.IndexByte(location, 0) >= 0 {
+		return notFound(nil)
+	}
+	return message.Response{Status: 301, Fields: message.Fields{{Name: "Location", Value: location}}}
+}

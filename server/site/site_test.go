@@ -1,0 +1,283 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+var old = time.Unix(784111777, 0) // Sun, 06 Nov 1994 08:49:37 GMT
+
+// build makes a directory: a name that ends in a slash is a directory, content "-> x" makes a symbolic
+// link to x. Files are old, so that they are settled.
+func build(t testing.TB, dir string, files map[string]string) string {
+	t.Helper()
+	for name, content := range files {
+		full := filepath.Join(dir, name)
+		check(t, os.MkdirAll(filepath.Dir(full), 0o755))
+		switch target, isLink := strings.CutPrefix(content, "-> "); {
+		case strings.HasSuffix(name, "/"):
+			check(t, os.MkdirAll(full, 0o755))
+		case isLink:
+			check(t, os.Symlink(target, full))
+		default:
+			check(t, os.WriteFile(full, []byte(content), 0o644))
+			check(t, os.Chtimes(full, old, old))
+		}
+	}
+	return dir
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newSite returns a Site with http.server's defaults, changed by with.
+func newSite(t testing.TB, dir string, with ...func(*Options)) *Site {
+	opts := Options{Directory: dir, IndexPages: []string{"index.html", "index.htm"}, Listing: true, MaxFile: 1 << 20}
+	for _, change := range with {
+		change(&opts)
+	}
+	s := New(opts)
+	t.Cleanup(func() { check(t, s.Close()) })
+	return s
+}
+
+// get returns the answer and its content.
+func get(t testing.TB, s *Site, target string, fields ...message.Field) (message.Response, string) {
+	t.Helper()
+	resp := s.Serve(context.Background(), &message.Request{Method: "GET", Target: target, Fields: fields})
+	if resp.Body == nil {
+		return resp, ""
+	}
+	var b bytes.Buffer
+	n, err := resp.Body.WriteTo(&b)
+	check(t, err)
+	if n != resp.Body.Len() || int64(b.Len()) != n {
+		t.Errorf("%q: wrote %d bytes of %d", target, n, resp.Body.Len())
+	}
+	check(t, resp.Body.Close())
+	return resp, b.String()
+}
+
+func TestServe(t *testing.T) {
+	dir := build(t, t.TempDir(), map[string]string{
+		"hello.txt": "hello", "empty": "", "sub/index.htm": "htm", "sub/a": "a", "both/index.html": "html",
+		"both/index.htm": "htm", "dirs/index.html/x": "x", "dirs/index.htm": "htm", "list/b&": "b",
+		"list/C/": "", "dangling/index.html": "-> nowhere", "dangling/z": "z", "bin": strings.Repeat("x", 5000),
+	})
+	s := newSite(t, dir)
+	for _, c := range []struct {
+		target  string
+		status  int
+		content string
+	}{
+		{"/hello.txt", 200, "hello"},
+		{"/hello.txt?x", 200, "hello"},
+		{"/hello.txt/", 404, ""},
+		{"/hello.txt%2f", 404, ""},
+		{"/hello.txt/x", 404, ""},
+		{"/hello.txt/..", 301, ""},
+		{"/empty", 200, ""},
+		{"/bin", 200, strings.Repeat("x", 5000)},
+		{"/nowhere", 404, ""},
+		{"/a%00b", 404, ""},
+		{"/" + strings.Repeat("n", 300), 404, ""},
+		{"/sub", 301, ""},
+		{"/sub/", 200, "htm"},
+		{"/sub%2F", 200, "htm"},
+		{"/both/", 200, "html"},
+		{"/dirs/", 200, "htm"},
+		{"/dangling/", 200, "<li>"},
+		{"/list/", 200, "<li><a href=\"b%26\">b&amp;</a></li>\n<li><a href=\"C/\">C/</a></li>\n</ul>"},
+		{"/list/%ED%A0%80/../", 404, ""}, // a title that has no bytes
+	} {
+		resp, content := get(t, s, c.target)
+		if resp.Status != c.status || (strings.Contains(content, "<li>") && !strings.Contains(content, c.content)) ||
+			(!strings.Contains(content, "<li>") && content != c.content) {
+			t.Errorf("%q: %d %q (%v), want %d %q", c.target, resp.Status, content, resp.Err, c.status, c.content)
+		}
+	}
+}
+
+func TestFields(t *testing.T) {
+	s := newSite(t, build(t, t.TempDir(), map[string]string{"a.txt": "a"}), func(o *Options) {
+		o.Extensions = map[string]string{".txt": "text/plain; charset=utf-8"}
+	})
+	resp, _ := get(t, s, "/a.txt")
+	want := message.Fields{
+		{Name: "Content-type", Value: "text/plain; charset=utf-8"},
+		{Name: "Last-Modified", Value: "Sun, 06 Nov 1994 08:49:37 GMT"},
+	}
+	if len(resp.Fields) != 2 || resp.Fields[0] != want[0] || resp.Fields[1] != want[1] {
+		t.Errorf("fields %q, want %q", resp.Fields, want)
+	}
+	resp, _ = get(t, s, "/a.txt", message.Field{Name: "If-Modified-Since", Value: want[1].Value})
+	if resp.Status != 304 || resp.Fields != nil || resp.Body != nil {
+		t.Errorf("not modified: %+v", resp)
+	}
+}
+
+func TestListing(t *testing.T) {
+	dir := build(t, t.TempDir(), map[string]string{
+		"B": "", "a": "", "İ": "", "j": "", "\xff": "", "\ue000": "", ".hid": "", ".well-known/": "",
+		"d<>/": "", "link": "-> a", "todir": "-> d<>", "out": "-> /tmp", "q\"'": "",
+	})
+	resp, page := get(t, newSite(t, dir), "/%3C/../?q")
+	want := `<!DOCTYPE HTML>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<style type="text/css">
+:root {
+color-scheme: light dark;
+}
+</style>
+<title>Directory listing for /&lt;/../</title>
+</head>
+<body>
+<h1>Directory listing for /&lt;/../</h1>
+<hr>
+<ul>
+<li><a href=".hid">.hid</a></li>
+<li><a href=".well-known/">.well-known/</a></li>
+<li><a href="a">a</a></li>
+<li><a href="B">B</a></li>
+<li><a href="d%3C%3E/">d&lt;&gt;/</a></li>
+<li><a href="%C4%B0">İ</a></li>
+<li><a href="j">j</a></li>
+<li><a href="link">link@</a></li>
+<li><a href="out">out@</a></li>
+<li><a href="q%22%27">q"'</a></li>
+<li><a href="todir/">todir@</a></li>
+` + "<li><a href=\"%ED%B3%BF\">\xff</a></li>\n<li><a href=\"%EE%80%80\">\ue000</a></li>\n" + `</ul>
+<hr>
+</body>
+</html>
+`
+	if page != want {
+		t.Errorf("got\n%q\nwant\n%q", page, want)
+	}
+	if got := resp.Fields; len(got) != 1 || got[0] != (message.Field{Name: "Content-type", Value: "text/html; charset=utf-8"}) {
+		t.Errorf("fields %q", got)
+	}
+	_, page = get(t, newSite(t, dir, func(o *Options) { o.Hidden = HiddenDeny }), "/")
+	if strings.Contains(page, ".hid") || !strings.Contains(page, ".well-known/") {
+		t.Errorf("hidden names in\n%s", page)
+	}
+	_, page = get(t, newSite(t, dir, func(o *Options) { o.Symlinks = SymlinksFollow }), "/")
+	if !strings.Contains(page, `<a href="out/">out@</a>`) {
+		t.Errorf("a link to a directory lacks its slash in\n%s", page)
+	}
+	if resp, _ = get(t, newSite(t, dir, func(o *Options) { o.Listing = false }), "/"); resp.Status != 404 || resp.Reason != "File not found" {
+		t.Errorf("no listings: %d %q", resp.Status, resp.Reason)
+	}
+}
+
+func TestMediaTypes(t *testing.T) {
+	s := newSite(t, "", func(o *Options) { o.Extensions = map[string]string{".foo": "x/foo", ".gz": "x/gz", "": "x/none"} })
+	for name, want := range map[string]string{
+		"a.html": "text/html", "a.HTM": "text/html", "a.mjs": "text/javascript", "a.wasm": "application/wasm",
+		"a.map": "application/json", "a.webmanifest": "application/manifest+json", "a.avif": "image/avif",
+		"a.woff2": "font/woff2", "a.md": "text/markdown", "a.svgz": "image/svg+xml", "a.SVGZ": "image/svg+xml",
+		"a.tgz": "application/x-tar", "a.txt.br": "text/plain", "a.br": "application/octet-stream",
+		"a.txt.BR": "application/octet-stream", "a.tar.bz2": "application/x-bzip2", "a.XZ": "application/x-xz",
+		"a.txt.Z": "application/octet-stream", "a.Foo": "x/foo", "a.tar.GZ": "x/gz", "a": "x/none", ".html": "x/none",
+		"a.b/c": "x/none", "a.": "application/octet-stream", "..dots.txt": "text/plain", "a.d.ts": "application/octet-stream",
+		"a.gİf": "application/octet-stream", "a.mKv": "video/matroska",
+	} {
+		if got := s.guessType(name); got != want {
+			t.Errorf("guessType(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestHidden(t *testing.T) {
+	dir := build(t, t.TempDir(), map[string]string{
+		".git/config": "secret", "a/.env": "secret", ".well-known/x": "x", "link": "-> .git", "file": "-> a/.env",
+		"..2026/page": "page", "..data": "-> ..2026", "page": "-> ..data/page", "a/b": "b", "plain": "-> a/b",
+	})
+	s := newSite(t, dir, func(o *Options) { o.Hidden = HiddenDeny })
+	for target, want := range map[string]int{
+		"/.git/config": 404, "/.git": 404, "/%2egit/": 404, "/a/.env": 404, "/link/config": 404, "/link": 404,
+		"/file": 404, "/..data/page": 404, "/.well-known/x": 200, "/page": 200, "/a/b": 200, "/plain": 200,
+		"/": 200, "/.git/../a/b": 200,
+	} {
+		eachTree(t, s, func(kind string) {
+			if resp, _ := get(t, s, target); resp.Status != want {
+				t.Errorf("%s: %q: %d (%v), want %d", kind, target, resp.Status, resp.Err, want)
+			}
+		})
+	}
+}
+
+// eachTree calls test with the tree of this system and with os.Root's.
+func eachTree(t *testing.T, s *Site, test func(kind string)) {
+	test("system")
+	opened, id, err := openPortableTree(&s.opts)
+	check(t, err)
+	check(t, s.Close())
+	portable := &sharedTree{tree: opened, id: id}
+	portable.users.Store(1)
+	s.current.Store(portable)
+	test("os.Root")
+	check(t, s.Close())
+}
+
+func TestLinks(t *testing.T) {
+	base := build(t, t.TempDir(), map[string]string{
+		"out/secret": "secret", "site/a/file": "file", "site/in": "-> a/file", "site/up/in": "-> ../a/file",
+		"site/dir": "-> a", "site/escape": "-> ../out/secret", "site/escapedir": "-> ../out", "site/loop": "-> loop",
+		"site/chain": "-> escapedir/secret", "site/idx/index.html": "-> ../../out/secret", "site/idx2/index.html": "-> nowhere",
+	})
+	check(t, os.Symlink(filepath.Join(base, "site/a/file"), filepath.Join(base, "site/absolute")))
+	for policy, want := range map[Policy]map[string]int{
+		SymlinksInside: {"/in": 200, "/up/in": 200, "/dir/file": 200, "/escape": 404, "/escapedir/secret": 404, "/escapedir": 404,
+			"/chain": 404, "/absolute": 404, "/loop": 404, "/idx/": 404, "/idx2/": 200, "/a/file": 200},
+		SymlinksDeny: {"/in": 404, "/up/in": 404, "/dir/file": 404, "/escape": 404, "/escapedir/secret": 404, "/a/file": 200,
+			"/absolute": 404, "/loop": 404, "/idx/": 404, "/a/": 200, "/dir": 404},
+	} {
+		s := newSite(t, filepath.Join(base, "site"), func(o *Options) { o.Symlinks = policy })
+		for target, status := range want {
+			eachTree(t, s, func(kind string) {
+				if resp, content := get(t, s, target); resp.Status != status || strings.Contains(content, "secret") {
+					t.Errorf("%s, %s: %q: %d %q (%v), want %d", policy, kind, target, resp.Status, content, resp.Err, status)
+				}
+			})
+		}
+	}
+	s := newSite(t, filepath.Join(base, "site"), func(o *Options) { o.Symlinks = SymlinksFollow })
+	for _, target := range []string{"/in", "/escape", "/escapedir/secret", "/chain", "/absolute", "/idx/"} {
+		if resp, _ := get(t, s, target); resp.Status != 200 {
+			t.Errorf("follow: %q: %d (%v), want 200", target, resp.Status, resp.Err)
+		}
+	}
+}
+
+func TestTheCauseNamesTheLink(t *testing.T) {
+	base := build(t, t.TempDir(), map[string]string{"out/secret": "", "site/a/esc": "-> ../../out"})
+	s := newSite(t, filepath.Join(base, "site"))
+	eachTree(t, s, func(kind string) {
+		for _, target := range []string{"/a/esc/secret", "/a/esc/other"} {
+			resp, _ := get(t, s, target)
+			var once interface{ OnceKey() string }
+			if !errors.As(resp.Err, &once) || once.OnceKey() != "link a/esc" {
+				t.Errorf("%s: %q: cause %v, want one for a/esc", kind, target, resp.Err)
+			}
+			want := `a symbolic link leads out of the directory: "a/esc" -> "../../out"; SYMLINKS=follow follows it`
+			if resp.Err.Error() != want {
+				t.Errorf("%s: %q: cause %q, want %q", kind, target, resp.Err, want)
+			}
+		}
+	})
+}

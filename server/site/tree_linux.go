@@ -1,0 +1,161 @@
+package site
+
+import (
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernelTree confines by openat2(2), so that there is nothing to race with.
+type kernelTree struct {
+	fd      int
+	resolve uint64 // RESOLVE_ flags; 0 leaves links to the kernel's usual rules
+	hidden  bool   // links to hidden names are refused
+}
+
+// openTree opens the directory without asking for the right to read it: files in one that may only be
+// searched are served. Where openat2 is missing or forbidden (seccomp filters of old container engines)
+// it falls back to os.Root.
+func openTree(opts *Options) (tree, identity, error) {
+	fd, err := unix.Open(opts.Directory, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, identity{}, err
+	}
+	st, err := (file{fd}).status()
+	if err != nil {
+		unix.Close(fd)
+		return nil, identity{}, err
+	}
+	t := &kernelTree{fd: fd, hidden: opts.Hidden == HiddenDeny}
+	switch opts.Symlinks {
+	case SymlinksFollow:
+		return t, identity{st.dev, st.ino}, nil
+	case SymlinksDeny:
+		t.resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_SYMLINKS
+	default:
+		t.resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS
+	}
+	if _, err = t.stat("."); err == unix.ENOSYS || err == unix.EPERM {
+		t.close()
+		return openPortableTree(opts)
+	}
+	return t, identity{st.dev, st.ino}, nil
+}
+
+func (t *kernelTree) close() { unix.Close(t.fd) }
+
+func (t *kernelTree) open(name string) (file, status, error) {
+	return t.openStatus(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+}
+
+func (t *kernelTree) stat(name string) (status, error) {
+	f, st, err := t.openStatus(name, unix.O_PATH)
+	if err == nil {
+		f.close()
+	}
+	return st, err
+}
+
+func (t *kernelTree) openStatus(name string, flags uint64) (file, status, error) {
+	f, err := t.openat(name, flags)
+	if err != nil {
+		return noFile, status{}, err
+	}
+	st, err := f.status()
+	if err != nil {
+		f.close()
+		return noFile, status{}, err
+	}
+	return f, st, nil
+}
+
+// openat opens a name as far as links may be followed. If hidden names are refused a path with a link
+// in it is opened in a second step, as its end has to be looked at.
+func (t *kernelTree) openat(name string, flags uint64) (file, error) {
+	if !t.hidden {
+		return t.openat2(name, flags, t.resolve)
+	}
+	f, err := t.openat2(name, flags, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_MAGICLINKS|unix.RESOLVE_NO_SYMLINKS)
+	linked := err == errLink || err == unix.ENOSYS || err == unix.EPERM
+	if !linked || t.resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
+		return f, err
+	}
+	f, err = t.openat2(name, flags, t.resolve)
+	if err == nil && leadsToHidden(file{t.fd}, f) {
+		f.close()
+		return noFile, errHidden
+	}
+	return f, err
+}
+
+// maxRaced bounds the attempts of openat2, which gives up when a rename or mount anywhere interferes
+// with a path that has .. in a link; openat2(2) leaves repeating to the caller.
+const maxRaced = 1000
+
+func (t *kernelTree) openat2(name string, flags, resolve uint64) (file, error) {
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC | unix.O_LARGEFILE, Resolve: resolve}
+	var fd int
+	var err error
+	for range maxRaced {
+		if resolve == 0 {
+			fd, err = unix.Openat(t.fd, name, int(how.Flags), 0)
+		} else {
+			fd, err = unix.Openat2(t.fd, name, &how)
+		}
+		if err != unix.EAGAIN && err != unix.EINTR {
+			break
+		}
+	}
+	switch {
+	case err == unix.EXDEV:
+		return noFile, errLeadsOut
+	case err == unix.ELOOP && resolve&unix.RESOLVE_NO_SYMLINKS != 0:
+		return noFile, errLink
+	case err != nil:
+		return noFile, err
+	}
+	return file{fd}, nil
+}
+
+// leadsToHidden says whether an opened file is hidden below the directory by the name that it really
+// has. Where the kernel cannot tell the name, it is.
+func leadsToHidden(dir, f file) bool {
+	name, err := f.resolved(dir)
+	return err != nil || hidesPart(name)
+}
+
+// resolved returns the path of f below dir, "" if it lies elsewhere.
+func (f file) resolved(dir file) (string, error) {
+	root, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(dir.fd))
+	if err != nil {
+		return "", err
+	}
+	name, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(f.fd))
+	if err != nil {
+		return "", err
+	}
+	rest, inside := strings.CutPrefix(name, strings.TrimSuffix(root, "/")+"/")
+	if !inside {
+		return "", nil
+	}
+	return rest, nil
+}
+
+// identity tells whether Directory is still the one that is open.
+type identity struct{ dev, ino uint64 }
+
+func (id identity) same(other identity) bool { return id == other }
+
+func identify(dir string) (identity, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return identity{}, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return identity{}, &fs.PathError{Op: "opening", Path: dir, Err: unix.ENOTDIR}
+	}
+	return identity{uint64(st.Dev), st.Ino}, nil
+}
