@@ -123,8 +123,8 @@ func (x *exchange) keepsAlive() bool {
 			keep = true
 		}
 	}
-	// An answer without a head has no length: only the end of the connection ends it.
-	return keep && r.Proto != "HTTP/0.9" && !x.ended
+	// The simple request of two words always closes; one that says HTTP/0.9 itself may ask for keep-alive.
+	return keep && !x.parser.simple() && !x.ended
 }
 
 // answer calls the handler and sends what it answers.

@@ -126,7 +126,7 @@ func (w *answerWriter) renderHead(resp *message.Response, keep bool) bool {
 	}
 	keep = keep && !resp.Close && !draining
 	if w.request.Proto == "HTTP/0.9" {
-		return false // the content alone: section 2 of RFC 1945
+		return keep // the content alone: section 2 of RFC 1945
 	}
 
 	w.renderStart(resp)
