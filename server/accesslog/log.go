@@ -69,17 +69,8 @@ func (l *Log) Record(x *message.Exchange) {
 	r.release()
 }
 
-// Announce logs a line of http.server's own as an entry of level info. In text it stands alone, without
-// time, level and fields, as http.server prints it: "Serving HTTP on ...".
-func (l *Log) Announce(line string, fields ...zap.Field) {
-	if l.format == JSON {
-		l.Info(line, fields...)
-		return
-	}
-	if l.enabled {
-		_, _ = l.out.Write(append(appendText(nil, line), '\n'))
-	}
-}
+// Format returns the form of the records.
+func (l *Log) Format() Format { return l.format }
 
 // dropReport returns what makes the line about dropped records.
 func dropReport(format Format, now func() time.Time) func(dropped uint64) []byte {

@@ -365,25 +365,10 @@ func TestEntriesInJSON(t *testing.T) {
 	}
 }
 
-func TestAnnounceIsALineOfItsOwnInText(t *testing.T) {
-	const line = "Serving HTTP on :: port 8000 (http://[::]:8000/) ..."
-	log, out := newLog(Text, zapcore.InfoLevel)
-	log.Announce(line, zap.String("url", "http://[::]:8000/"))
-	if want := line + "\n"; len(out.writes) != 1 || out.writes[0] != want {
-		t.Errorf("got %q, want %q", out.writes, want)
-	}
-	log, out = newLog(JSON, zapcore.InfoLevel)
-	log.Announce(line, zap.String("url", "http://[::]:8000/"))
-	if want := `"msg":"` + line + `","url":"http://[::]:8000/"}`; len(out.writes) != 1 || !strings.Contains(out.writes[0], want) {
-		t.Errorf("got %q, want %q in it", out.writes, want)
-	}
-}
-
 func TestNothingIsRecordedAboveLevelInfo(t *testing.T) {
 	for _, format := range []Format{JSON, Text} {
 		log, out := newLog(format, zapcore.WarnLevel)
 		log.Record(hello())
-		log.Announce("Serving")
 		if len(out.writes) != 0 {
 			t.Errorf("format %d: got %q", format, out.writes)
 		}

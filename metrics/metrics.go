@@ -1,0 +1,123 @@
+// Package metrics counts what a server does, and has the handler of the admin port: /metrics, /livez,
+// /readyz, /healthz and /version.
+package metrics
+
+import (
+	"runtime"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+const namespace = "previewd"
+
+// durationBuckets are in seconds: a file in memory takes 50 µs, a large one over a slow line many seconds.
+var durationBuckets = []float64{
+	50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10,
+}
+
+// Build says which program this is.
+type Build struct{ Version, Revision string }
+
+// Metrics has the collectors of one server, in a registry of their own. Its methods are safe for
+// concurrent use, and those called for each request or connection allocate nothing.
+type Metrics struct {
+	registry *prometheus.Registry
+	build    Build
+
+	requests         *prometheus.CounterVec
+	byMethod         [len(methods)][len(protocols)]atomic.Pointer[byCode]
+	duration         prometheus.Histogram
+	sent             prometheus.Counter
+	malformed        prometheus.Counter
+	inFlight         prometheus.Gauge
+	connections      prometheus.Gauge
+	connectionsTotal prometheus.Counter
+}
+
+// byCode has the counters of one method and protocol, resolved in advance: by label values they would
+// cost more than all else here. One that is nil has not been needed yet, and its series does not exist.
+type byCode [len(codes)]atomic.Pointer[prometheus.Counter]
+
+// New returns the Metrics of a server. logDropped counts the log records that were dropped since the start.
+func New(build Build, logDropped func() uint64) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		build:    build,
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace,
+			Name: "http_requests_total", Help: "Requests answered, refused ones too; code is other if there was no answer."},
+			[]string{"method", "code", "protocol"}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Buckets: durationBuckets,
+			Name: "http_request_duration_seconds", Help: "Time from a request's first byte to its answer's last."}),
+		sent:             counter("http_response_size_bytes_total", "Bytes of content sent, without heads."),
+		malformed:        counter("requests_malformed_total", "Requests refused because they are not well-formed, too large or too slow."),
+		inFlight:         gauge("http_requests_in_flight", "Requests being answered now."),
+		connections:      gauge("connections", "Connections open now."),
+		connectionsTotal: counter("connections_total", "Connections accepted."),
+	}
+	buildInfo := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace,
+		Name: "build_info", Help: "Always 1; its labels say which build this is.",
+		ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.Revision, "goversion": runtime.Version()}})
+	buildInfo.Set(1)
+	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace,
+		Name: "log_records_dropped_total", Help: "Log records that nothing read fast enough."},
+		func() float64 { return float64(logDropped()) })
+	m.registry.MustRegister(m.requests, m.duration, m.sent, m.malformed, m.inFlight, m.connections, m.connectionsTotal,
+		buildInfo, dropped,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
+}
+
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+}
+
+// Record counts an exchange. It keeps nothing of x.
+func (m *Metrics) Record(x *message.Exchange) {
+	m.counter(methodIndex(x.Request.Method), codeIndex(x.Status), protocolIndex(x.Request.Proto)).Inc()
+	m.duration.Observe(x.Duration.Seconds())
+	if x.Sent > 0 {
+		m.sent.Add(float64(x.Sent))
+	}
+	if x.Refused {
+		m.malformed.Inc()
+	}
+}
+
+// counter returns the counter of a series, which begins to exist with its first use.
+func (m *Metrics) counter(method, code, protocol int) prometheus.Counter {
+	slot := &m.byMethod[method][protocol]
+	counters := slot.Load()
+	if counters == nil {
+		slot.CompareAndSwap(nil, new(byCode))
+		counters = slot.Load()
+	}
+	if c := counters[code].Load(); c != nil {
+		return *c
+	}
+	c := m.requests.WithLabelValues(methods[method], codes[code], protocols[protocol])
+	counters[code].Store(&c)
+	return c
+}
+
+// RequestStarted notes that a request is about to be answered; RequestDone follows once.
+func (m *Metrics) RequestStarted() { m.inFlight.Inc() }
+
+// RequestDone notes that a request was answered, or that its connection ended before.
+func (m *Metrics) RequestDone() { m.inFlight.Dec() }
+
+// ConnectionOpened notes that a connection was accepted; ConnectionClosed follows once.
+func (m *Metrics) ConnectionOpened() {
+	m.connections.Inc()
+	m.connectionsTotal.Inc()
+}
+
+// ConnectionClosed notes that a connection ended.
+func (m *Metrics) ConnectionClosed() { m.connections.Dec() }

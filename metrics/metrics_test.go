@@ -1,0 +1,172 @@
+package metrics
+
+import (
+	"math"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+func newMetrics() *Metrics {
+	return New(Build{"1.2.3", "abcdef"}, func() uint64 { return 7 })
+}
+
+func exchange(method, proto string, status int) *message.Exchange {
+	return &message.Exchange{
+		Request: &message.Request{Method: method, Proto: proto},
+		Status:  status, Sent: 1024, Duration: 80 * time.Microsecond,
+	}
+}
+
+// scrape returns what /metrics says.
+func scrape(m *Metrics) string {
+	w := httptest.NewRecorder()
+	m.Admin().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return w.Body.String()
+}
+
+func TestSeriesBeginToExistWithTheirFirstUse(t *testing.T) {
+	m := newMetrics()
+	if got := scrape(m); strings.Contains(got, "previewd_http_requests_total{") {
+		t.Errorf("series of requests before the first one:\n%s", got)
+	}
+	for range 3 {
+		m.Record(exchange("GET", "HTTP/1.1", 200))
+	}
+	refused := exchange("SPAM", "HTTP/7.3", 501)
+	refused.Refused, refused.Sent = true, 0
+	m.Record(refused)
+	m.RequestStarted()
+	m.RequestStarted()
+	m.RequestDone()
+	m.ConnectionOpened()
+	m.ConnectionOpened()
+	m.ConnectionOpened()
+	m.ConnectionClosed()
+	got := scrape(m)
+	for _, want := range []string{
+		`previewd_http_requests_total{code="200",method="GET",protocol="HTTP/1.1"} 3`,
+		`previewd_http_requests_total{code="501",method="other",protocol="other"} 1`,
+		`previewd_http_request_duration_seconds_bucket{le="5e-05"} 0`,
+		`previewd_http_request_duration_seconds_bucket{le="0.0001"} 4`,
+		`previewd_http_request_duration_seconds_bucket{le="10"} 4`,
+		`previewd_http_request_duration_seconds_count 4`,
+		`previewd_http_response_size_bytes_total 3072`,
+		`previewd_http_requests_in_flight 1`,
+		`previewd_connections 2`,
+		`previewd_connections_total 3`,
+		`previewd_requests_malformed_total 1`,
+		`previewd_log_records_dropped_total 7`,
+		`previewd_build_info{goversion="go`,
+		`revision="abcdef",version="1.2.3"} 1`,
+		"go_goroutines ",
+		`promhttp_metric_handler_requests_total{code="200"} 1`,
+		"promhttp_metric_handler_errors_total",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if n := strings.Count(got, "previewd_http_requests_total{"); n != 2 {
+		t.Errorf("%d series of requests, want 2", n)
+	}
+}
+
+func TestLabelsAreClosedSets(t *testing.T) {
+	for _, c := range []struct {
+		method, proto          string
+		status                 int
+		wantM, wantC, wantP, x string
+	}{
+		{"GET", "HTTP/1.1", 200, "GET", "200", "HTTP/1.1", ""},
+		{"CONNECT", "HTTP/2.0", 100, "CONNECT", "100", "HTTP/2.0", ""},
+		{"PATCH", "HTTP/0.9", 599, "PATCH", "599", "HTTP/0.9", ""},
+		{"get", "http/1.1", 600, other, other, other, ""},
+		{other, other, 99, other, other, other, ""},
+		{"", "", 0, other, other, other, ""},
+		{"G\xff\n", "HTTP/1.12", -1, other, other, other, ""},
+		{"GET", "HTTP/1.0", math.MaxInt, "GET", other, "HTTP/1.0", ""},
+	} {
+		m, code, p := methods[methodIndex(c.method)], codes[codeIndex(c.status)], protocols[protocolIndex(c.proto)]
+		if m != c.wantM || code != c.wantC || p != c.wantP {
+			t.Errorf("%q %d %q: got %s %s %s, want %s %s %s", c.method, c.status, c.proto, m, code, p, c.wantM, c.wantC, c.wantP)
+		}
+	}
+}
+
+func TestEverySeriesCanBeMadeAtOnce(t *testing.T) {
+	m := newMetrics()
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for _, method := range methods {
+				for _, proto := range protocols {
+					for status := lowestCode - 1; status <= highestCode; status += 50 {
+						m.Record(exchange(method, proto, status))
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	if got := testutil.ToFloat64(m.requests.WithLabelValues("GET", "149", "HTTP/2.0")); got != 8 {
+		t.Errorf("counted %v requests, want 8", got)
+	}
+}
+
+func TestMetricsLint(t *testing.T) {
+	m := newMetrics()
+	m.Record(exchange("GET", "HTTP/1.1", 200))
+	problems, err := testutil.GatherAndLint(m.registry)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
+	}
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed; its linter was run as a library")
+	}
+	check := exec.Command(promtool, "check", "metrics")
+	check.Stdin = strings.NewReader(scrape(m))
+	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
+}
+
+func TestNothingIsAllocatedForARequest(t *testing.T) {
+	m := newMetrics()
+	x := exchange("GET", "HTTP/1.1", 304)
+	if n := testing.AllocsPerRun(1000, func() { m.RequestStarted(); m.Record(x); m.RequestDone() }); n != 0 {
+		t.Errorf("%v allocations, want none", n)
+	}
+	if n := testing.AllocsPerRun(1000, func() { m.ConnectionOpened(); m.ConnectionClosed() }); n != 0 {
+		t.Errorf("%v allocations a connection, want none", n)
+	}
+}
+
+// BenchmarkRecord is what all metrics cost a request.
+func BenchmarkRecord(b *testing.B) {
+	m := newMetrics()
+	x := exchange("GET", "HTTP/1.1", 200)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.RequestStarted()
+		m.Record(x)
+		m.RequestDone()
+	}
+}
+
+// BenchmarkDuration is the part of it that the histogram costs.
+func BenchmarkDuration(b *testing.B) {
+	m := newMetrics()
+	b.ReportAllocs()
+	for b.Loop() {
+		m.duration.Observe(80e-6)
+	}
+}
