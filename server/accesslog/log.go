@@ -63,10 +63,23 @@ func (l *Log) Record(x *message.Exchange) {
 	r.exchange = x
 	if l.format == Text {
 		r.writeText()
+		l.showText()
 	} else {
 		r.writeJSON()
 	}
 	r.release()
+}
+
+// textDelay bounds how long a text record may hold up its connection.
+const textDelay = 20 * time.Millisecond
+
+// showText sees that a text record is written before its connection closes or goes on: http.server logs
+// before it answers, so whoever has the answer finds the line.
+func (l *Log) showText() {
+	if q, ok := l.out.(*Queue); ok {
+		// A reader that is too slow for this gets the record later.
+		_ = q.flush(textDelay)
+	}
 }
 
 // Format returns the form of the records.

@@ -92,17 +92,24 @@ func (q *Queue) Write(record []byte) (int, error) {
 }
 
 // Sync waits until all records taken in before are written, at most two seconds.
-func (q *Queue) Sync() error {
-	timeout := time.NewTimer(flushTimeout)
-	defer timeout.Stop()
+func (q *Queue) Sync() error { return q.flush(flushTimeout) }
+
+// flush waits until all records taken in before are written, at most limit. It does not wait for a reader
+// that hangs.
+func (q *Queue) flush(limit time.Duration) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	target := q.queued
+	if q.stuck || q.done >= target {
+		return nil
+	}
+	timeout := time.NewTimer(limit)
+	defer timeout.Stop()
 	q.asleep = false
 	q.wakeWriter()
 	for q.done < target {
 		if !q.waitForMove(timeout.C) && q.done < target {
-			return fmt.Errorf("writing the log: %d bytes not taken within %v", target-q.done, flushTimeout)
+			return fmt.Errorf("writing the log: %d bytes not taken within %v", target-q.done, limit)
 		}
 	}
 	return nil

@@ -1,0 +1,60 @@
+package metrics
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// healthTimeout bounds a health check.
+const healthTimeout = 2 * time.Second
+
+// AskReady asks the /readyz of the admin port that listens on address, in the form of net.Listen, and
+// returns why it is not ready, nil if it is. A wildcard address is asked by loopback.
+func AskReady(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	url := "http://" + reachable(address) + "/readyz"
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("asking %s: %w", url, err)
+	}
+	// The proxies of the environment are for other hosts.
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	if err != nil {
+		return fmt.Errorf("asking %s: %w", url, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s: %s", url, resp.Status, strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", "; "))
+	}
+	return nil
+}
+
+// reachable puts loopback in place of the wildcard address.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address // the request will say what is wrong with it
+	}
+	if host == "" {
+		return net.JoinHostPort("localhost", port)
+	}
+	if a, err := netip.ParseAddr(host); err == nil && a.IsUnspecified() {
+		host = "127.0.0.1"
+		if a.Is6() {
+			host = "::1"
+		}
+	}
+	return net.JoinHostPort(host, port)
+}
