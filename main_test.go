@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/previewd/previewd/config"
 )
 
 // TestTranscripts plays testdata/transcripts against the whole service. README.txt there says how to write one.
@@ -391,4 +393,123 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return string(o.text)
+}
+
+func TestExitCodes(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, takenPort, _ := net.SplitHostPort(taken.Addr().String())
+	missing := filepath.Join(t.TempDir(), "missing")
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		args    []string
+		environ []string
+		code    int
+		stderr  string // a regular expression for all of it
+	}{
+		"bad_value":           {[]string{"abc"}, nil, 2, `port="abc": not a TCP port.*\n`},
+		"misspelt_variable":   {[]string{"abc"}, []string{"DIRECTROY=/srv"}, 2, `DIRECTROY: .*DIRECTORY\?\nport="abc".*\n`},
+		"missing_directory":   {[]string{"0", "-d", missing}, nil, 1, `.*error: DIRECTORY ".*missing" does not exist\n`},
+		"not_a_directory":     {[]string{"0", "-d", file}, nil, 1, `.*error: DIRECTORY ".*file" is not a directory\n`},
+		"port_taken":          {[]string{takenPort}, []string{"ADMIN_PORT=0"}, 1, `.*error: listen tcp 127\.0\.0\.1:\d+: bind: address already in use\n`},
+		"admin_port_taken":    {[]string{"0"}, []string{"ADMIN_PORT=" + takenPort}, 1, `.*error: admin port: listen tcp 127\.0\.0\.1:\d+: bind: address already in use\n`},
+		"nobody_to_ask":       {[]string{"healthcheck"}, []string{"ADMIN_PORT=1"}, 1, `previewd healthcheck: .*connection refused\n`},
+		"help_wins":           {[]string{"--help", "abc"}, nil, 0, ``},
+		"version_wins":        {[]string{"--version"}, []string{"PORT=x"}, 0, ``},
+		"health_without_port": {[]string{"healthcheck"}, []string{"ADMIN_PORT=0"}, 2, `.*ADMIN_PORT.*\n`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr output
+			environ := append([]string{"BIND=127.0.0.1", "LOG_FORMAT=text"}, c.environ...)
+			code := run(t.Context(), c.args, environ, &stdout, &stderr)
+			if code != c.code || !regexp.MustCompile(`\A`+c.stderr+`\z`).MatchString(stderr.String()) {
+				t.Errorf("exit code %d and %q, want %d and %s", code, stderr.String(), c.code, c.stderr)
+			}
+		})
+	}
+}
+
+func TestAdminPortTellsOfTheService(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.txt"), []byte("a"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := free.Addr().String()
+	_ = free.Close()
+	_, port, _ := net.SplitHostPort(admin)
+	environ := []string{"PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=" + port, "LOG_FORMAT=text", "DIRECTORY=" + dir}
+	s := startService(t, environ)
+	if resp, err := http.Get("http://" + s.addr + "/a.txt"); err != nil || resp.Body.Close() != nil || resp.StatusCode != 200 {
+		t.Fatalf("GET /a.txt: %v, %v", resp, err)
+	}
+	ask := func(path string) (int, string) {
+		resp, err := http.Get("http://" + admin + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(text)
+	}
+	// The record of an answer is made after its last byte: the count may come a moment later.
+	const counted = `previewd_http_requests_total{code="200",method="GET",protocol="HTTP/1.1"} 1`
+	for range 100 {
+		if _, text := ask("/metrics"); strings.Contains(text, counted) {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if _, text := ask("/metrics"); !strings.Contains(text, counted) {
+		t.Errorf("/metrics does not count the request:\n%s", text)
+	}
+	if code, text := ask("/readyz"); code != 200 {
+		t.Errorf("/readyz: %d %q", code, text)
+	}
+	healthcheck := func() (int, string) {
+		var stderr output
+		code := run(t.Context(), []string{"healthcheck"}, environ, io.Discard, &stderr)
+		return code, stderr.String()
+	}
+	if code, text := healthcheck(); code != 0 || text != "" {
+		t.Errorf("healthcheck: %d %q", code, text)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if code, text := ask("/readyz"); code != 503 || !strings.Contains(text, "directory: ") {
+		t.Errorf("/readyz without the directory: %d %q", code, text)
+	}
+	if code, text := healthcheck(); code != 1 || strings.Count(text, "\n") != 1 {
+		t.Errorf("healthcheck without the directory: %d %q", code, text)
+	}
+}
+
+func TestTheDefaultAdminPortGivesWay(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	l, err := listenAdmin(t.Context(), config.Config{AdminBind: "127.0.0.1", AdminPort: config.Port(port)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := l.Addr().(*net.TCPAddr).Port; got == port || got == 0 {
+		t.Errorf("listens on port %d beside %d", got, port)
+	}
+	_ = l.Close()
 }
