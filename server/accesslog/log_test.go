@@ -278,22 +278,8 @@ func FuzzARequestLineIsOneLineAndCanBeReadBack(f *testing.F) {
 
 func notPlain(r rune) bool { return r < ' ' || r >= 0x7f || r == '"' || r == '\\' }
 
-// zapJSON is the record of x as zap's own encoder makes it.
-func zapJSON(t *testing.T, x *message.Exchange) string {
-	log, _ := newLog(JSON, zapcore.InfoLevel)
-	r := newRecord(log)
-	r.exchange = x
-	encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{EncodeDuration: encodeSeconds})
-	encoder.AddString("level", "info")
-	encoder.AddString("logger", "access")
-	line, err := encoder.EncodeEntry(zapcore.Entry{}, []zap.Field{zap.Inline(r)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return line.String()
-}
-
-func FuzzARecordIsTheOneThatZapMakes(f *testing.F) {
+// FuzzRecord holds that whatever a client sends, its record is one line of JSON that says it.
+func FuzzRecord(f *testing.F) {
 	f.Add("GET / HTTP/1.1", "127.0.0.1:8000", "open a\n\tb: \xff", int64(123456789), 200)
 	f.Add(hostile(), hostile(), hostile(), int64(-1), 0)
 	f.Add("\"\\", "", "", int64(3_600_000_000_000), 404)
@@ -307,11 +293,12 @@ func FuzzARecordIsTheOneThatZapMakes(f *testing.F) {
 		}
 		log, out := newLog(JSON, zapcore.InfoLevel)
 		log.Record(x)
-		if want := zapJSON(t, x); out.writes[0] != want {
-			t.Errorf("got %q\nwant %q", out.writes[0], want)
+		var record struct{ Request, Host string }
+		if err := json.Unmarshal([]byte(out.writes[0]), &record); err != nil || strings.Count(out.writes[0], "\n") != 1 {
+			t.Fatalf("not one line of JSON (%v): %q", err, out.writes[0])
 		}
-		if !json.Valid([]byte(out.writes[0])) || strings.Count(out.writes[0], "\n") != 1 {
-			t.Errorf("not one line of JSON: %q", out.writes[0])
+		if got := unescape(record.Request); got != message.Latin1(line) {
+			t.Errorf("the record says %q, want %q", got, message.Latin1(line))
 		}
 	})
 }
