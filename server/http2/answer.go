@@ -111,7 +111,8 @@ func (a *answer) setFields(resp *message.Response) {
 	clear(header)
 	header["Server"] = []string{a.engine.Profile.Server}
 	header["Date"] = a.engine.dateNow(time.Now())
-	header["Content-Type"] = nil // keeps net/http from guessing one
+	// Without a value they keep net/http from finding one itself.
+	header["Content-Type"], header["Content-Length"] = nil, nil
 	for _, f := range resp.Fields {
 		name := textproto.CanonicalMIMEHeaderKey(f.Name)
 		if !slices.Contains(ofTheConnection, name) {
