@@ -51,6 +51,9 @@ func main() {
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	c, err := config.Load(args, environment(environ))
 	if err != nil {
+		for _, warning := range c.Warnings { // a misspelt name may be the reason
+			fmt.Fprintln(stderr, warning)
+		}
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
