@@ -58,6 +58,7 @@ func (c *Conn) Serve(ctx context.Context) {
 	c.server.Protocols = new(http.Protocols)
 	c.server.Protocols.SetHTTP2(true)
 	c.server.Handler = c
+	c.server.DisableGeneralOptionsHandler = true // "OPTIONS *" is asked of the Handler as all else
 	c.server.MaxHeaderBytes = maxHead
 	c.server.IdleTimeout = c.engine.IdleTimeout
 	c.server.ErrorLog = c.engine.errorLog

@@ -44,7 +44,7 @@ func keptCA(dir string, required, all names, now time.Time) (ca *pair, made bool
 func readCA(name string) (*pair, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("development CA: %w", err)
 	}
 	if info.Mode().Perm()&^keyMode != 0 {
 		if err := os.Chmod(name, keyMode); err != nil {
