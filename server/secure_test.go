@@ -85,9 +85,9 @@ func (s *serving) dialTLS(t *testing.T, protocols ...string) *tls.Conn {
 
 func TestALPNChoosesTheProtocol(t *testing.T) {
 	seen := make(chan string, 1)
-	handler := func(_ context.Context, r *message.Request) message.Response {
+	handler := func(ctx context.Context, r *message.Request) message.Response {
 		seen <- fmt.Sprint(r.Proto, " ", r.Version, " ", r.Scheme, " ", r.TLS.NegotiatedProtocol)
-		return hello(nil, r)
+		return hello(ctx, r)
 	}
 	both := serveTLS(t, &Server{Handler: handler}, "h2", "http/1.1")
 	old := serveTLS(t, &Server{Handler: handler}, "http/1.1")
