@@ -364,6 +364,30 @@ func TestBrokenStreamIsResetWhereOnlyTheEndOfTheConnectionEndsIt(t *testing.T) {
 	}
 }
 
+func TestAnswerIsReadThoughMoreInputCameThanWasRead(t *testing.T) {
+	inside, release := make(chan struct{}), make(chan struct{})
+	e := &Engine{Handler: func(ctx context.Context, r *message.Request) message.Response {
+		close(inside)
+		<-release
+		return message.Response{Status: 200, Body: message.Bytes("hello")}
+	}}
+	conn, err := net.Dial("tcp", start(t, e))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET / HTTP/1.0\r\n\r\n")
+	<-inside
+	// The kernel has these when the connection is to close: closed like that, it would be reset.
+	fmt.Fprint(conn, strings.Repeat("GET / HTTP/1.0\r\n\r\n", 100))
+	time.Sleep(50 * time.Millisecond)
+	close(release)
+	_ = conn.(*net.TCPConn).CloseWrite()
+	if answer, err := io.ReadAll(conn); err != nil || !strings.HasSuffix(string(answer), "hello") {
+		t.Errorf("got %q, %v", answer, err)
+	}
+}
+
 // serveOne serves one end of a pipe, under a synctest clock, and returns the other end.
 func serveOne(e *Engine) (client net.Conn, c *Conn, done chan struct{}) {
 	client, conn := net.Pipe()

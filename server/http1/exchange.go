@@ -197,7 +197,7 @@ func (x *exchange) send(resp message.Response, keep, refused bool) bool {
 	if keep && x.content.skip() {
 		return true
 	}
-	if refused || !x.content.finished() || len(c.buf) > 0 {
+	if refused || !x.content.finished() || len(c.buf) > 0 || c.wire.unread() {
 		c.linger()
 	}
 	return false

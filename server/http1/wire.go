@@ -17,6 +17,8 @@ type wire interface {
 	read(p []byte) (int, error)
 	// tryRead is read without waiting: no bytes and no error if there are none.
 	tryRead(p []byte) (int, error)
+	// unread says whether bytes have come that nobody has read, as far as it can be told without reading.
+	unread() bool
 	// write writes all of head and then content, together where it can; its deadline is renewed by every
 	// byte that the kernel takes.
 	write(head, content []byte) (int, error)
@@ -79,6 +81,8 @@ func (w streamWire) tryRead(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+func (w streamWire) unread() bool { return false }
 
 func (w streamWire) write(head, content []byte) (n int, err error) {
 	if len(content) > 0 && len(head)+len(content) <= bufferSize {

@@ -23,7 +23,7 @@ func newWire(conn net.Conn) wire {
 	}
 	w := &tcpWire{conn: tcp, raw: raw}
 	w.readStep, w.readFirstStep, w.writeStep = w.stepRead, w.stepReadFirst, w.stepWrite
-	w.writableStep, w.sendFileStep = w.stepWritable, w.stepSendFile
+	w.writableStep, w.sendFileStep, w.unreadStep = w.stepWritable, w.stepSendFile, w.stepUnread
 	return w
 }
 
@@ -40,6 +40,7 @@ type tcpWire struct {
 	raw  syscall.RawConn
 
 	readStep, readFirstStep, writeStep, writableStep, sendFileStep func(fd uintptr) bool
+	unreadStep                                                     func(fd uintptr)
 
 	// A handler may read content while its answer is written, so the two directions share nothing.
 	in      []byte
@@ -118,6 +119,12 @@ func readError(n int, err error) error {
 		return io.EOF
 	}
 	return nil
+}
+
+func (w *tcpWire) stepUnread(fd uintptr) { w.n, w.err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }
+
+func (w *tcpWire) unread() bool {
+	return w.raw.Control(w.unreadStep) == nil && w.err == nil && w.n > 0
 }
 
 func (w *tcpWire) write(head, content []byte) (int, error) {
