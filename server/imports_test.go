@@ -10,11 +10,12 @@ import (
 func TestImportsGoOneWay(t *testing.T) {
 	const module = "github.com/previewd/previewd"
 	allowed := map[string]string{
-		"":                 "config metrics server server/accesslog server/message server/site",
+		"":                 "config metrics server server/accesslog server/cgi server/message server/site",
 		"config":           "",
 		"metrics":          "server/message",
 		"server":           "server/http1 server/message",
 		"server/accesslog": "server/message",
+		"server/cgi":       "server/message",
 		"server/http1":     "server/message",
 		"server/message":   "",
 		"server/site":      "server/message",
