@@ -27,6 +27,7 @@ import (
 	"github.com/previewd/previewd/metrics"
 	"github.com/previewd/previewd/server"
 	"github.com/previewd/previewd/server/accesslog"
+	"github.com/previewd/previewd/server/cgi"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site"
 )
@@ -77,7 +78,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 	code := exitOK
 	var cut *server.CutError
-	switch err := serve(ctx, c, profile, log, queue, stdout); {
+	switch err := serve(ctx, c, environment(environ), profile, log, queue, stdout); {
 	case errors.As(err, &cut):
 		log.Warn("stopped before all answers were finished", zap.Int("connections_cut", cut.Connections))
 	case err != nil:
@@ -92,18 +93,34 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 }
 
 // serve wires site, registry and servers together, and serves until ctx ends and all is drained.
-func serve(ctx context.Context, c config.Config, profile message.Profile, log *accesslog.Log, queue *accesslog.Queue, stdout io.Writer) error {
+func serve(ctx context.Context, c config.Config, environ map[string]string, profile message.Profile, log *accesslog.Log, queue *accesslog.Queue, stdout io.Writer) error {
 	for _, warning := range c.Warnings {
 		log.Warn(warning)
 	}
 	if err := checkDirectory(c); err != nil {
 		return err
 	}
+	if c.CGI { // scripts are told it, and run by it
+		var err error
+		if c.Directory, err = filepath.Abs(c.Directory); err != nil {
+			return err
+		}
+	}
 	files := site.New(siteOptions(c))
+	methods := files.Methods()
 	registry := metrics.New(metrics.Build{Version: version, Revision: revision}, queue.Dropped)
 	reporter := accesslog.NewReporter(log)
+	var scripts *cgi.Handler
+	if c.CGI {
+		var err error
+		if scripts, err = newScripts(c, environ, profile, files, registry, log); err != nil {
+			return err
+		}
+		defer scripts.Close()
+		methods = scripts.Methods()
+	}
 	s := &server.Server{
-		Handler: files.Methods().Serve,
+		Handler: methods.Serve,
 		Profile: profile,
 		Proxies: c.TrustedProxies,
 		Started: registry.RequestStarted,
@@ -150,6 +167,9 @@ func serve(ctx context.Context, c config.Config, profile message.Profile, log *a
 	if err := files.Ready(); err != nil {
 		reporter.Report(err)
 	}
+	if scripts != nil {
+		scripts.ServerName = serverName(ctx, l.Addr())
+	}
 	announce(c, l.Addr(), adminListener.Addr(), log, stdout)
 	listening.Store(true)
 	// The admin port closes last, so that probes are answered to the end.
@@ -163,6 +183,38 @@ func serve(ctx context.Context, c config.Config, profile message.Profile, log *a
 		err = errors.Join(err, adminErr)
 	}
 	return err
+}
+
+// newScripts makes the handler that runs scripts and hands everything else to the site.
+func newScripts(c config.Config, environ map[string]string, profile message.Profile, files *site.Site, registry *metrics.Metrics, log *accesslog.Log) (*cgi.Handler, error) {
+	user, err := cgi.Prepare(os.DirFS("/"))
+	if err != nil {
+		return nil, fmt.Errorf("CGI=true: %w", err)
+	}
+	return cgi.New(cgi.Options{
+		Site:         files.Serve,
+		Files:        files,
+		Directories:  c.CGIDirectories,
+		Timeout:      c.CGITimeout,
+		MaxProcesses: c.CGIMaxProcesses,
+		Environ:      cgi.PassedOn(environ, c.CGIPassEnv),
+		User:         user,
+		Profile:      profile,
+		Log:          func(script, line string) { log.Warn(line, zap.String("script", script)) },
+		Started:      registry.ScriptStarted,
+		Ended:        registry.ScriptEnded,
+		Failed:       func(f cgi.Failure) { registry.ScriptFailed(string(f)) },
+	}), nil
+}
+
+// nameTimeout bounds the wait for the name server at the start.
+const nameTimeout = time.Second
+
+// serverName returns what scripts know the server as.
+func serverName(ctx context.Context, listener net.Addr) string {
+	ctx, cancel := context.WithTimeout(ctx, nameTimeout)
+	defer cancel()
+	return cgi.ServerName(ctx, netip.MustParseAddrPort(listener.String()).Addr())
 }
 
 // environment makes a map of os.Environ.
@@ -179,7 +231,8 @@ func environment(environ []string) map[string]string {
 // at once, also as process 1, whose signals have no default action. A log that nobody reads any more
 // (SIGPIPE) is no reason to end.
 func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
-	signal.Ignore(syscall.SIGPIPE)
+	// To ignore it would make scripts ignore it too: so it is noticed, and nobody looks.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

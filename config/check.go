@@ -24,7 +24,6 @@ var notYet = []struct {
 	variable string
 	asked    func(c *Config) bool
 }{
-	{"CGI", func(c *Config) bool { return c.CGI }},
 	{"TLS_CERT", func(c *Config) bool { return c.TLSCert != "" }},
 	{"TLS_SELF_SIGNED", func(c *Config) bool { return c.TLSSelfSigned }},
 	{"HTTPS_REDIRECT", func(c *Config) bool { return c.HTTPSRedirect != "off" }},
