@@ -151,13 +151,14 @@ func TestStandardErrorIsLoggedLineByLine(t *testing.T) {
 // The variables of http.server, a few of the server's, and nothing else.
 func TestEnvironment(t *testing.T) {
 	s := newService(t, func(o *cgi.Options, _ *site.Options) {
-		o.Environ = cgi.PassedOn(map[string]string{"SECRET": "s", "TZ": "CET", "PASSED": "p q"}, []string{"PASSED"})
+		o.Environ = cgi.PassedOn(map[string]string{"SECRET": "s", "TZ": "CET", "PASSED": "p q",
+			"GORACE": "atexit_sleep_ms=0"}, []string{"PASSED", "GORACE"})
 	})
 	port := s.address[strings.LastIndexByte(s.address, ':')+1:]
 	base := map[string]string{
 		"AUTH_TYPE": "", "CONTENT_LENGTH": "", "CONTENT_TYPE": "text/plain", "GATEWAY_INTERFACE": "CGI/1.1",
 		"HTTP_ACCEPT": "", "HTTP_COOKIE": "", "HTTP_REFERER": "", "HTTP_USER_AGENT": "",
-		"PASSED": "p q", "PATH": "/usr/local/bin:/usr/bin:/bin", "PATH_INFO": "", "PATH_TRANSLATED": s.dir,
+		"GORACE": "atexit_sleep_ms=0", "PASSED": "p q", "PATH": "/usr/local/bin:/usr/bin:/bin", "PATH_INFO": "", "PATH_TRANSLATED": s.dir,
 		"QUERY_STRING": "", "REMOTE_ADDR": "127.0.0.1", "REMOTE_HOST": "", "REQUEST_METHOD": "GET",
 		"SCRIPT_NAME": "/cgi-bin/environ", "SERVER_NAME": "test.example", "SERVER_PORT": port,
 		"SERVER_PROTOCOL": "HTTP/1.1", "SERVER_SOFTWARE": "test/1", "TZ": "CET",

@@ -147,10 +147,10 @@ var scripts = map[string]func(){
 		_, err := io.Copy(os.Stdout, os.Stdin)
 		check(err)
 	},
-	"gigabyte": func() {
-		fmt.Printf("Content-Length: %d\n%s", gigabyte, plain)
+	"large": func() {
+		fmt.Printf("Content-Length: %d\n%s", large, plain)
 		piece := make([]byte, 1<<20)
-		for range gigabyte / len(piece) {
+		for range large / len(piece) {
 			_, err := os.Stdout.Write(piece)
 			check(err)
 		}
@@ -158,8 +158,8 @@ var scripts = map[string]func(){
 	"endless": func() {
 		fmt.Fprintln(os.Stderr, "pid", os.Getpid())
 		fmt.Print(plain)
-		for {
-			if _, err := fmt.Println("and so on"); err != nil {
+		for piece := make([]byte, 64<<10); ; {
+			if _, err := os.Stdout.Write(piece); err != nil {
 				os.Exit(1)
 			}
 		}
@@ -178,8 +178,6 @@ var scripts = map[string]func(){
 	"long":     func() { fmt.Print("Content-Length: 4\n", plain, "long, too") },
 	"204":      func() { fmt.Print("Status: 204 Nothing\n\nstill\n") },
 }
-
-const gigabyte = 1 << 30
 
 // sleeper starts a process that sleeps with our standard output and error, and returns its number.
 func sleeper(attr *syscall.SysProcAttr) int {
@@ -226,7 +224,8 @@ func newService(t *testing.T, change func(*cgi.Options, *site.Options)) *service
 	siteOptions := site.Options{Directory: dir, IndexPages: []string{"index.html"}, Listing: true}
 	options := cgi.Options{
 		Directories: []string{"/cgi-bin/"}, Timeout: 20 * time.Second, MaxProcesses: 16,
-		Environ: cgi.PassedOn(map[string]string{"SECRET": "s"}, nil), User: user, ServerName: "test.example",
+		// A program with the race detector sleeps for a second at its end unless it is told not to.
+		Environ: []string{"GORACE=atexit_sleep_ms=0"}, User: user, ServerName: "test.example",
 		Profile: message.Profile{Server: "test/1"},
 		Log:     func(script, line string) { s.note(func() { s.lines = append(s.lines, line) }) },
 		Started: func() {
