@@ -337,6 +337,8 @@ func TestLargeFileArrivesWhole(t *testing.T) {
 	}}
 	var o observed
 	e.Observe = o.observe
+	e.prepare()
+	e.margin = 8 << 20
 	address := start(t, e)
 	want := fmt.Sprintf("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(content), content)
 	if got := talk(t, address, "GET / HTTP/1.0\r\n\r\n", false); got != want {

@@ -5,11 +5,33 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// lendMargin is how many bytes may lie between the kernel taking a page by sendfile and a receiver on this
+// machine having read it: a full send buffer and a full receive buffer, of which the kernel has the bounds
+// (tcp(7)). Without them it is more than any kernel's default.
+func lendMargin() int64 {
+	margin := int64(0)
+	for _, name := range []string{"/proc/sys/net/ipv4/tcp_rmem", "/proc/sys/net/ipv4/tcp_wmem"} {
+		text, err := os.ReadFile(name)
+		bounds := strings.Fields(string(text)) // minimum, default, maximum
+		if err != nil || len(bounds) != 3 {
+			return 64 << 20
+		}
+		maximum, err := strconv.ParseInt(bounds[2], 10, 64)
+		if err != nil {
+			return 64 << 20
+		}
+		margin += maximum
+	}
+	return margin
+}
 
 // newWire returns the wire of a connection: system calls on a TCP socket, else the connection's methods.
 func newWire(conn net.Conn) wire {

@@ -320,6 +320,9 @@ func (w *answerWriter) AwaitWritable() error {
 	return err
 }
 
+// LendMargin is for message.FileSection.
+func (w *answerWriter) LendMargin() int64 { return w.engine.margin }
+
 // SendFile sends a part of a file without copying it where the kernel can.
 func (w *answerWriter) SendFile(f *os.File, offset, length int64) (int64, error) {
 	if length > w.left && w.left != unlimited {
