@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -26,6 +27,7 @@ import (
 	"github.com/previewd/previewd/metrics"
 	"github.com/previewd/previewd/server"
 	"github.com/previewd/previewd/server/accesslog"
+	"github.com/previewd/previewd/server/cgi"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site"
 )
@@ -88,7 +90,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 	code := exitOK
 	var cut *server.CutError
-	switch err := serve(ctx, c, profile, log, queue, stdout); {
+	switch err := serve(ctx, c, environment(environ), profile, log, queue, stdout); {
 	case errors.As(err, &cut):
 		log.Warn("stopped before all answers were finished", zap.Int("connections_cut", cut.Connections))
 	case err != nil:
@@ -103,14 +105,21 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 }
 
 // serve wires site, registry and servers together, and serves until ctx ends and all is drained.
-func serve(ctx context.Context, c config.Config, profile message.Profile, log *accesslog.Log, queue *accesslog.Queue, stdout io.Writer) error {
+func serve(ctx context.Context, c config.Config, environ map[string]string, profile message.Profile, log *accesslog.Log, queue *accesslog.Queue, stdout io.Writer) error {
 	for _, warning := range c.Warnings {
 		log.Warn(warning)
 	}
 	if err := checkDirectory(c); err != nil {
 		return err
 	}
+	if c.CGI { // scripts are told it, and run by it
+		var err error
+		if c.Directory, err = filepath.Abs(c.Directory); err != nil {
+			return err
+		}
+	}
 	files := site.New(siteOptions(c))
+	methods := files.Methods()
 	registry := metrics.New(metrics.Build{Version: version, Revision: revision}, queue.Dropped)
 	reporter := accesslog.NewReporter(log)
 	https, err := openHTTPS(c, registry, log)
@@ -121,8 +130,17 @@ func serve(ctx context.Context, c config.Config, profile message.Profile, log *a
 	if err != nil {
 		return err
 	}
+	var scripts *cgi.Handler
+	if c.CGI {
+		if scripts, err = newScripts(c, environ, profile, files, registry, log); err != nil {
+			return errors.Join(err, main.close())
+		}
+		defer scripts.Close()
+		scripts.ServerName = serverName(ctx, main[0].address().Addr())
+		methods = scripts.Methods()
+	}
 	s := &server.Server{
-		Handler: main.redirecting(c, files.Methods().Serve),
+		Handler: main.redirecting(c, methods.Serve),
 		Profile: profile,
 		Proxies: c.TrustedProxies,
 		Started: registry.RequestStarted,
@@ -198,6 +216,38 @@ func checks(ctx context.Context, files *site.Site, https *https, listening *atom
 	return list
 }
 
+// newScripts makes the handler that runs scripts and hands everything else to the site.
+func newScripts(c config.Config, environ map[string]string, profile message.Profile, files *site.Site, registry *metrics.Metrics, log *accesslog.Log) (*cgi.Handler, error) {
+	user, err := cgi.Prepare(os.DirFS("/"))
+	if err != nil {
+		return nil, fmt.Errorf("CGI=true: %w", err)
+	}
+	return cgi.New(cgi.Options{
+		Site:         files.Serve,
+		Files:        files,
+		Directories:  c.CGIDirectories,
+		Timeout:      c.CGITimeout,
+		MaxProcesses: c.CGIMaxProcesses,
+		Environ:      cgi.PassedOn(environ, c.CGIPassEnv),
+		User:         user,
+		Profile:      profile,
+		Log:          func(script, line string) { log.Warn(line, zap.String("script", script)) },
+		Started:      registry.ScriptStarted,
+		Ended:        registry.ScriptEnded,
+		Failed:       func(f cgi.Failure) { registry.ScriptFailed(string(f)) },
+	}), nil
+}
+
+// nameTimeout bounds the wait for the name server at the start.
+const nameTimeout = time.Second
+
+// serverName returns what scripts know the server as.
+func serverName(ctx context.Context, bound netip.Addr) string {
+	ctx, cancel := context.WithTimeout(ctx, nameTimeout)
+	defer cancel()
+	return cgi.ServerName(ctx, bound)
+}
+
 // environment makes a map of os.Environ.
 func environment(environ []string) map[string]string {
 	m := make(map[string]string, len(environ))
@@ -212,7 +262,8 @@ func environment(environ []string) map[string]string {
 // at once, also as process 1, whose signals have no default action. A log that nobody reads any more
 // (SIGPIPE) is no reason to end.
 func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
-	signal.Ignore(syscall.SIGPIPE)
+	// To ignore it would make scripts ignore it too: so it is noticed, and nobody looks.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
