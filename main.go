@@ -27,7 +27,6 @@ import (
 	"github.com/previewd/previewd/metrics"
 	"github.com/previewd/previewd/server"
 	"github.com/previewd/previewd/server/accesslog"
-	"github.com/previewd/previewd/server/cgi"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site"
 )
@@ -112,27 +111,16 @@ func serve(ctx context.Context, c config.Config, environ map[string]string, prof
 	if err := checkDirectory(c); err != nil {
 		return err
 	}
-	if c.CGI { // scripts are told it, and run by it
-		var err error
-		if c.Directory, err = filepath.Abs(c.Directory); err != nil {
-			return err
-		}
-	}
 	files := site.New(siteOptions(c))
-	methods := files.Methods()
 	registry := metrics.New(metrics.Build{Version: version, Revision: revision}, queue.Dropped)
 	reporter := accesslog.NewReporter(log)
-	var scripts *cgi.Handler
-	if c.CGI {
-		var err error
-		if scripts, err = newScripts(c, environ, profile, files, registry, log); err != nil {
-			return err
-		}
-		defer scripts.Close()
-		methods = scripts.Methods()
+	scripts, err := newScripts(c, environ, profile, files, registry, log)
+	if err != nil {
+		return err
 	}
+	defer scripts.close()
 	s := &server.Server{
-		Handler: methods.Serve,
+		Handler: scripts.methods.Serve,
 		Profile: profile,
 		Proxies: c.TrustedProxies,
 		Started: registry.RequestStarted,
@@ -179,9 +167,7 @@ func serve(ctx context.Context, c config.Config, environ map[string]string, prof
 	if err := files.Ready(); err != nil {
 		reporter.Report(err)
 	}
-	if scripts != nil {
-		scripts.ServerName = serverName(ctx, l.Addr())
-	}
+	scripts.listen(ctx, l.Addr())
 	announce(c, l.Addr(), adminListener.Addr(), log, stdout)
 	listening.Store(true)
 	// The admin port closes last, so that probes are answered to the end.
@@ -195,38 +181,6 @@ func serve(ctx context.Context, c config.Config, environ map[string]string, prof
 		err = errors.Join(err, adminErr)
 	}
 	return err
-}
-
-// newScripts makes the handler that runs scripts and hands everything else to the site.
-func newScripts(c config.Config, environ map[string]string, profile message.Profile, files *site.Site, registry *metrics.Metrics, log *accesslog.Log) (*cgi.Handler, error) {
-	user, err := cgi.Prepare(os.DirFS("/"))
-	if err != nil {
-		return nil, fmt.Errorf("CGI=true: %w", err)
-	}
-	return cgi.New(cgi.Options{
-		Site:         files.Serve,
-		Files:        files,
-		Directories:  c.CGIDirectories,
-		Timeout:      c.CGITimeout,
-		MaxProcesses: c.CGIMaxProcesses,
-		Environ:      cgi.PassedOn(environ, c.CGIPassEnv),
-		User:         user,
-		Profile:      profile,
-		Log:          func(script, line string) { log.Warn(line, zap.String("script", script)) },
-		Started:      registry.ScriptStarted,
-		Ended:        registry.ScriptEnded,
-		Failed:       func(f cgi.Failure) { registry.ScriptFailed(string(f)) },
-	}), nil
-}
-
-// nameTimeout bounds the wait for the name server at the start.
-const nameTimeout = time.Second
-
-// serverName returns what scripts know the server as.
-func serverName(ctx context.Context, listener net.Addr) string {
-	ctx, cancel := context.WithTimeout(ctx, nameTimeout)
-	defer cancel()
-	return cgi.ServerName(ctx, netip.MustParseAddrPort(listener.String()).Addr())
 }
 
 // environment makes a map of os.Environ.
