@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -27,7 +26,6 @@ import (
 	"github.com/previewd/previewd/metrics"
 	"github.com/previewd/previewd/server"
 	"github.com/previewd/previewd/server/accesslog"
-	"github.com/previewd/previewd/server/cgi"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site"
 )
@@ -112,16 +110,14 @@ func serve(ctx context.Context, c config.Config, environ map[string]string, prof
 	if err := checkDirectory(c); err != nil {
 		return err
 	}
-	if c.CGI { // scripts are told it, and run by it
-		var err error
-		if c.Directory, err = filepath.Abs(c.Directory); err != nil {
-			return err
-		}
-	}
 	files := site.New(siteOptions(c))
-	methods := files.Methods()
 	registry := metrics.New(metrics.Build{Version: version, Revision: revision}, queue.Dropped)
 	reporter := accesslog.NewReporter(log)
+	scripts, err := newScripts(c, environ, profile, files, registry, log)
+	if err != nil {
+		return err
+	}
+	defer scripts.close()
 	https, err := openHTTPS(c, registry, log)
 	if err != nil {
 		return err
@@ -130,17 +126,8 @@ func serve(ctx context.Context, c config.Config, environ map[string]string, prof
 	if err != nil {
 		return err
 	}
-	var scripts *cgi.Handler
-	if c.CGI {
-		if scripts, err = newScripts(c, environ, profile, files, registry, log); err != nil {
-			return errors.Join(err, main.close())
-		}
-		defer scripts.Close()
-		scripts.ServerName = serverName(ctx, main[0].address().Addr())
-		methods = scripts.Methods()
-	}
 	s := &server.Server{
-		Handler: main.redirecting(c, methods.Serve),
+		Handler: main.redirecting(c, scripts.methods.Serve),
 		Profile: profile,
 		Proxies: c.TrustedProxies,
 		Started: registry.RequestStarted,
@@ -172,6 +159,7 @@ func serve(ctx context.Context, c config.Config, environ map[string]string, prof
 	if err := files.Ready(); err != nil {
 		reporter.Report(err)
 	}
+	scripts.listen(ctx, main[0].Addr())
 	announce(c, main, adminListener.Addr(), log, stdout)
 	listening.Store(true)
 	// The admin port closes last, so that probes are answered to the end.
@@ -214,38 +202,6 @@ func checks(ctx context.Context, files *site.Site, https *https, listening *atom
 		list = append(list, metrics.Check{Name: "certificate", Probe: https.broken, HealthOnly: true})
 	}
 	return list
-}
-
-// newScripts makes the handler that runs scripts and hands everything else to the site.
-func newScripts(c config.Config, environ map[string]string, profile message.Profile, files *site.Site, registry *metrics.Metrics, log *accesslog.Log) (*cgi.Handler, error) {
-	user, err := cgi.Prepare(os.DirFS("/"))
-	if err != nil {
-		return nil, fmt.Errorf("CGI=true: %w", err)
-	}
-	return cgi.New(cgi.Options{
-		Site:         files.Serve,
-		Files:        files,
-		Directories:  c.CGIDirectories,
-		Timeout:      c.CGITimeout,
-		MaxProcesses: c.CGIMaxProcesses,
-		Environ:      cgi.PassedOn(environ, c.CGIPassEnv),
-		User:         user,
-		Profile:      profile,
-		Log:          func(script, line string) { log.Warn(line, zap.String("script", script)) },
-		Started:      registry.ScriptStarted,
-		Ended:        registry.ScriptEnded,
-		Failed:       func(f cgi.Failure) { registry.ScriptFailed(string(f)) },
-	}), nil
-}
-
-// nameTimeout bounds the wait for the name server at the start.
-const nameTimeout = time.Second
-
-// serverName returns what scripts know the server as.
-func serverName(ctx context.Context, bound netip.Addr) string {
-	ctx, cancel := context.WithTimeout(ctx, nameTimeout)
-	defer cancel()
-	return cgi.ServerName(ctx, bound)
 }
 
 // environment makes a map of os.Environ.

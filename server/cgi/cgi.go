@@ -15,7 +15,7 @@ import (
 
 // Files finds what paths of the site name, as the site does. Paths are text in which "%" still escapes.
 type Files interface {
-	// Translate returns the path in the file system: translate_path. ok is false for what no file can be called.
+	// Translate returns the absolute path in the file system: translate_path. ok is false for what no file can be called.
 	Translate(path string) (file string, ok bool)
 	// Stat looks at a file as far as requests may see it. What it does not find is fs.ErrNotExist, or an
 	// error that tells the operator why.
@@ -27,7 +27,7 @@ type Files interface {
 type Options struct {
 	// Site answers GET and HEAD for what is no script.
 	Site message.Handler
-	// Files finds scripts. Its directory is an absolute path.
+	// Files finds scripts.
 	Files Files
 	// Directories are the paths of the site below which files are scripts, without a slash at the end:
 	// cgi_directories.

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// Translate returns the path in the file system of what a path of the site names: translate_path. The path
+// Translate returns the absolute path in the file system of what a path of the site names: translate_path. The path
 // is text, and decoded here even if it was decoded before, as CGIHTTPRequestHandler has it. ok is false for
 // what no file can be called.
 func (s *Site) Translate(path string) (name string, ok bool) {
@@ -14,7 +14,13 @@ func (s *Site) Translate(path string) (name string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	name = filepath.Join(s.opts.Directory, filepath.FromSlash(name))
+	// An absolute path, as the directory of http.server is by default: Abs fails only without a working
+	// directory, and then a relative path leads nowhere either.
+	directory, err := filepath.Abs(s.opts.Directory)
+	if err != nil {
+		return "", false
+	}
+	name = filepath.Join(directory, filepath.FromSlash(name))
 	if slash && name[len(name)-1] != filepath.Separator {
 		name += string(filepath.Separator)
 	}
