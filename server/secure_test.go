@@ -431,3 +431,28 @@ func TestAnAnswerBeforeTheContentIsReadReachesTheClient(t *testing.T) {
 	_ = conn.Close()
 	s.end(t)
 }
+
+func TestAnAnswerIsReadThoughMoreInputCameThanWasRead(t *testing.T) {
+	inside, release := make(chan struct{}), make(chan struct{})
+	s := serveTLS(t, &Server{Handler: func(ctx context.Context, r *message.Request) message.Response {
+		close(inside)
+		<-release
+		return hello(ctx, r)
+	}}, "http/1.1")
+	conn := s.dialTLS(t, "http/1.1")
+	fmt.Fprint(conn, "GET / HTTP/1.0\r\n\r\n")
+	<-inside
+	// The kernel has these when the connection is to close: closed like that, it would be reset.
+	fmt.Fprint(conn, strings.Repeat("GET / HTTP/1.0\r\n\r\n", 1000))
+	time.Sleep(50 * time.Millisecond)
+	close(release)
+	time.Sleep(50 * time.Millisecond)
+	if answer, err := io.ReadAll(conn); err != nil || !bytes.HasSuffix(answer, []byte("hello")) {
+		t.Errorf("got %q, %v", answer, err)
+	}
+	if _, err := conn.NetConn().Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("beneath TLS the connection ended with %v", err)
+	}
+	_ = conn.Close()
+	s.end(t)
+}
