@@ -339,6 +339,36 @@ func TestDrainGoesOnServingHTTP2ForTheDelay(t *testing.T) {
 	}
 }
 
+// TestDrainUnderLoadOverHTTP2: until a client is refused, each request has its whole answer.
+func TestDrainUnderLoadOverHTTP2(t *testing.T) {
+	page := message.Bytes(strings.Repeat("x", 10000))
+	s := serveTLS(t, &Server{ShutdownDelay: 500 * time.Millisecond, Handler: func(context.Context, *message.Request) message.Response {
+		return message.Response{Status: 200, Body: page}
+	}}, "h2")
+	var group sync.WaitGroup
+	for i := range 8 {
+		c := client(t)
+		group.Go(func() {
+			for n := 0; ; n++ {
+				text, err := get(c, "https://"+s.address)
+				if errors.Is(err, syscall.ECONNREFUSED) && n > 0 {
+					return
+				}
+				if err != nil || len(text) != len(page) {
+					t.Errorf("client %d, request %d: %d bytes, %v", i, n, len(text), err)
+					return
+				}
+			}
+		})
+	}
+	time.Sleep(300 * time.Millisecond)
+	s.stop()
+	if err := <-s.ended; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+	group.Wait()
+}
+
 func TestDrainOverTLSCutsAtItsTimeout(t *testing.T) {
 	for _, protocol := range []string{"http/1.1", "h2"} {
 		inside := make(chan struct{})
