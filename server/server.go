@@ -47,6 +47,8 @@ type Server struct {
 	// HeaderTimeout bounds the reading of a request head, IdleTimeout the wait for one. Zero means 10 s
 	// and 60 s.
 	HeaderTimeout, IdleTimeout time.Duration
+	// Disk bounds how many connections read from files at a time; nil is no limit.
+	Disk message.Gate
 	// MaxConnections is how many connections are served at once, further ones wait in the backlog; 0 is no
 	// limit, 1 serves one at a time as HTTPServer does.
 	MaxConnections int
@@ -76,7 +78,7 @@ func (s *Server) prepare() {
 			handler = s.Proxies.wrap(handler)
 		}
 		s.engine.Handler, s.engine.Profile, s.engine.Expect = handler, s.Profile, s.Expect
-		s.engine.Started, s.engine.Observe = s.Started, s.Observe
+		s.engine.Started, s.engine.Observe, s.engine.Disk = s.Started, s.Observe, s.Disk
 		s.engine.HeaderTimeout = orDefault(s.HeaderTimeout, defaultHeaderTimeout)
 		s.engine.IdleTimeout = orDefault(s.IdleTimeout, defaultIdleTimeout)
 		if s.MaxConnections > 0 {

@@ -36,7 +36,7 @@ type Conn struct {
 // NewConn returns a connection that speaks as e says. It does not yet read.
 func NewConn(e *Engine, conn net.Conn) *Conn {
 	e.prepare()
-	c := &Conn{engine: e, conn: conn, wire: newWire(conn), opened: time.Now()}
+	c := &Conn{engine: e, conn: conn, wire: newWire(conn, e.Disk), opened: time.Now()}
 	c.peer, c.local = addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
 	if t, ok := conn.(*tls.Conn); ok {
 		state := t.ConnectionState()

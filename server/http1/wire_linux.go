@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/previewd/previewd/server/message"
 )
 
 // newWire returns the wire of a connection: system calls on a TCP socket, else the connection's methods.
-func newWire(conn net.Conn) wire {
+func newWire(conn net.Conn, disk message.Gate) wire {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return streamWire{conn}
@@ -21,7 +23,7 @@ func newWire(conn net.Conn) wire {
 	if err != nil {
 		return streamWire{conn}
 	}
-	w := &tcpWire{conn: tcp, raw: raw}
+	w := &tcpWire{conn: tcp, raw: raw, disk: disk}
 	w.readStep, w.readFirstStep, w.writeStep = w.stepRead, w.stepReadFirst, w.stepWrite
 	w.writableStep, w.sendFileStep = w.stepWritable, w.stepSendFile
 	return w
@@ -38,6 +40,7 @@ func newWire(conn net.Conn) wire {
 type tcpWire struct {
 	conn *net.TCPConn
 	raw  syscall.RawConn
+	disk message.Gate
 
 	readStep, readFirstStep, writeStep, writableStep, sendFileStep func(fd uintptr) bool
 
@@ -199,6 +202,8 @@ func (w *tcpWire) awaitWritable() error {
 func (w *tcpWire) reset() { resetOnClose(w.conn) }
 
 func (w *tcpWire) stepSendFile(fd uintptr) bool {
+	w.disk.Enter()
+	defer w.disk.Leave()
 	// One call takes 2 GiB at most, and never more than the socket's buffer does.
 	w.n, w.err = ignoringEINTR(func() (int, error) {
 		return unix.Sendfile(int(fd), w.file, &w.offset, int(min(w.left, 1<<30)))

@@ -65,7 +65,7 @@ func (s *Site) load(ctx context.Context, f file, st status) (message.Body, statu
 	for err == nil {
 		c := s.room(st.size)
 		if c == nil {
-			return section(f, st), st, nil
+			return s.section(f, st), st, nil
 		}
 		if st, err = c.fill(ctx, f, st, deadline); err == nil && c.data != nil {
 			f.close()
@@ -86,7 +86,7 @@ func (s *Site) room(size int64) *content {
 }
 
 // section answers with a file that stays open. Its end is held back until it is seen to be unchanged.
-func section(f file, st status) message.Body {
+func (s *Site) section(f file, st status) message.Body {
 	unchanged := func() error {
 		now, err := f.status()
 		if err == nil && now != st {
@@ -94,7 +94,7 @@ func section(f file, st status) message.Body {
 		}
 		return err
 	}
-	return &message.FileSection{File: f.osFile(), Length: st.size, Unchanged: unchanged}
+	return &message.FileSection{File: f.osFile(), Length: st.size, Unchanged: unchanged, Disk: s.opts.Disk}
 }
 
 // fill reads the file between two equal statuses, the first of them settled, and returns the status that
