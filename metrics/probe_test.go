@@ -65,7 +65,7 @@ func TestAskReadySaysInOneLineWhatIsWrong(t *testing.T) {
 		{"not ready", newMetrics().Admin(Check{"directory", fails("not readable\nby uid 65532")}, Check{"drain", fails("draining")}),
 			"http://%s/readyz answered 503 Service Unavailable: directory: not readable; by uid 65532; drain: draining"},
 		{"another server", answers(404, "<html>\r\n<p>\x1b[31mno\r\n"), `http://%s/readyz answered 404 Not Found: <html>; <p>\x1b[31mno`},
-		{"a redirect", http.RedirectHandler("/elsewhere", 302), "http://%s/readyz answered 302 Found: <a href=\"/elsewhere\">Found</a>."},
+		{"a redirect", http.RedirectHandler("/elsewhere", http.StatusFound), "http://%s/readyz answered 302 Found: <a href=\"/elsewhere\">Found</a>."},
 		{"a long answer", answers(500, strings.Repeat("x", 1<<20)), "http://%s/readyz answered 500 Internal Server Error: " + strings.Repeat("x", 4<<10)},
 	} {
 		address := "127.0.0.1:" + listenOn(t, "127.0.0.1:0", c.h)
