@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -79,6 +80,11 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if limit, found := config.MemoryLimit(os.DirFS("/")); found {
 		debug.SetMemoryLimit(c.Fit(limit))
 	}
+	if limit, found := config.TaskLimit(os.DirFS("/")); found {
+		if n := c.FitTasks(limit); n > 0 && n < runtime.GOMAXPROCS(0) {
+			runtime.GOMAXPROCS(n)
+		}
+	}
 	ctx, stop := untilSignal(ctx)
 	defer stop()
 	format, level := logForm(c, stderr)
@@ -110,7 +116,11 @@ func serve(ctx context.Context, c config.Config, environ map[string]string, prof
 	if err := checkDirectory(c); err != nil {
 		return err
 	}
-	files := site.New(siteOptions(c))
+	var disk message.Gate
+	if c.DiskThreads > 0 {
+		disk = message.NewGate(c.DiskThreads)
+	}
+	files := site.New(siteOptions(c, disk))
 	registry := metrics.New(metrics.Build{Version: version, Revision: revision}, queue.Dropped)
 	reporter := accesslog.NewReporter(log)
 	scripts, err := newScripts(c, environ, profile, files, registry, log)
@@ -140,6 +150,7 @@ func serve(ctx context.Context, c config.Config, environ map[string]string, prof
 		Opened:          registry.ConnectionOpened,
 		Closed:          registry.ConnectionClosed,
 		Report:          reporter.Report,
+		Disk:            disk,
 		HeaderTimeout:   c.HeaderTimeout,
 		IdleTimeout:     c.IdleTimeout,
 		MaxConnections:  c.MaxConnections,
@@ -256,15 +267,17 @@ func logForm(c config.Config, stderr io.Writer) (accesslog.Format, zapcore.Level
 	return format, level
 }
 
-func siteOptions(c config.Config) site.Options {
+func siteOptions(c config.Config, disk message.Gate) site.Options {
 	return site.Options{
-		Directory:  c.Directory,
-		IndexPages: c.IndexPages,
-		Extensions: c.ExtensionsMap,
-		Listing:    c.Listing,
-		Symlinks:   site.Policy(c.Symlinks),
-		Hidden:     site.Policy(c.Hidden),
-		MaxFile:    int64(c.CacheMaxFile),
+		Directory:   c.Directory,
+		IndexPages:  c.IndexPages,
+		Extensions:  c.ExtensionsMap,
+		Listing:     c.Listing,
+		Symlinks:    site.Policy(c.Symlinks),
+		Hidden:      site.Policy(c.Hidden),
+		MaxFile:     int64(c.CacheMaxFile),
+		MaxInFlight: int64(c.MaxInFlight),
+		Disk:        disk,
 	}
 }
 

@@ -97,7 +97,12 @@ type Config struct {
 	// Warnings are lines for the log that do not keep the server from starting.
 	Warnings []string
 
-	cacheSizeSet, goMemLimitSet bool
+	// MaxInFlight bounds the content in memory for answers under way, in bytes; 0 is the default. DiskThreads
+	// bounds the threads that wait for a disk; 0 is no bound. Fit and FitTasks set them.
+	MaxInFlight Size
+	DiskThreads int
+
+	cacheSizeSet, goMemLimitSet, goMaxProcsSet bool
 }
 
 // HTTPS says whether TLS is spoken: there is a certificate, or one is to be made.
@@ -124,17 +129,29 @@ func address(host string, port Port) string {
 }
 
 // Fit adapts the defaults to limit, the memory limit of the control group in bytes: unless CACHE_SIZE is
-// set, the cache takes at most a quarter of it. It returns what debug.SetMemoryLimit is to be given: 85 % of
+// set, the cache takes at most a quarter of it, and content for answers under way an eighth. It returns what debug.SetMemoryLimit is to be given: 85 % of
 // limit, the rest being what the runtime does not count; or -1, which changes nothing, if GOMEMLIMIT is set,
 // as the runtime has obeyed that already.
 func (c *Config) Fit(limit int64) (goMemLimit int64) {
 	if !c.cacheSizeSet {
 		c.CacheSize = min(c.CacheSize, Size(limit/4))
 	}
+	c.MaxInFlight = min(16<<20, Size(limit/8))
 	if c.goMemLimitSet {
 		return -1
 	}
 	return limit/100*85 + limit%100*85/100
+}
+
+// FitTasks adapts to limit, the tasks that the control group may have, health checks included: a quarter may
+// wait for a disk. It returns how many threads may run Go code at a time at most (GOMAXPROCS); -1, which
+// changes nothing, if GOMAXPROCS is set. Each of these can leave several threads behind in system calls.
+func (c *Config) FitTasks(limit int64) (goMaxProcs int) {
+	c.DiskThreads = int(min(max(1, limit/4), 1<<10))
+	if c.goMaxProcsSet {
+		return -1
+	}
+	return int(min(max(1, limit/16), 1<<10))
 }
 
 // Load reads the arguments, without the program's name, and the environment, and checks every value. The
@@ -161,6 +178,7 @@ func Load(args []string, environ map[string]string) (Config, error) {
 	c := l.config
 	_, c.cacheSizeSet = l.given["CACHE_SIZE"]
 	c.goMemLimitSet = strings.TrimSpace(environ["GOMEMLIMIT"]) != ""
+	c.goMaxProcsSet = strings.TrimSpace(environ["GOMAXPROCS"]) != ""
 	if c.AdminBind == "" {
 		c.AdminBind = c.Bind
 	}

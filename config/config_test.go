@@ -389,6 +389,25 @@ func TestFit(t *testing.T) {
 	}
 }
 
+func TestFitTasks(t *testing.T) {
+	for _, c := range []struct {
+		limit, goMaxProcs int64
+		diskThreads       int
+	}{{64, 4, 16}, {1, 1, 1}, {4096, 256, 1024}, {1 << 60, 1024, 1024}} {
+		config, err := load(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := config.FitTasks(c.limit); int64(got) != c.goMaxProcs || config.DiskThreads != c.diskThreads {
+			t.Errorf("%d tasks: got %d and %d, want %d and %d", c.limit, got, config.DiskThreads, c.goMaxProcs, c.diskThreads)
+		}
+	}
+	config, err := load(nil, "GOMAXPROCS=8")
+	if got := config.FitTasks(64); err != nil || got != -1 {
+		t.Errorf("GOMAXPROCS is set: got %d, %v, want -1", got, err)
+	}
+}
+
 // FuzzLoad: whatever it is given, Load does not panic, and an error is printable lines, one for each problem.
 func FuzzLoad(f *testing.F) {
 	f.Add("--bind=x\x00abc", "PORT", "tcp://1.2.3.4:80", "INDEX_PAGES", "a,,b")

@@ -15,18 +15,29 @@ import (
 // In a container without a cgroup namespace /proc/self/cgroup has the host's path while /sys/fs/cgroup begins
 // at the container's group: what is not there on the way up is passed over, and the root is the group itself.
 func MemoryLimit(root fs.FS) (bytes int64, found bool) {
-	v2, v1 := groups(root)
-	bytes = int64(math.MaxInt64)
-	for _, name := range upwards("sys/fs/cgroup", v2, "memory.max") {
-		bytes = min(bytes, readLimit(root, name))
+	return limit(root, "memory", "memory.max", "memory.limit_in_bytes")
+}
+
+// TaskLimit returns how many tasks, threads that is, the control group may have, as MemoryLimit does. Other
+// processes of the container count too.
+func TaskLimit(root fs.FS) (tasks int64, found bool) {
+	return limit(root, "pids", "pids.max", "pids.max")
+}
+
+// limit returns the smallest value of a controller's file, which has a name in each version.
+func limit(root fs.FS, controller, file2, file1 string) (n int64, found bool) {
+	v2, v1 := groups(root, controller)
+	n = int64(math.MaxInt64)
+	for _, name := range upwards("sys/fs/cgroup", v2, file2) {
+		n = min(n, readLimit(root, name))
 	}
-	for _, name := range upwards("sys/fs/cgroup/memory", v1, "memory.limit_in_bytes") {
-		bytes = min(bytes, readLimit(root, name))
+	for _, name := range upwards("sys/fs/cgroup/"+controller, v1, file1) {
+		n = min(n, readLimit(root, name))
 	}
-	if bytes >= noLimit {
+	if n >= noLimit {
 		return 0, false
 	}
-	return bytes, true
+	return n, true
 }
 
 // noLimit is the bound from which on a limit is none: version 1 writes "none" as the largest multiple of the
@@ -34,8 +45,8 @@ func MemoryLimit(root fs.FS) (bytes int64, found bool) {
 const noLimit = 1 << 62
 
 // groups reads the paths of the process's control groups, cgroups(7): lines of "hierarchy:controllers:path",
-// version 2 being "0::path". What is missing is the root.
-func groups(root fs.FS) (v2, v1 string) {
+// version 2 being "0::path" and v1 the path of the controller. What is missing is the root.
+func groups(root fs.FS, controller string) (v2, v1 string) {
 	text, _ := fs.ReadFile(root, "proc/self/cgroup")
 	for line := range strings.Lines(string(text)) {
 		id, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
@@ -43,7 +54,7 @@ func groups(root fs.FS) (v2, v1 string) {
 		switch {
 		case id == "0" && controllers == "":
 			v2 = name
-		case strings.Contains(","+controllers+",", ",memory,"):
+		case strings.Contains(","+controllers+",", ","+controller+","):
 			v1 = name
 		}
 	}

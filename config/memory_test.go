@@ -5,6 +5,35 @@ import (
 	"testing/fstest"
 )
 
+func TestTaskLimit(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		want  int64 // 0: not found
+	}{
+		{"v2", map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/pids.max": "64\n"}, 64},
+		{"v2, max", map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/pids.max": "max\n"}, 0},
+		{"v1, without a namespace", map[string]string{
+			"proc/self/cgroup":            "8:pids:/docker/abc\n5:memory:/docker/x\n",
+			"sys/fs/cgroup/pids/pids.max": "64\n",
+		}, 64},
+		{"v1, the parent has less", map[string]string{
+			"proc/self/cgroup":                "8:pids:/a/b\n",
+			"sys/fs/cgroup/pids/a/b/pids.max": "max\n",
+			"sys/fs/cgroup/pids/a/pids.max":   "32\n",
+		}, 32},
+		{"nothing", nil, 0},
+	} {
+		root := fstest.MapFS{}
+		for name, text := range c.files {
+			root[name] = &fstest.MapFile{Data: []byte(text)}
+		}
+		if got, found := TaskLimit(root); found != (c.want != 0) || got != c.want {
+			t.Errorf("%s: got %d, %v, want %d", c.name, got, found, c.want)
+		}
+	}
+}
+
 func TestMemoryLimit(t *testing.T) {
 	const none = "9223372036854771712\n"
 	for _, c := range []struct {

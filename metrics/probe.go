@@ -2,11 +2,13 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,7 +17,7 @@ import (
 const healthTimeout = 2 * time.Second
 
 // AskReady asks the /readyz of the admin port that listens on address, in the form of net.Listen, and
-// returns why it is not ready, nil if it is. A wildcard address is asked by loopback.
+// returns why it is not ready, in one line, nil if it is. A wildcard address is asked by loopback.
 func AskReady(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
@@ -24,9 +26,16 @@ func AskReady(ctx context.Context, address string) error {
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", url, err)
 	}
-	// The proxies of the environment are for other hosts.
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{
+		// The proxies of the environment are for other hosts.
+		Transport: &http.Transport{DisableKeepAlives: true},
+		// Whatever redirects is not the admin port.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	resp, err := client.Do(r)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%s: no answer within %v: %w", url, healthTimeout, context.DeadlineExceeded)
+	}
 	if err != nil {
 		return err
 	}
@@ -36,9 +45,16 @@ func AskReady(ctx context.Context, address string) error {
 		return fmt.Errorf("asking %s: %w", url, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s: %s", url, resp.Status, strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", "; "))
+		return fmt.Errorf("%s answered %s: %s", url, resp.Status, printable(string(text)))
 	}
 	return nil
+}
+
+// printable makes one line of a text that anybody may have sent.
+func printable(text string) string {
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
+	quoted := strconv.QuoteToGraphic(strings.Join(lines, "; "))
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
 // reachable puts loopback in place of the wildcard address.

@@ -53,6 +53,8 @@ type Server struct {
 	// HeaderTimeout bounds the reading of a request head, IdleTimeout the wait for one. Zero means 10 s
 	// and 60 s.
 	HeaderTimeout, IdleTimeout time.Duration
+	// Disk bounds how many connections read from files at a time; nil is no limit.
+	Disk message.Gate
 	// MaxConnections is how many connections are served at once, further ones wait in the backlog; 0 is no
 	// limit, 1 serves one at a time as HTTPServer does.
 	MaxConnections int
@@ -86,7 +88,7 @@ func (s *Server) prepare() {
 		headers, idle := orDefault(s.HeaderTimeout, defaultHeaderTimeout), orDefault(s.IdleTimeout, defaultIdleTimeout)
 		for engine, handler := range map[*http1.Engine]message.Handler{&s.engine: handler, &s.refusing: useHTTPS} {
 			engine.Handler, engine.Profile, engine.Expect = handler, s.Profile, s.Expect
-			engine.Started, engine.Observe = s.Started, s.Observe
+			engine.Started, engine.Observe, engine.Disk = s.Started, s.Observe, s.Disk
 			engine.HeaderTimeout, engine.IdleTimeout = headers, idle
 		}
 		s.engine2.Handler, s.engine2.Profile, s.engine2.Bounds = handler, s.Profile, http1.Bounds

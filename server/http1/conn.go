@@ -35,7 +35,7 @@ type Conn struct {
 // handshake, and the connection beneath it bounds how long a write may take.
 func NewConn(e *Engine, conn net.Conn) *Conn {
 	e.prepare()
-	c := &Conn{engine: e, conn: conn, wire: wireOf(conn), opened: time.Now()}
+	c := &Conn{engine: e, conn: conn, wire: wireOf(conn, e.Disk), opened: time.Now()}
 	c.peer, c.local = addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
 	if t, ok := conn.(*tls.Conn); ok {
 		state := t.ConnectionState()

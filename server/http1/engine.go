@@ -28,6 +28,8 @@ type Engine struct {
 	HeaderTimeout time.Duration
 	// IdleTimeout bounds the time that a connection may wait for a request's first byte.
 	IdleTimeout time.Duration
+	// Disk is passed for each sendfile.
+	Disk message.Gate
 
 	draining atomic.Bool
 	once     sync.Once

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/previewd/previewd/server/message"
 )
 
 // lendMargin is how many bytes may lie between the kernel taking a page by sendfile and a receiver on this
@@ -34,7 +36,7 @@ func lendMargin() int64 {
 }
 
 // newWire returns the wire of a connection: system calls on a TCP socket, else the connection's methods.
-func newWire(conn net.Conn) wire {
+func newWire(conn net.Conn, disk message.Gate) wire {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return streamWire{conn}
@@ -43,7 +45,7 @@ func newWire(conn net.Conn) wire {
 	if err != nil {
 		return streamWire{conn}
 	}
-	w := &tcpWire{conn: tcp, raw: raw}
+	w := &tcpWire{conn: tcp, raw: raw, disk: disk}
 	w.readStep, w.readFirstStep, w.writeStep = w.stepRead, w.stepReadFirst, w.stepWrite
 	w.writableStep, w.sendFileStep, w.unreadStep = w.stepWritable, w.stepSendFile, w.stepUnread
 	return w
@@ -60,6 +62,7 @@ func newWire(conn net.Conn) wire {
 type tcpWire struct {
 	conn *net.TCPConn
 	raw  syscall.RawConn
+	disk message.Gate
 
 	readStep, readFirstStep, writeStep, writableStep, sendFileStep func(fd uintptr) bool
 	unreadStep                                                     func(fd uintptr)
@@ -247,6 +250,8 @@ func (w *tcpWire) awaitWritable() error {
 func (w *tcpWire) reset() { resetOnClose(w.conn) }
 
 func (w *tcpWire) stepSendFile(fd uintptr) bool {
+	w.disk.Enter()
+	defer w.disk.Leave()
 	// One call takes 2 GiB at most, and never more than the socket's buffer does.
 	w.n, w.err = ignoringEINTR(func() (int, error) {
 		return unix.Sendfile(int(fd), w.file, &w.offset, int(min(w.left, 1<<30)))

@@ -2,10 +2,14 @@
 
 package http1
 
-import "net"
+import (
+	"net"
+
+	"github.com/previewd/previewd/server/message"
+)
 
 // newWire returns the wire of a connection: the connection's own methods.
-func newWire(conn net.Conn) wire { return streamWire{conn} }
+func newWire(conn net.Conn, _ message.Gate) wire { return streamWire{conn} }
 
 // lendMargin is of no use here: streamWire copies.
 func lendMargin() int64 { return 0 }

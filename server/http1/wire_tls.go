@@ -6,14 +6,16 @@ import (
 	"net"
 	"os"
 	"sync"
+
+	"github.com/previewd/previewd/server/message"
 )
 
 // wireOf returns the wire of a connection.
-func wireOf(conn net.Conn) wire {
+func wireOf(conn net.Conn, disk message.Gate) wire {
 	if t, ok := conn.(*tls.Conn); ok {
 		return tlsWire{streamWire{t}, t}
 	}
-	return newWire(conn)
+	return newWire(conn, disk)
 }
 
 // tlsWire is a wire over TLS. The deadlines of writing are the business of the connection beneath, which

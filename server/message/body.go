@@ -100,6 +100,8 @@ type FileSection struct {
 	// Unchanged is called before the last bytes are sent; an error (ErrChanged) cuts the connection
 	// instead. Nil means that nothing is checked.
 	Unchanged func() error
+	// Disk is passed for each read of the file.
+	Disk Gate
 }
 
 // Len returns the length of the section in bytes.
@@ -166,7 +168,10 @@ func (s *FileSection) writePiece(w io.Writer, n int64) (written int64, full bool
 	buf := pieces.Get().(*[heldBack]byte)
 	defer pieces.Put(buf)
 	piece := buf[:min(heldBack, s.Length-n)]
-	if _, err := s.File.ReadAt(piece, s.Offset+n); err != nil {
+	s.Disk.Enter()
+	_, err = s.File.ReadAt(piece, s.Offset+n)
+	s.Disk.Leave()
+	if err != nil {
 		if errors.Is(err, io.EOF) {
 			err = ErrChanged
 		}

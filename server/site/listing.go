@@ -23,7 +23,7 @@ func (s *Site) listDirectory(r *message.Request, t tree, name string, f file) me
 		list, err = f.entries()
 	}
 	if err != nil {
-		cause := unreadable(t, name, err)
+		cause := s.unreadable(t, name, err)
 		return (&message.Failure{Status: 404, Message: "No permission to list directory", Cause: cause}).Response()
 	}
 	if s.opts.Hidden == HiddenDeny {

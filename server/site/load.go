@@ -13,12 +13,12 @@ import (
 // bytes is read into memory while there is room, a larger one is sent from the file. It takes over f
 // and returns the status that goes with the content.
 func (s *Site) load(ctx context.Context, f file, st status) (message.Body, status, error) {
-	l := loading{ctx: ctx, f: f, start: time.Now()}
+	l := loading{site: s, ctx: ctx, f: f, start: time.Now()}
 	defer l.forget()
 	for {
 		c := s.room(st.size)
 		if c == nil {
-			found, settled, err := settle(ctx, f, st, l.start.Add(recent))
+			found, settled, err := s.settle(ctx, f, st, l.start.Add(recent))
 			if err == nil && found.size != st.size {
 				st = found
 				continue
@@ -30,7 +30,7 @@ func (s *Site) load(ctx context.Context, f file, st status) (message.Body, statu
 				f.close()
 				return nil, st, err
 			}
-			return section(f, found), found, nil
+			return s.section(f, found), found, nil
 		}
 		var err error
 		if st, err = l.fill(c, st); err == nil && c.data != nil {
@@ -54,7 +54,7 @@ func (s *Site) room(size int64) *content {
 }
 
 // section answers with a file that stays open. Its end is held back until it is seen to be unchanged.
-func section(f file, st status) message.Body {
+func (s *Site) section(f file, st status) message.Body {
 	unchanged := func() error {
 		now, err := f.status()
 		if err == nil && (now != st || f.unrest(st, time.Now()) > 0) {
@@ -62,11 +62,12 @@ func section(f file, st status) message.Body {
 		}
 		return err
 	}
-	return &message.FileSection{File: f.osFile(), Length: st.size, Unchanged: unchanged}
+	return &message.FileSection{File: f.osFile(), Length: st.size, Unchanged: unchanged, Disk: s.opts.Disk}
 }
 
 // loading is what is remembered while a file is read.
 type loading struct {
+	site  *Site
 	ctx   context.Context
 	f     file
 	start time.Time
@@ -122,7 +123,7 @@ func (l *loading) settle(c *content, st *status) (settled bool, err error) {
 	if now := time.Now(); now.After(until) {
 		until = now.Add(quiet)
 	}
-	if *st, settled, err = settle(l.ctx, l.f, *st, until); err != nil || settled {
+	if *st, settled, err = l.site.settle(l.ctx, l.f, *st, until); err != nil || settled {
 		return settled, err
 	}
 	if isLog, err := l.isLog(c, *st); isLog || err != nil {

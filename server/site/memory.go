@@ -6,8 +6,7 @@ import (
 	"sync"
 )
 
-// maxInFlight is how many bytes of content a Site holds in memory for answers under way. What is beyond
-// is sent from the open file.
+// maxInFlight is the default of Options.MaxInFlight in bytes.
 const maxInFlight = 16 << 20
 
 // minBuffer is the size in bytes of the smallest buffer; the others are its doubles.

@@ -26,6 +26,10 @@ func (s *Site) Ready() error {
 	return nil
 }
 
+// remedies is what the operator can do about a file or directory that may not be read.
+const remedies = "run as its owner (docker run --user), allow others to read it (chmod -R o+rX), or on a host with " +
+	"SELinux mount it with :z"
+
 // diagnose explains why the directory cannot be used.
 func (s *Site) diagnose(err error) error {
 	dir := s.opts.Directory
@@ -37,7 +41,5 @@ func (s *Site) diagnose(err error) error {
 	if info, e := os.Stat(dir); e == nil {
 		owner = " (" + statusOf(info).describe() + ")"
 	}
-	return fmt.Errorf("the directory %s cannot be read by uid %d%s: %w; run as its owner (docker run --user), "+
-		"allow others to read it (chmod -R o+rX), or on a host with SELinux mount it with :z",
-		dir, os.Geteuid(), owner, err)
+	return fmt.Errorf("the directory %s cannot be read by uid %d%s: %w; %s", dir, os.Geteuid(), owner, err, remedies)
 }

@@ -50,7 +50,7 @@ func (s *Site) refuse(t tree, name string, err error) message.Response {
 	case isRefused(err):
 		return notFound(s.refusedLink(t, name, err))
 	case errors.Is(err, fs.ErrPermission):
-		return notFound(unreadable(t, name, err))
+		return notFound(s.unreadable(t, name, err))
 	case isTemporary(err):
 		return unavailable(name, err)
 	}
@@ -87,7 +87,7 @@ func (s *Site) refusedLink(t tree, name string, err error) *refusal {
 }
 
 // unreadable names the directory that may not be searched, or else the thing itself that may not be read.
-func unreadable(t tree, name string, err error) *refusal {
+func (s *Site) unreadable(t tree, name string, err error) *refusal {
 	blamed := "."
 	for prefix := range prefixes(name) {
 		if _, e := t.stat(prefix); errors.Is(e, fs.ErrPermission) {
@@ -95,11 +95,14 @@ func unreadable(t tree, name string, err error) *refusal {
 		}
 		blamed = prefix
 	}
+	if blamed == "." {
+		return &refusal{"directory", s.diagnose(err).Error()}
+	}
 	text := fmt.Sprintf("%q cannot be read by uid %d: %v", blamed, os.Geteuid(), reason(err))
 	if st, e := t.stat(blamed); e == nil {
 		text += " (" + st.describe() + ")"
 	}
-	return &refusal{"unreadable " + blamed, text}
+	return &refusal{"unreadable " + blamed, text + "; " + remedies}
 }
 
 // reason is the system's error without the path that the caller names itself.

@@ -84,7 +84,7 @@ func TestUnreadable(t *testing.T) {
 		}
 	}
 	resp, _ := get(t, s, "/file")
-	if want := `"file" cannot be read by uid 65534: permission denied (mode ----------, owner 65534:65534)`; os.Getuid() == 65534 && resp.Err.Error() != want {
+	if want := `"file" cannot be read by uid 65534: permission denied (mode ----------, owner 65534:65534); ` + remedies; os.Getuid() == 65534 && resp.Err.Error() != want {
 		t.Errorf("cause %q, want %q", resp.Err, want)
 	}
 }

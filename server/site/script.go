@@ -52,7 +52,7 @@ func (s *Site) Stat(path string) (fs.FileMode, error) {
 	case isRefused(err):
 		return 0, s.refusedLink(t, name, err)
 	case errors.Is(err, fs.ErrPermission):
-		return 0, unreadable(t, name, err)
+		return 0, s.unreadable(t, name, err)
 	case isTemporary(err):
 		return 0, err
 	}

@@ -43,14 +43,14 @@ func (f file) unrest(st status, now time.Time) time.Duration {
 
 // settle waits until f has come to rest, but not beyond the deadline, and returns its status then and
 // whether it has.
-func settle(ctx context.Context, f file, st status, deadline time.Time) (status, bool, error) {
+func (s *Site) settle(ctx context.Context, f file, st status, deadline time.Time) (status, bool, error) {
 	for {
 		now := time.Now()
 		wait := f.unrest(st, now)
 		if wait == 0 || now.After(deadline) {
 			return st, wait == 0, nil
 		}
-		if err := sleep(ctx, min(wait, quiet)); err != nil {
+		if err := s.sleep(ctx, min(wait, quiet)); err != nil {
 			return st, false, err
 		}
 		var err error
@@ -60,7 +60,10 @@ func settle(ctx context.Context, f file, st status, deadline time.Time) (status,
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// sleep waits outside the gate, where it keeps nobody from the disk.
+func (s *Site) sleep(ctx context.Context, d time.Duration) error {
+	s.opts.Disk.Leave()
+	defer s.opts.Disk.Enter()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -47,6 +47,11 @@ type Options struct {
 	Hidden Policy
 	// MaxFile is the size in bytes up to which a file is read whole before it is answered.
 	MaxFile int64
+	// MaxInFlight is how many bytes of content are held in memory for answers under way; what is beyond is
+	// sent from the open file. Zero is 16 MiB.
+	MaxInFlight int64
+	// Disk bounds how many requests use the file system at a time; nil is no limit.
+	Disk message.Gate
 }
 
 // Site serves a directory. Its methods may be called by any number of goroutines at once.
@@ -59,7 +64,11 @@ type Site struct {
 
 // New returns a Site. The directory is looked at for the first time by Serve or Ready.
 func New(opts Options) *Site {
-	return &Site{opts: opts, memory: memory{left: maxInFlight}}
+	left := opts.MaxInFlight
+	if left == 0 {
+		left = maxInFlight
+	}
+	return &Site{opts: opts, memory: memory{left: left}}
 }
 
 // Methods returns the handlers of the methods that a Site answers: do_GET and do_HEAD.
@@ -71,6 +80,8 @@ func (s *Site) Methods() message.Methods {
 //
 // A small file costs, on Linux: stat the directory, openat2, fstat, pread, fstat, close.
 func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
+	s.opts.Disk.Enter()
+	defer s.opts.Disk.Leave()
 	name, slash, ok := translatePath(r.Target)
 	if !ok {
 		return notFound(nil)

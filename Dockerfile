@@ -1,0 +1,55 @@
+# The image of previewd: one static binary and one page, nothing else. It needs BuildKit, which is what
+# `docker build` uses since version 23; DOCKER_BUILDKIT=1 turns it on in version 20.10.
+#
+#   docker build -t previewd .
+#   docker run --rm -p 8000:8000 -v "$PWD:/srv:ro" previewd
+#
+# There is no "# syntax=" line and no stage but golang's and scratch, so that it builds wherever there is an
+# image golang:GO_VERSION, without fetching a frontend.
+
+ARG GO_VERSION=1.26
+
+# The toolchain is the builder's own and compiles for the target: no emulation.
+FROM --platform=$BUILDPLATFORM golang:${GO_VERSION} AS build
+WORKDIR /src
+
+# The modules change less often than the code: they have a layer of their own.
+COPY go.mod go.sum ./
+RUN --mount=type=cache,target=/go/pkg/mod go mod download
+
+COPY . .
+ARG TARGETOS TARGETARCH TARGETVARIANT
+ARG VERSION=dev REVISION=
+# -trimpath and -buildvcs=false: the same sources give the same bytes, whatever they were checked out as.
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} \
+    go build -trimpath -buildvcs=false \
+        -ldflags "-s -w -X main.version=$VERSION -X main.revision=$REVISION" -o /image/previewd . && \
+    mkdir -p /image/srv && cp testdata/docker/srv/index.html /image/srv/ && \
+    chmod 755 /image /image/srv /image/previewd && chmod 644 /image/srv/index.html
+
+FROM scratch
+ARG VERSION=dev REVISION=
+LABEL org.opencontainers.image.title="previewd" \
+      org.opencontainers.image.description="Serves a directory over HTTP with the semantics of Python's http.server" \
+      org.opencontainers.image.url="https://github.com/previewd/previewd" \
+      org.opencontainers.image.source="https://github.com/previewd/previewd" \
+      org.opencontainers.image.documentation="https://github.com/previewd/previewd#readme" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
+COPY --from=build /image /
+
+# HTTP, HTTPS once there is a certificate, and metrics and health.
+ENV DIRECTORY=/srv TLS_PORT=8443 ADMIN_PORT=9090
+EXPOSE 8000 8443 9090
+# No VOLUME: it would hide what an image built upon this one copies to /srv, and leave a volume behind for
+# each container.
+WORKDIR /srv
+# A number, so that Kubernetes can see that it is not root. Any other does as well: nothing is written, and
+# no name, home or group is looked up.
+USER 65532:65532
+# It drains: every request that has begun gets its answer.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=3s --start-period=2s --retries=3 CMD ["/previewd", "healthcheck"]
+ENTRYPOINT ["/previewd"]

@@ -1,0 +1,142 @@
+package docker
+
+import (
+	"archive/tar"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestSecondBuildIsCached: with nothing changed, nothing is done.
+func TestSecondBuildIsCached(t *testing.T) {
+	before := docker(t, "inspect", "-f", "{{.Id}}", image)
+	out, err := build().CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if after := docker(t, "inspect", "-f", "{{.Id}}", image); after != before {
+		t.Errorf("the second build made another image: %s, before %s", after, before)
+	}
+	step := regexp.MustCompile(`(?m)^#(\d+) \[build [2-9]/\d+\] (.*)$`)
+	steps := step.FindAllStringSubmatch(string(out), -1)
+	if len(steps) < 4 {
+		t.Errorf("%d steps of the build stage found in\n%s", len(steps), out)
+	}
+	for _, s := range steps {
+		if !strings.Contains(string(out), "#"+s[1]+" CACHED") {
+			t.Errorf("the second build did not take from the cache: %s\n%s", s[2], out)
+		}
+	}
+}
+
+// TestBinaryIsReproducible builds the same sources in another folder of the builder: the bytes are the same.
+func TestBinaryIsReproducible(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(module, "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := strings.Replace(string(text), "WORKDIR /src\n", "WORKDIR /home/somebody/else/\n", 1)
+	if elsewhere == string(text) {
+		t.Fatal("the Dockerfile has no WORKDIR /src")
+	}
+	other := image + "-elsewhere"
+	cmd := build("-t", other, "-f", "-")
+	cmd.Stdin = strings.NewReader(elsewhere)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		docker(t, "rmi", other)
+		if out, err := build().CombinedOutput(); err != nil { // both tags went to the other image
+			t.Fatalf("%v\n%s", err, out)
+		}
+	})
+	a, b := contents(t, image), contents(t, other)
+	if a["previewd"] == "" || a["previewd"] != b["previewd"] {
+		t.Errorf("built in /src the binary is %q, built elsewhere %q", a["previewd"], b["previewd"])
+	}
+}
+
+// contents are the files of an image with their hashes; of a directory it is "directory".
+func contents(t *testing.T, image string) map[string]string {
+	t.Helper()
+	id := docker(t, "create", image)
+	defer docker(t, "rm", id)
+	cmd := command("export", id)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for in := tar.NewReader(out); ; {
+		header, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimSuffix(header.Name, "/")
+		if header.Typeflag == tar.TypeDir {
+			found[name] = "directory"
+			continue
+		}
+		hash := sha256.New()
+		if _, err := io.Copy(hash, in); err != nil {
+			t.Fatal(err)
+		}
+		found[name] = hex.EncodeToString(hash.Sum(nil))
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// TestImage: one binary and one page, nobody's rights, and what tools expect to find written on it.
+func TestImage(t *testing.T) {
+	// What the engine adds for its own use.
+	engine := regexp.MustCompile(`^(\.dockerenv|dev|etc|proc|sys)(/|$)`)
+	want := map[string]bool{"previewd": true, "srv": true, "srv/index.html": true}
+	for name := range contents(t, image) {
+		if !want[name] && !engine.MatchString(name) {
+			t.Errorf("the image has %q", name)
+		}
+		delete(want, name)
+	}
+	for name := range want {
+		t.Errorf("the image has no %q", name)
+	}
+	for _, c := range []struct{ format, want string }{
+		{"{{.Config.User}}", "65532:65532"},
+		{"{{.Config.WorkingDir}}", "/srv"},
+		{"{{.Config.StopSignal}}", "SIGTERM"},
+		{"{{json .Config.Entrypoint}}", `["/previewd"]`},
+		{"{{json .Config.Cmd}}", "null"},
+		{"{{json .Config.Volumes}}", "null"},
+		{"{{json .Config.ExposedPorts}}", `{"8000/tcp":{},"8443/tcp":{},"9090/tcp":{}}`},
+		{"{{range .Config.Env}}{{.}} {{end}}", "DIRECTORY=/srv TLS_PORT=8443 ADMIN_PORT=9090"},
+		{"{{json .Config.Healthcheck.Test}} {{.Config.Healthcheck.Interval}}", `["CMD","/previewd","healthcheck"] 5s`},
+		{`{{index .Config.Labels "org.opencontainers.image.version"}}`, version},
+		{`{{index .Config.Labels "org.opencontainers.image.revision"}}`, revision},
+		{`{{index .Config.Labels "org.opencontainers.image.licenses"}}`, "MIT"},
+	} {
+		got := docker(t, "inspect", "-f", c.format, image)
+		got = strings.TrimSpace(strings.ReplaceAll(got, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin ", ""))
+		if got != c.want {
+			t.Errorf("%s: got %s, want %s", c.format, got, c.want)
+		}
+	}
+	if got := docker(t, "run", "--rm", image, "--version"); got != "previewd "+version {
+		t.Errorf("--version: got %q", got)
+	}
+}

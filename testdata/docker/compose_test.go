@@ -1,0 +1,139 @@
+package docker
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// project runs docker-compose on the file of the module, with the given environment.
+type project struct {
+	name        string
+	environment []string
+}
+
+func (p project) compose(t *testing.T, args ...string) string {
+	t.Helper()
+	client := command()
+	cmd := exec.Command("docker-compose", append([]string{"-p", p.name, "-f", filepath.Join(module, "docker-compose.yml")}, args...)...)
+	cmd.Env = append(client.Env, p.environment...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("docker-compose %s: %v\n%s%s", strings.Join(args, " "), err, out, &stderr)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// TestComposeUpAndDown: up serves the folder, with nothing that it does not need, and down leaves nothing.
+func TestComposeUpAndDown(t *testing.T) {
+	dir := folder(t, map[string]string{"page.html": "composed"})
+	p := project{fmt.Sprintf("previewd-test-%d", os.Getpid()), []string{
+		"IMAGE=" + image + "-compose", "FOLDER=" + dir, "HTTP_PORT=0", "METRICS_PORT=0", "HTTPS_PORT=0", "LISTING=false",
+	}}
+	profiles := []string{}
+	if len(https(t)) > 0 {
+		profiles = []string{"--profile", "tls"}
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			p.compose(t, append(profiles, "down", "--rmi", "all", "--volumes")...)
+		}
+	})
+	p.compose(t, append(profiles, "up", "-d")...)
+	url := "http://" + p.compose(t, "port", "previewd", "8000")
+	await(t, 20*time.Second, "the server answers", func() error {
+		resp, err := http.Get(url + "/page.html")
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	})
+	if _, content := get(t, url+"/page.html"); content != "composed" {
+		t.Errorf("got %q", content)
+	}
+	if resp, _ := get(t, url+"/"); resp.StatusCode != 404 {
+		t.Errorf("LISTING=false has not reached the server: %s", resp.Status)
+	}
+	c := &container{id: p.compose(t, "ps", "-q", "previewd")}
+	c.awaitHealth(t, "healthy", 30*time.Second)
+	for _, want := range []struct{ format, value string }{
+		{"{{.HostConfig.ReadonlyRootfs}}", "true"},
+		{"{{.HostConfig.CapDrop}}", "[ALL]"},
+		{"{{.HostConfig.SecurityOpt}}", "[no-new-privileges:true]"},
+		{"{{.HostConfig.PidsLimit}}", "64"},
+		{"{{.HostConfig.Memory}}", "67108864"},
+		{"{{.Config.User}}", "65532:65532"},
+		{"{{range .Mounts}}{{.Destination}} {{.RW}}{{end}}", "/srv false"},
+	} {
+		if got := docker(t, "inspect", "-f", want.format, c.id); got != want.value {
+			t.Errorf("%s: %s, want %s", want.format, got, want.value)
+		}
+	}
+	if len(profiles) > 0 {
+		c := &container{id: p.compose(t, append(profiles, "ps", "-q", "previewd-tls")...)}
+		c.awaitHealth(t, "healthy", 30*time.Second)
+	}
+	p.compose(t, append(profiles, "down", "--rmi", "all", "--volumes")...)
+	for _, kind := range []string{"container", "network", "volume"} {
+		args := []string{kind, "ls", "-q", "--filter", "label=com.docker.compose.project=" + p.name}
+		if kind == "container" {
+			args = append(args, "-a")
+		}
+		if left := docker(t, args...); left != "" {
+			t.Errorf("a %s is left: %s", kind, left)
+		}
+	}
+	if left := docker(t, "images", "-q", image+"-compose"); left != "" {
+		t.Errorf("the image is left: %s", left)
+	}
+}
+
+// https are the options that turn HTTPS on, none if the image has none yet: it refuses them then with exit
+// code 2, where a health check of nobody is 1.
+func https(t *testing.T) []string {
+	t.Helper()
+	options := []string{"-e", "TLS_SELF_SIGNED=true"}
+	err := command(append(append([]string{"run", "--rm"}, options...), image, "healthcheck")...).Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 2 {
+		t.Log("there is no HTTPS yet")
+		return nil
+	}
+	return options
+}
+
+// TestComposeFile: it is valid with every profile, and the images it does not build are public ones by tag.
+func TestComposeFile(t *testing.T) {
+	p := project{name: "previewd-test"}
+	text := p.compose(t, "--profile", "tls", "--profile", "observability", "config")
+	images := 0
+	for line := range strings.Lines(text) {
+		name, found := strings.CutPrefix(strings.TrimSpace(line), "image: ")
+		if !found {
+			continue
+		}
+		images++
+		if name != "previewd" && !strings.Contains(name, ":") {
+			t.Errorf("%s has no tag", name)
+		}
+	}
+	if images != 4 {
+		t.Errorf("%d images, want 4:\n%s", images, text)
+	}
+	// What is mounted is there.
+	for _, name := range []string{"prometheus/prometheus.yml", "prometheus/rules.yml", "grafana/dashboards/previewd.json",
+		"grafana/provisioning/dashboards/previewd.yml", "grafana/provisioning/datasources/prometheus.yml"} {
+		if _, err := os.Stat(filepath.Join(module, "helm/observability", name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
