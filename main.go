@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -119,8 +118,16 @@ func serve(ctx context.Context, c config.Config, environ map[string]string, prof
 		return err
 	}
 	defer scripts.close()
+	https, err := openHTTPS(c, registry, log)
+	if err != nil {
+		return err
+	}
+	main, err := listen(ctx, c, https)
+	if err != nil {
+		return err
+	}
 	s := &server.Server{
-		Handler: scripts.methods.Serve,
+		Handler: main.redirecting(c, scripts.methods.Serve),
 		Profile: profile,
 		Proxies: c.TrustedProxies,
 		Started: registry.RequestStarted,
@@ -139,48 +146,62 @@ func serve(ctx context.Context, c config.Config, environ map[string]string, prof
 		ShutdownDelay:   c.ShutdownDelay,
 		ShutdownTimeout: c.ShutdownTimeout,
 	}
-	var listening atomic.Bool
-	admin := registry.Admin(
-		metrics.Check{Name: "directory", Probe: files.Ready},
-		metrics.Check{Name: "listeners", Probe: func() error {
-			if !listening.Load() {
-				return errors.New("not listening")
-			}
-			return nil
-		}},
-		metrics.Check{Name: "drain", Probe: func() error {
-			if ctx.Err() != nil {
-				return errors.New("draining")
-			}
-			return nil
-		}},
-	)
-
-	l, err := server.Listen(ctx, c.Addr())
-	if err != nil {
-		return err
+	if https != nil {
+		https.tell(s)
 	}
+	var listening atomic.Bool
+	admin := registry.Admin(checks(ctx, files, https, &listening)...)
+
 	adminListener, err := listenAdmin(ctx, c)
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return errors.Join(err, main.close())
 	}
 	if err := files.Ready(); err != nil {
 		reporter.Report(err)
 	}
-	scripts.listen(ctx, l.Addr())
-	announce(c, l.Addr(), adminListener.Addr(), log, stdout)
+	scripts.listen(ctx, main[0].Addr())
+	announce(c, main, adminListener.Addr(), log, stdout)
 	listening.Store(true)
 	// The admin port closes last, so that probes are answered to the end.
 	adminServer := &http.Server{Handler: admin, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout,
 		ErrorLog: zap.NewStdLog(log.Named("admin"))}
 	var group errgroup.Group
 	group.Go(func() error { return adminServer.Serve(adminListener) })
-	err = s.Serve(ctx, l)
+	if https != nil {
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		group.Go(func() error { https.watch(watching); return nil })
+	}
+	err = s.Serve(ctx, main.all()...)
 	err = errors.Join(err, adminServer.Close())
 	if adminErr := group.Wait(); !errors.Is(adminErr, http.ErrServerClosed) {
 		err = errors.Join(err, adminErr)
 	}
 	return err
+}
+
+// checks are the conditions of readiness.
+func checks(ctx context.Context, files *site.Site, https *https, listening *atomic.Bool) []metrics.Check {
+	list := []metrics.Check{
+		{Name: "directory", Probe: files.Ready},
+		{Name: "listeners", Probe: func() error {
+			if !listening.Load() {
+				return errors.New("not listening")
+			}
+			return nil
+		}},
+		{Name: "drain", Probe: func() error {
+			if ctx.Err() != nil {
+				return errors.New("draining")
+			}
+			return nil
+		}},
+	}
+	if https != nil {
+		// Broken files do not keep the last good certificate from being shown.
+		list = append(list, metrics.Check{Name: "certificate", Probe: https.broken, HealthOnly: true})
+	}
+	return list
 }
 
 // environment makes a map of os.Environ.
@@ -273,20 +294,21 @@ func listenAdmin(ctx context.Context, c config.Config) (net.Listener, error) {
 	return l, nil
 }
 
-// announce says where the server listens: in text with http.server's own line on standard output.
-func announce(c config.Config, main, admin net.Addr, log *accesslog.Log, stdout io.Writer) {
-	address := netip.MustParseAddrPort(main.String())
-	host := address.Addr().WithZone("").Unmap().String()
-	url := "http://" + address.String() + "/"
-	line := fmt.Sprintf("Serving HTTP on %s port %d (%s) ...", host, address.Port(), url)
+// announce says where the server listens: in text with http.server's own lines on standard output.
+func announce(c config.Config, main listeners, admin net.Addr, log *accesslog.Log, stdout io.Writer) {
+	var lines, urls []string
+	for _, l := range main {
+		line, url := l.start()
+		lines, urls = append(lines, line), append(urls, url)
+	}
 	if log.Format() == accesslog.Text {
-		fmt.Fprintln(stdout, line)
+		fmt.Fprintln(stdout, strings.Join(lines, "\n"))
 		log.Info("admin port", zap.String("url", "http://"+admin.String()+"/"))
 	} else {
-		log.Info(line, zap.Strings("urls", []string{url}), zap.String("admin_url", "http://"+admin.String()+"/"),
+		log.Info(strings.Join(lines, " "), zap.Strings("urls", urls), zap.String("admin_url", "http://"+admin.String()+"/"),
 			zap.String("directory", c.Directory), zap.String("version", version))
 	}
-	if address.Addr().IsLoopback() || c.Hidden == string(site.HiddenDeny) {
+	if main[0].address().Addr().IsLoopback() || c.Hidden == string(site.HiddenDeny) {
 		return
 	}
 	for _, name := range []string{".git", ".env"} {

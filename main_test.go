@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"maps"
@@ -26,7 +27,8 @@ import (
 	"github.com/previewd/previewd/config"
 )
 
-// TestTranscripts plays testdata/transcripts against the whole service. README.txt there says how to write one.
+// TestTranscripts plays testdata/transcripts against the whole service, over HTTP/1.x, the same over TLS, and
+// HTTP/2. README.txt there says how to write one.
 func TestTranscripts(t *testing.T) {
 	names, err := filepath.Glob("testdata/transcripts/*.txtar")
 	if err != nil || len(names) == 0 {
@@ -39,15 +41,23 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			playTranscript(t, archive)
+			for _, way := range []string{"h1", "https1", "h2"} {
+				if way == "h2" && strings.Contains(string(archive.Comment), "# h1 only: ") {
+					continue
+				}
+				t.Run(way, func(t *testing.T) { playTranscript(t, archive, way) })
+			}
 		})
 	}
 }
 
 // playTranscript lays out the site, starts the service, and plays the sections in order.
-func playTranscript(t *testing.T, archive *txtar.Archive) {
+func playTranscript(t *testing.T, archive *txtar.Archive, way string) {
 	dir := t.TempDir()
 	environ := []string{"PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "LOG_FORMAT=text", "DIRECTORY=" + dir}
+	if way != "h1" {
+		environ = append(environ, "TLS_CERT="+testCertificate(t))
+	}
 	var log []string
 	var steps []txtar.File
 	for _, f := range archive.Files {
@@ -69,7 +79,16 @@ func playTranscript(t *testing.T, archive *txtar.Archive) {
 		t.Fatal(err)
 	}
 	service := startService(t, environ)
-	p := player{t: t, addr: service.addr}
+	var p interface {
+		play(txtar.File)
+		finish()
+	} = &player{t: t, addr: service.addr, tls: way == "https1"}
+	if way == "h2" {
+		p = newH2Player(t, service.addr)
+		for i, line := range log {
+			log[i] = strings.Replace(line, ` HTTP/1.1" `, ` HTTP/2.0" `, 1)
+		}
+	}
 	for _, step := range steps {
 		p.play(step)
 	}
@@ -128,7 +147,7 @@ type service struct {
 	stop func() (code int, stderr string)
 }
 
-var startLine = regexp.MustCompile(`^Serving HTTP on 127\.0\.0\.1 port ([0-9]+) \(http://127\.0\.0\.1:([0-9]+)/\) \.\.\.$`)
+var startLine = regexp.MustCompile(`^Serving HTTP(?:S on 127\.0\.0\.1 port ([0-9]+) \(https| on 127\.0\.0\.1 port ([0-9]+) \(http)://127\.0\.0\.1:([0-9]+)/\) \.\.\.$`)
 
 // startService runs the program until stop, which waits for its end, or the end of the test.
 func startService(t *testing.T, environ []string) service {
@@ -155,10 +174,10 @@ func startService(t *testing.T, environ []string) service {
 	}
 	go func() { _, _ = io.Copy(io.Discard, stdout) }()
 	found := startLine.FindStringSubmatch(lines.Text())
-	if found == nil || found[1] != found[2] {
+	if found == nil || found[1]+found[2] != found[3] {
 		t.Fatalf("start line %q", lines.Text())
 	}
-	return service{net.JoinHostPort("127.0.0.1", found[1]), stop}
+	return service{net.JoinHostPort("127.0.0.1", found[3]), stop}
 }
 
 // player is the client of a transcript. It opens a connection for the first request, and again after one
@@ -166,10 +185,16 @@ func startService(t *testing.T, environ []string) service {
 type player struct {
 	t      *testing.T
 	addr   string
-	conn   *net.TCPConn
+	tls    bool
+	conn   halfCloser
 	reader *bufio.Reader
 	asked  string // the first line of the last request
 	closes bool   // the last answer says, or the transcript, that the connection ends behind it
+}
+
+type halfCloser interface {
+	net.Conn
+	CloseWrite() error
 }
 
 func (p *player) play(step txtar.File) {
@@ -206,42 +231,52 @@ func (p *player) request(raw []byte) {
 		if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 			p.t.Fatal(err)
 		}
-		p.conn, p.reader = conn.(*net.TCPConn), bufio.NewReader(conn)
+		p.conn = conn.(*net.TCPConn)
+		if p.tls {
+			p.conn = tls.Client(conn, trusting(p.t))
+		}
+		p.reader = bufio.NewReader(p.conn)
 	}
 	if _, err := p.conn.Write(raw); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-// response reads an answer and compares it with the one wanted, field by field in any order.
+// response reads an answer and compares it with the one wanted.
 func (p *player) response(want answer) {
 	p.t.Helper()
 	got, err := readAnswer(p.reader, want)
 	if err != nil {
 		p.t.Fatalf("%q: no answer like %q: %v", p.asked, want.line, err)
 	}
+	compareAnswer(p.t, p.asked, got, want)
+	p.closes = want.line == "" || strings.EqualFold(want.fields.Get("Connection"), "close")
+}
+
+// compareAnswer compares an answer with the one wanted, field by field in any order.
+func compareAnswer(t *testing.T, asked string, got, want answer) {
+	t.Helper()
 	if got.line != want.line {
-		p.t.Errorf("%q: status line %q, want %q", p.asked, got.line, want.line)
+		t.Errorf("%q: status line %q, want %q", asked, got.line, want.line)
 	}
 	for _, name := range slices.Sorted(maps.Keys(want.fields)) {
 		if values := got.fields[name]; !slices.Equal(values, want.fields[name]) && (len(values) == 0 || want.fields.Get(name) != elided) {
-			p.t.Errorf("%q: field %s is %q, want %q", p.asked, name, values, want.fields[name])
+			t.Errorf("%q: field %s is %q, want %q", asked, name, values, want.fields[name])
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(got.fields)) {
 		if _, wanted := want.fields[name]; !wanted && name != "Date" && name != "Server" {
-			p.t.Errorf("%q: field %s: %q is not in the transcript", p.asked, name, got.fields[name])
+			t.Errorf("%q: field %s: %q is not in the transcript", asked, name, got.fields[name])
 		}
 	}
 	if got.line != "" && !strings.HasPrefix(got.line, "HTTP/1.1 100 ") {
 		if _, err := http.ParseTime(got.fields.Get("Date")); err != nil || got.fields.Get("Server") == "" {
-			p.t.Errorf("%q: Date %q, Server %q", p.asked, got.fields.Get("Date"), got.fields.Get("Server"))
+			t.Errorf("%q: Date %q, Server %q", asked, got.fields.Get("Date"), got.fields.Get("Server"))
 		}
 	}
 	if got.content != want.content && want.content != elided+"\n" {
-		p.t.Errorf("%q: content\n%q, want\n%q", p.asked, got.content, want.content)
+		t.Errorf("%q: content\n%q, want\n%q", asked, got.content, want.content)
 	}
-	p.closes = want.line == "" || strings.EqualFold(want.fields.Get("Connection"), "close")
 }
 
 // finish sees whether the connection is closed where it should be. One that should be open must answer one

@@ -29,6 +29,10 @@ type Build struct{ Version, Revision string }
 // Metrics has the collectors of one server, in a registry of their own. Its methods are safe for
 // concurrent use, and those called for each request or connection allocate nothing.
 type Metrics struct {
+	// CA returns the certificate of the development CA, PEM. Nil means that there is none; it is set before
+	// Admin is called.
+	CA func() []byte
+
 	registry *prometheus.Registry
 	build    Build
 

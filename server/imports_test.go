@@ -10,15 +10,18 @@ import (
 func TestImportsGoOneWay(t *testing.T) {
 	const module = "github.com/previewd/previewd"
 	allowed := map[string]string{
-		"":                 "config metrics server server/accesslog server/cgi server/message server/site",
-		"config":           "",
-		"metrics":          "server/message",
-		"server":           "server/http1 server/message",
-		"server/accesslog": "server/message",
-		"server/cgi":       "server/message",
-		"server/http1":     "server/message",
-		"server/message":   "",
-		"server/site":      "server/message",
+		"":                   "config metrics server server/accesslog server/certs server/certs/devca server/cgi server/message server/site",
+		"config":             "",
+		"metrics":            "server/message",
+		"server":             "server/http1 server/http2 server/message",
+		"server/accesslog":   "server/message",
+		"server/certs":       "",
+		"server/certs/devca": "",
+		"server/cgi":         "server/message",
+		"server/http1":       "server/message",
+		"server/http2":       "server/message",
+		"server/message":     "",
+		"server/site":        "server/message",
 	}
 	list, err := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{range .Imports}} {{.}}{{end}}`, module+"/...").Output()
 	if err != nil {

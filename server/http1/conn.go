@@ -31,10 +31,11 @@ type Conn struct {
 	woken       atomic.Bool  // Wake was called
 }
 
-// NewConn returns a connection that speaks as e says. It does not yet read.
+// NewConn returns a connection that speaks as e says. It does not yet read. A *tls.Conn has had its
+// handshake, and the connection beneath it bounds how long a write may take.
 func NewConn(e *Engine, conn net.Conn) *Conn {
 	e.prepare()
-	c := &Conn{engine: e, conn: conn, wire: newWire(conn), opened: time.Now()}
+	c := &Conn{engine: e, conn: conn, wire: wireOf(conn), opened: time.Now()}
 	c.peer, c.local = addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
 	if t, ok := conn.(*tls.Conn); ok {
 		state := t.ConnectionState()
@@ -229,8 +230,7 @@ func (c *Conn) AwaitGone(ctx context.Context) bool {
 
 // linger closes the sending side and discards what still comes, so that the peer can read the answer.
 func (c *Conn) linger() {
-	half, ok := c.conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
+	if halfClose(c.conn) != nil {
 		return
 	}
 	buf := getBuffer()
