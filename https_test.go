@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -116,7 +117,11 @@ func (p *h2Player) request(raw string) {
 	line, fields, _ := strings.Cut(head, "\r\n")
 	words := strings.Split(line, " ")
 	header, err := textproto.NewReader(bufio.NewReader(strings.NewReader(fields + "\r\n\r\n"))).ReadMIMEHeader()
-	if err != nil || len(words) != 3 || words[2] != "HTTP/1.1" || content != "" {
+	length := ""
+	if content != "" {
+		length = strconv.Itoa(len(content))
+	}
+	if err != nil || len(words) != 3 || words[2] != "HTTP/1.1" || header.Get("Content-Length") != length {
 		p.t.Fatalf("HTTP/2 cannot say %q: the transcript is h1 only", raw)
 	}
 	host := header.Get("Host")
@@ -124,7 +129,12 @@ func (p *h2Player) request(raw string) {
 	header["User-Agent"] = nil
 	// This form of a URL has the target reach the wire as it is.
 	target := &url.URL{Scheme: "https", Host: host, Opaque: "//" + host + words[1]}
-	resp, err := p.client.Do(&http.Request{Method: words[0], URL: target, Host: host, Header: http.Header(header)})
+	header.Del("Content-Length") // the transport says it
+	r := &http.Request{Method: words[0], URL: target, Host: host, Header: http.Header(header)}
+	if content != "" {
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(content)), int64(len(content))
+	}
+	resp, err := p.client.Do(r)
 	p.asked, p.got = line, answer{}
 	if err != nil {
 		p.t.Fatalf("%q: %v", p.asked, err)

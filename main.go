@@ -88,7 +88,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 	code := exitOK
 	var cut *server.CutError
-	switch err := serve(ctx, c, profile, log, queue, stdout); {
+	switch err := serve(ctx, c, environment(environ), profile, log, queue, stdout); {
 	case errors.As(err, &cut):
 		log.Warn("stopped before all answers were finished", zap.Int("connections_cut", cut.Connections))
 	case err != nil:
@@ -103,7 +103,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 }
 
 // serve wires site, registry and servers together, and serves until ctx ends and all is drained.
-func serve(ctx context.Context, c config.Config, profile message.Profile, log *accesslog.Log, queue *accesslog.Queue, stdout io.Writer) error {
+func serve(ctx context.Context, c config.Config, environ map[string]string, profile message.Profile, log *accesslog.Log, queue *accesslog.Queue, stdout io.Writer) error {
 	for _, warning := range c.Warnings {
 		log.Warn(warning)
 	}
@@ -113,6 +113,11 @@ func serve(ctx context.Context, c config.Config, profile message.Profile, log *a
 	files := site.New(siteOptions(c))
 	registry := metrics.New(metrics.Build{Version: version, Revision: revision}, queue.Dropped)
 	reporter := accesslog.NewReporter(log)
+	scripts, err := newScripts(c, environ, profile, files, registry, log)
+	if err != nil {
+		return err
+	}
+	defer scripts.close()
 	https, err := openHTTPS(c, registry, log)
 	if err != nil {
 		return err
@@ -122,7 +127,7 @@ func serve(ctx context.Context, c config.Config, profile message.Profile, log *a
 		return err
 	}
 	s := &server.Server{
-		Handler: main.redirecting(c, files.Methods().Serve),
+		Handler: main.redirecting(c, scripts.methods.Serve),
 		Profile: profile,
 		Proxies: c.TrustedProxies,
 		Started: registry.RequestStarted,
@@ -154,6 +159,7 @@ func serve(ctx context.Context, c config.Config, profile message.Profile, log *a
 	if err := files.Ready(); err != nil {
 		reporter.Report(err)
 	}
+	scripts.listen(ctx, main[0].Addr())
 	announce(c, main, adminListener.Addr(), log, stdout)
 	listening.Store(true)
 	// The admin port closes last, so that probes are answered to the end.
@@ -212,7 +218,8 @@ func environment(environ []string) map[string]string {
 // at once, also as process 1, whose signals have no default action. A log that nobody reads any more
 // (SIGPIPE) is no reason to end.
 func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
-	signal.Ignore(syscall.SIGPIPE)
+	// To ignore it would make scripts ignore it too: so it is noticed, and nobody looks.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

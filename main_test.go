@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -73,6 +74,10 @@ func playTranscript(t *testing.T, archive *txtar.Archive, way string) {
 		}
 	}
 	dateAll(t, dir)
+	// Scripts of root run as nobody, who has to get there.
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	service := startService(t, environ)
 	var p interface {
 		play(txtar.File)
@@ -100,7 +105,8 @@ func playTranscript(t *testing.T, archive *txtar.Archive, way string) {
 // siteDate is the modification time of all files of a transcript.
 var siteDate = time.Date(1994, time.November, 6, 8, 49, 37, 0, time.UTC)
 
-// layOut makes a file; a directory if the name ends in a slash; a link if it has an arrow.
+// layOut makes a file, executable if it is a script; a directory if the name ends in a slash; a link if it
+// has an arrow.
 func layOut(t *testing.T, dir, name string, content []byte) {
 	t.Helper()
 	name, target, isLink := strings.Cut(name, " -> ")
@@ -112,6 +118,8 @@ func layOut(t *testing.T, dir, name string, content []byte) {
 		err = os.Symlink(target, path)
 	case strings.HasSuffix(name, "/"):
 		err = os.MkdirAll(path, 0o755)
+	case bytes.HasPrefix(content, []byte("#!")):
+		err = os.WriteFile(path, content, 0o755)
 	default:
 		err = os.WriteFile(path, content, 0o644)
 	}
@@ -348,6 +356,9 @@ func readAnswer(r *bufio.Reader, want answer) (got answer, err error) {
 	}
 	content, err := io.ReadAll(body)
 	got.content = string(content)
+	if err == nil && got.fields.Get("Transfer-Encoding") == "chunked" {
+		_, err = r.Discard(len("\r\n")) // the end of the trailer section, which the reader leaves
+	}
 	return got, err
 }
 

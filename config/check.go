@@ -24,7 +24,6 @@ var notYet = []struct {
 	variable string
 	asked    func(c *Config) bool
 }{
-	{"CGI", func(c *Config) bool { return c.CGI }},
 	{"CACHE_CONTROL", func(c *Config) bool { return c.CacheControl != "no-cache" }},
 	{"CACHE_FINGERPRINTED", func(c *Config) bool { return c.CacheFingerprinted }},
 	{"COMPRESS", func(c *Config) bool { return c.Compress == "static" }},

@@ -10,13 +10,14 @@ import (
 func TestImportsGoOneWay(t *testing.T) {
 	const module = "github.com/previewd/previewd"
 	allowed := map[string]string{
-		"":                   "config metrics server server/accesslog server/certs server/certs/devca server/message server/site",
+		"":                   "config metrics server server/accesslog server/certs server/certs/devca server/cgi server/message server/site",
 		"config":             "",
 		"metrics":            "server/message",
 		"server":             "server/http1 server/http2 server/message",
 		"server/accesslog":   "server/message",
 		"server/certs":       "",
 		"server/certs/devca": "",
+		"server/cgi":         "server/message",
 		"server/http1":       "server/message",
 		"server/http2":       "server/message",
 		"server/message":     "",

@@ -414,3 +414,19 @@ func TestDropReportIsALineOfTheLog(t *testing.T) {
 		t.Errorf("got %q, want %q at its end", line, want)
 	}
 }
+
+// http.server logs the exit code of a script below its request.
+func TestNotesFollowTheRecord(t *testing.T) {
+	x := hello()
+	x.Request.Notes = []string{"CGI script exit code 3"}
+	log, out := newLog(Text, zapcore.InfoLevel)
+	log.Record(x)
+	want := log.clock.at(night).local
+	want = "127.0.0.1 - - " + want + ` "GET /hello.txt HTTP/1.1" 200 1024` + "\n127.0.0.1 - - " + want + " CGI script exit code 3\n"
+	if len(out.writes) != 1 || out.writes[0] != want {
+		t.Errorf("got %q, want one write of %q", out.writes, want)
+	}
+	if got := recordJSON(t, x)["note"]; got != "CGI script exit code 3" {
+		t.Errorf("note = %q", got)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -72,7 +73,7 @@ func (r *record) writeJSON() {
 }
 
 // MarshalLogObject adds the keys of an exchange. Those that the request or the connection has no value
-// for (protocol, host, user_agent, referer, tls, error) are left out.
+// for (protocol, host, user_agent, referer, tls, error, note) are left out.
 func (r *record) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	x, q := r.exchange, r.exchange.Request
 	r.text = r.log.clock.appendRFC3339(r.text[:0], x.Start.Add(x.Duration))
@@ -98,6 +99,9 @@ func (r *record) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	if x.Failure != nil || x.Err != nil {
 		r.text = r.appendError(r.text[:0])
 		enc.AddByteString("error", r.text)
+	}
+	if len(q.Notes) > 0 {
+		enc.AddString("note", strings.Join(q.Notes, "; "))
 	}
 	return nil
 }

@@ -206,6 +206,28 @@ func (c *Conn) readUntil(p []byte, deadline time.Time) (int, error) {
 	}
 }
 
+// AwaitGone makes a Conn the message.Watcher of its requests.
+func (c *Conn) AwaitGone(ctx context.Context) bool {
+	// An error means that the connection is closed, which the wait reports.
+	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	for {
+		c.setDeadline(time.Time{})
+		// ctx ends and then moves the deadline: here one of the two is seen.
+		if ctx.Err() != nil {
+			return false
+		}
+		err := awaitHangup(c.conn)
+		if errors.Is(err, errors.ErrUnsupported) {
+			<-ctx.Done()
+			return false
+		}
+		if !isTimeout(err) { // Wake moves the deadline too
+			return true
+		}
+	}
+}
+
 // linger closes the sending side and discards what still comes, so that the peer can read the answer.
 func (c *Conn) linger() {
 	if halfClose(c.conn) != nil {

@@ -45,7 +45,7 @@ func (x *exchange) serve(ctx context.Context, c *Conn) (keep bool) {
 	if c.tls != nil {
 		r.Scheme = "https"
 	}
-	r.Content = message.NoContent{}
+	r.Content, r.Watcher = message.NoContent{}, c
 
 	state, failure, err := x.readHead()
 	if failure == nil && err == nil && state == blank {

@@ -64,9 +64,13 @@ type tcpWire struct {
 	readStep, readFirstStep, writeStep, writableStep, sendFileStep func(fd uintptr) bool
 	unreadStep                                                     func(fd uintptr)
 
-	in     []byte
+	// A handler may read content while its answer is written, so the two directions share nothing.
+	in      []byte
+	wait    bool // whether a read waits for the kernel or reports what it has at once
+	got     int
+	readErr error
+
 	out    [2][]byte
-	wait   bool // whether a read waits for the kernel or reports what it has at once
 	n      int
 	err    error
 	file   int
@@ -75,34 +79,34 @@ type tcpWire struct {
 }
 
 func (w *tcpWire) stepRead(fd uintptr) bool {
-	w.n, w.err = ignoringEINTR(func() (int, error) { return unix.Read(int(fd), w.in) })
-	return w.err != unix.EAGAIN || !w.wait
+	w.got, w.readErr = ignoringEINTR(func() (int, error) { return unix.Read(int(fd), w.in) })
+	return w.readErr != unix.EAGAIN || !w.wait
 }
 
 // stepReadFirst takes a buffer only for as long as there may be bytes for it.
 func (w *tcpWire) stepReadFirst(fd uintptr) bool {
 	w.in = getBuffer()
-	w.n, w.err = ignoringEINTR(func() (int, error) { return unix.Read(int(fd), w.in) })
-	if w.n > 0 {
+	w.got, w.readErr = ignoringEINTR(func() (int, error) { return unix.Read(int(fd), w.in) })
+	if w.got > 0 {
 		return true
 	}
 	putBuffer(w.in)
 	w.in = nil
-	return w.err != unix.EAGAIN
+	return w.readErr != unix.EAGAIN
 }
 
 func (w *tcpWire) readFirst() ([]byte, error) {
-	w.in, w.n, w.err = nil, 0, nil
+	w.in, w.got, w.readErr = nil, 0, nil
 	err := w.raw.Read(w.readFirstStep)
 	buf := w.in
 	w.in = nil
 	if err == nil {
-		err = readError(w.n, w.err)
+		err = readError(w.got, w.readErr)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return buf[:w.n], nil
+	return buf[:w.got], nil
 }
 
 func (w *tcpWire) read(p []byte) (int, error) { return w.readWith(p, true) }
@@ -119,13 +123,13 @@ func (w *tcpWire) tryRead(p []byte) (int, error) {
 }
 
 func (w *tcpWire) readWith(p []byte, wait bool) (int, error) {
-	w.in, w.wait, w.n, w.err = p, wait, 0, nil
+	w.in, w.wait, w.got, w.readErr = p, wait, 0, nil
 	err := w.raw.Read(w.readStep)
 	w.in = nil
 	if err != nil {
 		return 0, err
 	}
-	return max(w.n, 0), readError(w.n, w.err)
+	return max(w.got, 0), readError(w.got, w.readErr)
 }
 
 // readError is the error of read(2) in Go's terms.

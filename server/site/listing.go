@@ -13,7 +13,7 @@ import (
 // listDirectory answers with a page of the names in a directory: list_directory of 3.14. f is the open
 // directory, noFile if it cannot be read.
 func (s *Site) listDirectory(r *message.Request, t tree, name string, f file) message.Response {
-	display, ok := fsencode(unquote(targetPath(r.Target)))
+	display, ok := fsencode(unquote(message.Latin1(targetPath(r.Target))))
 	if !ok {
 		return notFound(nil) // a lone surrogate, where CPython dies
 	}
