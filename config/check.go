@@ -24,10 +24,6 @@ var notYet = []struct {
 	variable string
 	asked    func(c *Config) bool
 }{
-	{"CGI", func(c *Config) bool { return c.CGI }},
-	{"TLS_CERT", func(c *Config) bool { return c.TLSCert != "" }},
-	{"TLS_SELF_SIGNED", func(c *Config) bool { return c.TLSSelfSigned }},
-	{"HTTPS_REDIRECT", func(c *Config) bool { return c.HTTPSRedirect != "off" }},
 	{"CACHE_CONTROL", func(c *Config) bool { return c.CacheControl != "no-cache" }},
 	{"CACHE_FINGERPRINTED", func(c *Config) bool { return c.CacheFingerprinted }},
 	{"COMPRESS", func(c *Config) bool { return c.Compress == "static" }},
@@ -239,6 +235,9 @@ func (l *loader) conflicts() problems {
 	if l.config.TLSCert != "" && l.config.TLSSelfSigned {
 		complain("%s=%s: TLS_SELF_SIGNED is true, allowed is one of the two", l.given["TLS_CERT"].name, quote(l.config.TLSCert))
 	}
+	if v := l.given["HTTPS_REDIRECT"]; l.config.HTTPSRedirect == "on" && l.fine("PORT", "TLS_PORT") && !l.config.HTTPSBeside() {
+		complain("%s=%s: HTTPS does not listen beside HTTP, allowed are off and the port to name; else set a certificate and TLS_PORT", v.name, quote(v.text))
+	}
 	if line := l.adminPort(); line != "" {
 		complain("%s", line)
 	}
@@ -270,12 +269,10 @@ func (l *loader) adminPort() string {
 	if c.AdminPort == 0 || !set && c.Command != Healthcheck {
 		return ""
 	}
-	_, tlsPort := l.given["TLS_PORT"]
-	https := c.TLSCert != "" || c.TLSSelfSigned
 	switch {
 	case c.AdminPort == c.Port:
 		return fmt.Sprintf("%s=%s: the same as PORT, allowed is any other port", v.name, quote(v.text))
-	case https && tlsPort && c.AdminPort == c.TLSPort:
+	case c.HTTPSBeside() && c.AdminPort == c.TLSPort:
 		return fmt.Sprintf("%s=%s: the same as TLS_PORT, allowed is any other port", v.name, quote(v.text))
 	}
 	return ""

@@ -105,8 +105,21 @@ type Config struct {
 	cacheSizeSet, goMemLimitSet, goMaxProcsSet bool
 }
 
-// Addr is where the plain listener listens, in the form of net.Listen.
+// HTTPS says whether TLS is spoken: there is a certificate, or one is to be made.
+func (c Config) HTTPS() bool { return c.TLSCert != "" || c.TLSSelfSigned }
+
+// HTTPSBeside says whether HTTPS has a port of its own beside HTTP. Else the one port speaks HTTPS, if there
+// is a certificate. Two free ports are two.
+func (c Config) HTTPSBeside() bool {
+	return c.HTTPS() && c.TLSPortSet && (c.TLSPort != c.Port || c.TLSPort == 0)
+}
+
+// Addr is where the listener of PORT listens, in the form of net.Listen: for HTTP, or for HTTPS if that is
+// not beside it.
 func (c Config) Addr() string { return address(c.Bind, c.Port) }
+
+// TLSAddr is where the listener of TLS_PORT listens.
+func (c Config) TLSAddr() string { return address(c.Bind, c.TLSPort) }
 
 // AdminAddr is where the admin port listens.
 func (c Config) AdminAddr() string { return address(c.AdminBind, c.AdminPort) }
@@ -158,11 +171,11 @@ func Load(args []string, environ map[string]string) (Config, error) {
 		wrong: map[string]string{},
 	}
 	l.config.Command = line.command
+	_, l.config.AdminPortSet = l.given["ADMIN_PORT"]
+	_, l.config.TLSPortSet = l.given["TLS_PORT"]
 	l.parse()
 	l.check()
 	c := l.config
-	_, c.AdminPortSet = l.given["ADMIN_PORT"]
-	_, c.TLSPortSet = l.given["TLS_PORT"]
 	_, c.cacheSizeSet = l.given["CACHE_SIZE"]
 	c.goMemLimitSet = strings.TrimSpace(environ["GOMEMLIMIT"]) != ""
 	c.goMaxProcsSet = strings.TrimSpace(environ["GOMAXPROCS"]) != ""

@@ -94,6 +94,8 @@ func TestAccepted(t *testing.T) {
 		{"protocol 1.0", []string{"-p", "HTTP/1.0"}, nil, "Protocol", "HTTP/1.0"},
 		{"protocol prefix", []string{"--proto", "HTTP/1.1"}, nil, "Protocol", "HTTP/1.1"},
 
+		{"CGI", nil, []string{"CGI=yes"}, "CGI", true},
+		{"CGI option", []string{"--cgi"}, nil, "CGI", true},
 		{"--cgi=false over CGI=true", []string{"--cgi=false"}, []string{"CGI=true"}, "CGI", false},
 		{"bool false", nil, []string{"LISTING=false"}, "Listing", false},
 		{"bool 0", nil, []string{"LISTING=0"}, "Listing", false},
@@ -181,6 +183,7 @@ func TestRefused(t *testing.T) {
 		empty    = `: an empty element, allowed are values separated by single commas`
 		sitePath = `: not a path of the site, allowed are those that begin with a slash, such as /cgi-bin`
 		notYet   = `: not supported by this version yet`
+		beside   = `: HTTPS does not listen beside HTTP, allowed are off and the port to name; else set a certificate and TLS_PORT`
 	)
 	for _, c := range []struct {
 		name      string
@@ -294,11 +297,6 @@ func TestRefused(t *testing.T) {
 		{"no argument but --", []string{"--tls-cert", "--"}, nil, `argument --tls-cert: expected one argument`},
 		{"help takes none", []string{"--help=x"}, nil, `argument --help: ignored explicit argument "x"`},
 
-		{"CGI", nil, []string{"CGI=yes"}, `CGI=yes (--cgi)` + notYet},
-		{"CGI option", []string{"--cgi"}, nil, `CGI=true (--cgi)` + notYet},
-		{"certificate", []string{"--tls-cert", "c.pem", "--tls-key", "k.pem"}, nil, `TLS_CERT=c.pem (--tls-cert)` + notYet},
-		{"self-signed", nil, []string{"TLS_SELF_SIGNED=true"}, `TLS_SELF_SIGNED=true` + notYet},
-		{"redirect on", nil, []string{"HTTPS_REDIRECT=on"}, `HTTPS_REDIRECT=on` + notYet},
 		{"cache control max-age", nil, []string{"CACHE_CONTROL=max-age=60, public"}, `CACHE_CONTROL="max-age=60, public"` + notYet},
 		{"fingerprinted", nil, []string{"CACHE_FINGERPRINTED=1"}, `CACHE_FINGERPRINTED=1` + notYet},
 		{"compress static", nil, []string{"COMPRESS=Static"}, `COMPRESS=Static` + notYet},
@@ -310,10 +308,12 @@ func TestRefused(t *testing.T) {
 				`LOG_LEVEL="x": allowed are debug, info, warn and error` + "\n" +
 				`TLS_KEY requires TLS_CERT to be set`},
 		{"two certificates", nil, []string{"TLS_CERT=c", "TLS_SELF_SIGNED=1"},
-			`TLS_CERT=c (--tls-cert)` + notYet + "\n" + `TLS_SELF_SIGNED=1` + notYet + "\n" +
-				`TLS_CERT="c": TLS_SELF_SIGNED is true, allowed is one of the two`},
+			`TLS_CERT="c": TLS_SELF_SIGNED is true, allowed is one of the two`},
 		{"admin port as TLS port", nil, []string{"TLS_CERT=c", "TLS_PORT=81", "ADMIN_PORT=81"},
-			`TLS_CERT=c (--tls-cert)` + notYet + "\n" + `ADMIN_PORT="81": the same as TLS_PORT, allowed is any other port`},
+			`ADMIN_PORT="81": the same as TLS_PORT, allowed is any other port`},
+		{"redirect on without a certificate", nil, []string{"HTTPS_REDIRECT=on", "TLS_PORT=81"}, `HTTPS_REDIRECT="on"` + beside},
+		{"redirect on with one port", nil, []string{"HTTPS_REDIRECT=on", "TLS_CERT=c"}, `HTTPS_REDIRECT="on"` + beside},
+		{"redirect on with the same port", nil, []string{"HTTPS_REDIRECT=on", "TLS_CERT=c", "TLS_PORT=8000"}, `HTTPS_REDIRECT="on"` + beside},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := ""
@@ -334,6 +334,34 @@ func TestAddresses(t *testing.T) {
 	}
 	if c, _ = load(nil); c.Addr() != ":8000" || c.AdminAddr() != ":9090" {
 		t.Errorf("by default: got %q, %q", c.Addr(), c.AdminAddr())
+	}
+}
+
+// TestTwoListeners: with a certificate and a port of its own HTTPS listens beside HTTP, else in its place.
+func TestTwoListeners(t *testing.T) {
+	for _, c := range []struct {
+		variables     string
+		https, beside bool
+		addr, tlsAddr string // of the listeners that there are
+	}{
+		{"PORT=80", false, false, ":80", ""},
+		{"PORT=80 TLS_PORT=81", false, false, ":80", ""},
+		{"PORT=80 TLS_CERT=c", true, false, ":80", ""},
+		{"PORT=80 TLS_CERT=c TLS_PORT=80", true, false, ":80", ""},
+		{"PORT=80 TLS_CERT=c TLS_PORT=81", true, true, ":80", ":81"},
+		{"PORT=80 TLS_SELF_SIGNED=on TLS_PORT=81 BIND=::1", true, true, "[::1]:80", "[::1]:81"},
+		{"PORT=0 TLS_SELF_SIGNED=on TLS_PORT=0", true, true, ":0", ":0"},
+		{"TLS_SELF_SIGNED=on TLS_PORT=8000 HTTPS_REDIRECT=8443", true, false, ":8000", ""},
+		{"TLS_SELF_SIGNED=on TLS_PORT=8443 HTTPS_REDIRECT=on", true, true, ":8000", ":8443"},
+		{"HTTPS_REDIRECT=443", false, false, ":8000", ""},
+	} {
+		config, err := load(nil, strings.Fields(c.variables)...)
+		if err != nil || config.HTTPS() != c.https || config.HTTPSBeside() != c.beside || config.Addr() != c.addr {
+			t.Errorf("%s: HTTPS %v, beside %v, at %q, %v", c.variables, config.HTTPS(), config.HTTPSBeside(), config.Addr(), err)
+		}
+		if c.beside && config.TLSAddr() != c.tlsAddr {
+			t.Errorf("%s: HTTPS at %q, want %q", c.variables, config.TLSAddr(), c.tlsAddr)
+		}
 	}
 }
 

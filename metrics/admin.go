@@ -10,8 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// endpoints is what a request for anything else is told.
-const endpoints = "previewd: /metrics /livez /readyz /healthz /version\n"
+// endpoints is what a request for anything else is told; behind it comes /ca.pem if there is one.
+const endpoints = "previewd: /metrics /livez /readyz /healthz /version"
 
 // Admin returns the handler of the admin port. It is called once.
 //
@@ -20,6 +20,7 @@ const endpoints = "previewd: /metrics /livez /readyz /healthz /version\n"
 //	/readyz   200, or 503 and a line for each check that fails: "directory: not readable"
 //	/healthz  each check with its state, after the manner of Kubernetes; 503 if one fails
 //	/version  version, revision and goversion as JSON, the labels of previewd_build_info
+//	/ca.pem   the certificate of the development CA, if there is one (CA)
 //
 // The checks are made for each request.
 func (m *Metrics) Admin(checks ...Check) http.Handler {
@@ -28,13 +29,17 @@ func (m *Metrics) Admin(checks ...Check) http.Handler {
 		Registry:          m.registry, // for promhttp_metric_handler_errors_total
 		EnableOpenMetrics: true,
 	}))
-	return admin{
+	handlers := admin{
 		"/metrics": exposition,
 		"/livez":   http.HandlerFunc(live),
 		"/readyz":  http.HandlerFunc(probes.ready),
 		"/healthz": http.HandlerFunc(probes.health),
 		"/version": http.HandlerFunc(m.version),
 	}
+	if m.CA != nil {
+		handlers["/ca.pem"] = http.HandlerFunc(m.ca)
+	}
+	return handlers
 }
 
 // admin has a handler for each path.
@@ -46,7 +51,11 @@ func (a admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	handler, found := a[r.URL.Path]
 	if !found {
-		answer(w, http.StatusNotFound, endpoints)
+		text := endpoints
+		if _, found := a["/ca.pem"]; found {
+			text += " /ca.pem"
+		}
+		answer(w, http.StatusNotFound, text+"\n")
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -67,6 +76,13 @@ func answer(w http.ResponseWriter, status int, text string) {
 // live answers /livez.
 func live(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") }
 
+// ca answers /ca.pem, with the media type by which browsers offer to trust it.
+func (m *Metrics) ca(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/x-x509-ca-cert")
+	w.Header().Set("Content-Disposition", `attachment; filename="previewd-ca.pem"`)
+	_, _ = w.Write(m.CA()) // net/http leaves the content away for HEAD
+}
+
 // version answers /version.
 func (m *Metrics) version(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
@@ -81,8 +97,8 @@ func (m *Metrics) version(w http.ResponseWriter, _ *http.Request) {
 func (p probes) ready(w http.ResponseWriter, r *http.Request) {
 	var reasons strings.Builder
 	for _, s := range p.states(r.Context()) {
-		if s.err != nil {
-			fmt.Fprintf(&reasons, "%s: %s\n", s.name, oneLine(s.err))
+		if s.err != nil && !s.check.HealthOnly {
+			fmt.Fprintf(&reasons, "%s: %s\n", s.check.Name, oneLine(s.err))
 		}
 	}
 	if reasons.Len() > 0 {
@@ -98,11 +114,11 @@ func (p probes) health(w http.ResponseWriter, r *http.Request) {
 	status, verdict := http.StatusOK, "passed"
 	for _, s := range p.states(r.Context()) {
 		if s.err == nil {
-			fmt.Fprintf(&text, "[+]%s ok\n", s.name)
+			fmt.Fprintf(&text, "[+]%s ok\n", s.check.Name)
 			continue
 		}
 		status, verdict = http.StatusServiceUnavailable, "failed"
-		fmt.Fprintf(&text, "[-]%s failed: %s\n", s.name, oneLine(s.err))
+		fmt.Fprintf(&text, "[-]%s failed: %s\n", s.check.Name, oneLine(s.err))
 	}
 	answer(w, status, text.String()+"healthz check "+verdict+"\n")
 }

@@ -24,9 +24,9 @@ func passes() error { return nil }
 func fails(reason string) func() error { return func() error { return errors.New(reason) } }
 
 func TestAdminAnswers(t *testing.T) {
-	well := newMetrics().Admin(Check{"directory", passes}, Check{"listeners", passes})
-	ill := newMetrics().Admin(Check{"directory", fails("open /srv: permission denied\nuid 65532")}, Check{"listeners", passes},
-		Check{"draining", fails("a signal came")})
+	well := newMetrics().Admin(Check{Name: "directory", Probe: passes}, Check{Name: "listeners", Probe: passes})
+	ill := newMetrics().Admin(Check{Name: "directory", Probe: fails("open /srv: permission denied\nuid 65532")}, Check{Name: "listeners", Probe: passes},
+		Check{Name: "draining", Probe: fails("a signal came")})
 	for _, c := range []struct {
 		name, method, path string
 		h                  http.Handler
@@ -41,9 +41,9 @@ func TestAdminAnswers(t *testing.T) {
 		{"healthy", "GET", "/healthz", well, 200, "[+]directory ok\n[+]listeners ok\nhealthz check passed\n"},
 		{"ill", "GET", "/healthz", ill, 503, "[-]directory failed: open /srv: permission denied; uid 65532\n" +
 			"[+]listeners ok\n[-]draining failed: a signal came\nhealthz check failed\n"},
-		{"elsewhere", "GET", "/", well, 404, endpoints},
-		{"no_subtree", "GET", "/metrics/", well, 404, endpoints},
-		{"post_elsewhere", "POST", "/x", well, 404, endpoints},
+		{"elsewhere", "GET", "/", well, 404, endpoints + "\n"},
+		{"no_subtree", "GET", "/metrics/", well, 404, endpoints + "\n"},
+		{"post_elsewhere", "POST", "/x", well, 404, endpoints + "\n"},
 		{"post", "POST", "/readyz", ill, 405, "only GET and HEAD\n"},
 		{"post_metrics", "DELETE", "/metrics", well, 405, "only GET and HEAD\n"},
 	} {
@@ -67,7 +67,7 @@ func TestAdminAnswers(t *testing.T) {
 
 func TestChecksAreMadeForEachRequest(t *testing.T) {
 	var down atomic.Bool
-	h := newMetrics().Admin(Check{"listeners", func() error {
+	h := newMetrics().Admin(Check{Name: "listeners", Probe: func() error {
 		if down.Load() {
 			return errors.New("not listening yet")
 		}
@@ -87,7 +87,7 @@ func TestChecksAreMadeForEachRequest(t *testing.T) {
 func TestAHangingProbeIsReportedAndNotStartedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls, mount := 0, make(chan struct{})
-		h := newMetrics().Admin(Check{"directory", func() error { calls++; <-mount; return nil }}, Check{"listeners", passes})
+		h := newMetrics().Admin(Check{Name: "directory", Probe: func() error { calls++; <-mount; return nil }}, Check{Name: "listeners", Probe: passes})
 		const want = "directory: no answer within 900ms\n"
 		for range 3 {
 			start := time.Now()
@@ -136,5 +136,33 @@ func TestMetricsAreServedAsOpenMetricsToo(t *testing.T) {
 	}
 	if got := resp.Header.Get("Cache-Control"); got != "no-store" {
 		t.Errorf("Cache-Control = %q", got)
+	}
+}
+
+func TestWhatOnlyHealthLooksAtLeavesTheServerReady(t *testing.T) {
+	h := newMetrics().Admin(Check{Name: "directory", Probe: passes},
+		Check{Name: "certificate", Probe: fails(`key "k": not PEM`), HealthOnly: true})
+	if w := ask(h, "GET", "/readyz"); w.Code != 200 || w.Body.String() != "ok\n" {
+		t.Errorf("/readyz: got %d %q", w.Code, w.Body)
+	}
+	const want = "[+]directory ok\n[-]certificate failed: key \"k\": not PEM\nhealthz check failed\n"
+	if w := ask(h, "GET", "/healthz"); w.Code != 503 || w.Body.String() != want {
+		t.Errorf("/healthz: got %d %q, want 503 %q", w.Code, w.Body, want)
+	}
+}
+
+func TestTheDevelopmentCACanBeFetched(t *testing.T) {
+	if w := ask(newMetrics().Admin(), "GET", "/ca.pem"); w.Code != 404 {
+		t.Errorf("without a CA: %d", w.Code)
+	}
+	m := newMetrics()
+	m.CA = func() []byte { return []byte("-----BEGIN CERTIFICATE-----\n") }
+	h := m.Admin()
+	w := ask(h, "GET", "/ca.pem")
+	if w.Code != 200 || w.Body.String() != string(m.CA()) || w.Header().Get("Content-Type") != "application/x-x509-ca-cert" {
+		t.Errorf("got %d %q, %v", w.Code, w.Body, w.Header())
+	}
+	if w := ask(h, "GET", "/"); w.Body.String() != endpoints+" /ca.pem\n" {
+		t.Errorf("elsewhere: %q", w.Body)
 	}
 }

@@ -13,6 +13,8 @@ type Check struct {
 	Name string
 	// Probe returns why the condition does not hold, nil if it does. It is never called twice at a time.
 	Probe func() error
+	// HealthOnly keeps the condition out of /readyz: what it finds does not keep requests from being answered.
+	HealthOnly bool
 }
 
 // probeTimeout is how long a check may take, a little less than Kubernetes waits (timeoutSeconds: 1).
@@ -36,8 +38,8 @@ type run struct {
 
 // state is the outcome of a check.
 type state struct {
-	name string
-	err  error
+	check Check
+	err   error
 }
 
 func newProbes(checks []Check) probes {
@@ -58,7 +60,7 @@ func (p probes) states(ctx context.Context) []state {
 	}
 	states := make([]state, len(p))
 	for i, r := range runs {
-		states[i] = state{p[i].check.Name, r.outcome(ctx)}
+		states[i] = state{p[i].check, r.outcome(ctx)}
 	}
 	return states
 }

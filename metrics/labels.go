@@ -12,6 +12,9 @@ var methods = [...]string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PA
 // protocols are the versions in use, as they stand in a request line.
 var protocols = [...]string{"HTTP/1.1", "HTTP/2.0", "HTTP/1.0", "HTTP/0.9", other}
 
+// scriptFailures are the kinds of failure of CGI scripts.
+var scriptFailures = [...]string{"busy", "start", "head", "timeout", "client", "shutdown", "exit", "redirect", other}
+
 const lowestCode, highestCode = 100, 599
 
 // codes has the status codes from lowestCode on behind the one for everything else.

@@ -5,6 +5,7 @@ package metrics
 import (
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -19,12 +20,19 @@ var durationBuckets = []float64{
 	50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10,
 }
 
+// scriptBuckets are in seconds: a shell script takes some milliseconds, and 30 s are allowed by default.
+var scriptBuckets = []float64{1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10, 30, 60}
+
 // Build says which program this is.
 type Build struct{ Version, Revision string }
 
 // Metrics has the collectors of one server, in a registry of their own. Its methods are safe for
 // concurrent use, and those called for each request or connection allocate nothing.
 type Metrics struct {
+	// CA returns the certificate of the development CA, PEM. Nil means that there is none; it is set before
+	// Admin is called.
+	CA func() []byte
+
 	registry *prometheus.Registry
 	build    Build
 
@@ -36,6 +44,11 @@ type Metrics struct {
 	inFlight         prometheus.Gauge
 	connections      prometheus.Gauge
 	connectionsTotal prometheus.Counter
+
+	scripts        prometheus.Counter
+	scriptsRunning prometheus.Gauge
+	scriptDuration prometheus.Histogram
+	scriptFailures *prometheus.CounterVec
 }
 
 // byCode has the counters of one method and protocol, resolved in advance: by label values they would
@@ -57,6 +70,16 @@ func New(build Build, logDropped func() uint64) *Metrics {
 		inFlight:         gauge("http_requests_in_flight", "Requests being answered now."),
 		connections:      gauge("connections", "Connections open now."),
 		connectionsTotal: counter("connections_total", "Connections accepted."),
+		scripts:          counter("cgi_runs_total", "CGI scripts started."),
+		scriptsRunning:   gauge("cgi_running", "CGI scripts running now."),
+		scriptDuration: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Buckets: scriptBuckets,
+			Name: "cgi_duration_seconds", Help: "Time from a CGI script's start to its end."}),
+		scriptFailures: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace,
+			Name: "cgi_failures_total", Help: "Requests that a CGI script did not answer as it should, by kind."},
+			[]string{"kind"}),
+	}
+	for _, kind := range scriptFailures {
+		m.scriptFailures.WithLabelValues(kind)
 	}
 	buildInfo := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace,
 		Name: "build_info", Help: "Always 1; its labels say which build this is.",
@@ -66,7 +89,7 @@ func New(build Build, logDropped func() uint64) *Metrics {
 		Name: "log_records_dropped_total", Help: "Log records that nothing read fast enough."},
 		func() float64 { return float64(logDropped()) })
 	m.registry.MustRegister(m.requests, m.duration, m.sent, m.malformed, m.inFlight, m.connections, m.connectionsTotal,
-		buildInfo, dropped,
+		m.scripts, m.scriptsRunning, m.scriptDuration, m.scriptFailures, buildInfo, dropped,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -121,3 +144,20 @@ func (m *Metrics) ConnectionOpened() {
 
 // ConnectionClosed notes that a connection ended.
 func (m *Metrics) ConnectionClosed() { m.connections.Dec() }
+
+// ScriptStarted notes that a CGI script was started; ScriptEnded follows once, with the time that it ran.
+func (m *Metrics) ScriptStarted() {
+	m.scripts.Inc()
+	m.scriptsRunning.Inc()
+}
+
+// ScriptEnded notes that a CGI script has ended, after d.
+func (m *Metrics) ScriptEnded(d time.Duration) {
+	m.scriptsRunning.Dec()
+	m.scriptDuration.Observe(d.Seconds())
+}
+
+// ScriptFailed notes that a request was not answered as it should by a CGI script.
+func (m *Metrics) ScriptFailed(kind string) {
+	m.scriptFailures.WithLabelValues(scriptFailures[index(scriptFailures[:], kind)]).Inc()
+}

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"errors"
 	"math"
 	"net/http/httptest"
 	"os/exec"
@@ -121,8 +122,33 @@ func TestEverySeriesCanBeMadeAtOnce(t *testing.T) {
 	}
 }
 
+func TestMetricsOfTLS(t *testing.T) {
+	m := newMetrics()
+	var broken error
+	tls := m.TLS(func() time.Time { return time.Unix(1793232000, 5) }, func() error { return broken })
+	tls.HandshakeFailed("timeout")
+	tls.HandshakeFailed("timeout")
+	tls.Complaint()
+	got := scrape(m)
+	for _, want := range []string{
+		`previewd_tls_handshake_failures_total{reason="timeout"} 2`,
+		`previewd_http2_errors_total 1`,
+		`previewd_tls_certificate_not_after_timestamp_seconds 1.793232e+09`,
+		`previewd_tls_certificate_last_reload_successful 1`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	broken = errors.New("not PEM")
+	if want := "previewd_tls_certificate_last_reload_successful 0"; !strings.Contains(scrape(m), want) {
+		t.Errorf("no %q for broken files", want)
+	}
+}
+
 func TestMetricsLint(t *testing.T) {
 	m := newMetrics()
+	m.TLS(time.Now, func() error { return nil }).HandshakeFailed("timeout")
 	m.Record(exchange("GET", "HTTP/1.1", 200))
 	problems, err := testutil.GatherAndLint(m.registry)
 	if err != nil || len(problems) > 0 {

@@ -31,7 +31,7 @@ func TestAskReady(t *testing.T) {
 	// A proxy of the environment is for other hosts; there is none here.
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:9")
 	t.Setenv("http_proxy", "http://127.0.0.1:9")
-	ready := newMetrics().Admin(Check{"directory", passes})
+	ready := newMetrics().Admin(Check{Name: "directory", Probe: passes})
 	for _, c := range []struct {
 		name, listen string
 		ask          []string // hosts
@@ -62,7 +62,7 @@ func TestAskReadySaysInOneLineWhatIsWrong(t *testing.T) {
 		h    http.Handler
 		want string // %s: the address
 	}{
-		{"not ready", newMetrics().Admin(Check{"directory", fails("not readable\nby uid 65532")}, Check{"drain", fails("draining")}),
+		{"not ready", newMetrics().Admin(Check{Name: "directory", Probe: fails("not readable\nby uid 65532")}, Check{Name: "drain", Probe: fails("draining")}),
 			"http://%s/readyz answered 503 Service Unavailable: directory: not readable; by uid 65532; drain: draining"},
 		{"another server", answers(404, "<html>\r\n<p>\x1b[31mno\r\n"), `http://%s/readyz answered 404 Not Found: <html>; <p>\x1b[31mno`},
 		{"a redirect", http.RedirectHandler("/elsewhere", http.StatusFound), "http://%s/readyz answered 302 Found: <a href=\"/elsewhere\">Found</a>."},

@@ -3,27 +3,35 @@ package server
 import (
 	"sync"
 	"time"
-
-	"github.com/previewd/previewd/server/http1"
 )
+
+// connection is one that is open: of http1, or a secure one.
+type connection interface {
+	// Wake makes it close if it waits for a request, unless one has begun to come.
+	Wake()
+	// Waiting returns since when it waits for a request, and false while it has one.
+	Waiting() (since time.Time, waiting bool)
+	// Cut closes it at once.
+	Cut()
+}
 
 // connections is the set of open connections of one listener. The zero value is ready.
 type connections struct {
 	mu    sync.Mutex
-	set   map[*http1.Conn]struct{}
+	set   map[connection]struct{}
 	empty chan struct{} // closed when the set becomes empty, if someone waits for it
 }
 
-func (s *connections) add(c *http1.Conn) {
+func (s *connections) add(c connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.set == nil {
-		s.set = make(map[*http1.Conn]struct{})
+		s.set = make(map[connection]struct{})
 	}
 	s.set[c] = struct{}{}
 }
 
-func (s *connections) remove(c *http1.Conn) {
+func (s *connections) remove(c connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.set, c)
@@ -46,7 +54,7 @@ func (s *connections) wake() {
 func (s *connections) wakeOldest() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var oldest *http1.Conn
+	var oldest connection
 	var since time.Time
 	for c := range s.set {
 		if t, waiting := c.Waiting(); waiting && (oldest == nil || t.Before(since)) {

@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/previewd/previewd/server/http1"
+	"github.com/previewd/previewd/server/http2"
 	"github.com/previewd/previewd/server/message"
 )
 
@@ -43,6 +45,10 @@ type Server struct {
 	Observe        func(*message.Exchange)
 	Opened, Closed func()
 	Report         func(error)
+	// HandshakeFailed is called for each TLS handshake that fails, with a reason of a closed set, and
+	// Complaint with what net/http says of an HTTP/2 connection. Either may be nil.
+	HandshakeFailed func(reason string, peer net.Addr, err error)
+	Complaint       func(text string)
 
 	// HeaderTimeout bounds the reading of a request head, IdleTimeout the wait for one. Zero means 10 s
 	// and 60 s.
@@ -56,9 +62,11 @@ type Server struct {
 	// connections may take to end after that. A zero timeout means 10 s.
 	ShutdownDelay, ShutdownTimeout time.Duration
 
-	once   sync.Once
-	engine http1.Engine
-	slots  chan struct{}
+	once     sync.Once
+	engine   http1.Engine
+	refusing http1.Engine // of those who speak HTTP where TLS is spoken
+	engine2  http2.Engine
+	slots    chan struct{}
 }
 
 // CutError is returned by Serve when the drain took longer than ShutdownTimeout.
@@ -77,10 +85,15 @@ func (s *Server) prepare() {
 		if len(s.Proxies) > 0 {
 			handler = s.Proxies.wrap(handler)
 		}
-		s.engine.Handler, s.engine.Profile, s.engine.Expect = handler, s.Profile, s.Expect
-		s.engine.Started, s.engine.Observe, s.engine.Disk = s.Started, s.Observe, s.Disk
-		s.engine.HeaderTimeout = orDefault(s.HeaderTimeout, defaultHeaderTimeout)
-		s.engine.IdleTimeout = orDefault(s.IdleTimeout, defaultIdleTimeout)
+		headers, idle := orDefault(s.HeaderTimeout, defaultHeaderTimeout), orDefault(s.IdleTimeout, defaultIdleTimeout)
+		for engine, handler := range map[*http1.Engine]message.Handler{&s.engine: handler, &s.refusing: useHTTPS} {
+			engine.Handler, engine.Profile, engine.Expect = handler, s.Profile, s.Expect
+			engine.Started, engine.Observe = s.Started, s.Observe
+			engine.HeaderTimeout, engine.IdleTimeout, engine.Disk = headers, idle, s.Disk
+		}
+		s.engine2.Handler, s.engine2.Profile, s.engine2.Bounds = handler, s.Profile, http1.Bounds
+		s.engine2.Started, s.engine2.Observe = s.Started, s.Observe
+		s.engine2.IdleTimeout, s.engine2.Complaint = idle, s.Complaint
 		if s.MaxConnections > 0 {
 			s.slots = make(chan struct{}, s.MaxConnections)
 		}
@@ -94,16 +107,48 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	return d
 }
 
-// Serve accepts connections on l until ctx ends, then drains: it goes on for ShutdownDelay with answers
-// that close, empties the backlog, closes l, and waits until every request whose first byte had come has
-// its answer, ShutdownTimeout at most. It is serve_forever, and with a ctx the loop that handles requests
-// while a condition holds. It returns nil, a *CutError, or the listener's error. It closes l.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+// Serve accepts connections on the listeners until ctx ends, then drains: it goes on for ShutdownDelay with
+// answers that close, empties the backlogs, closes the listeners, and waits until every request whose first
+// byte had come has its answer, ShutdownTimeout at most. It is serve_forever, and with a ctx the loop that
+// handles requests while a condition holds. A listener of Secure speaks TLS. One that fails ends all.
+//
+// It returns nil, a *CutError, or a listener's error. It closes the listeners.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	s.prepare()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { ended <- s.serve(ctx, l) }()
+	}
+	var all error
+	cut := 0
+	for range listeners {
+		err := <-ended
+		stop()
+		var c *CutError
+		if errors.As(err, &c) {
+			cut += c.Connections
+			continue
+		}
+		all = errors.Join(all, err)
+	}
+	if all == nil && cut > 0 {
+		return &CutError{cut}
+	}
+	return all
+}
+
+// serve is Serve for one listener.
+func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	// Handlers outlive ctx by the drain.
 	handlers, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	a := &acceptor{server: s, listener: l, cut: handlers.Done()}
+	if secure, ok := l.(*secureListener); ok {
+		a.listener, a.tls = secure.Listener, secure.config
+		l = secure.Listener
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- a.run(handlers) }()
 
@@ -113,6 +158,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.engine.Drain()
+	s.engine2.Drain()
 	select {
 	case err := <-ended:
 		return errors.Join(err, l.Close(), a.connections.drain(nil))
@@ -138,6 +184,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 type acceptor struct {
 	server      *Server
 	listener    net.Listener
+	tls         *tls.Config // nil on a plain listener
 	connections connections
 	cut         <-chan struct{}
 	finishing   bool // guarded by connections.mu
@@ -146,41 +193,51 @@ type acceptor struct {
 	backoff     time.Duration
 }
 
-// run accepts until the listener fails, or, once finish was called, until the backlog is empty.
+// run accepts until the listener fails, or, once finish was called, until the backlog is empty. A connection
+// that is accepted waits for its slot: were the slot taken before, listeners would keep it from each other.
 func (a *acceptor) run(ctx context.Context) error {
 	for {
-		if !a.takeSlot() {
-			return nil
-		}
 		conn, err := a.listener.Accept()
 		if err != nil {
-			a.freeSlot()
 			if done, err := a.failed(err); done {
 				return err
 			}
 			continue
 		}
 		a.exhausted, a.backoff = false, 0
-		c := http1.NewConn(&a.server.engine, conn)
-		a.connections.add(c)
-		go a.serve(ctx, c)
+		if !a.takeSlot() {
+			return conn.Close()
+		}
+		a.start(ctx, conn)
 		if a.graceOver && a.backlogEmpty() {
 			return nil
 		}
 	}
 }
 
-// serve is the goroutine of one connection.
-func (a *acceptor) serve(ctx context.Context, c *http1.Conn) {
-	defer a.connections.remove(c)
-	defer a.freeSlot()
-	if a.server.Opened != nil {
-		a.server.Opened()
+// start serves a connection in a goroutine of its own.
+func (a *acceptor) start(ctx context.Context, conn net.Conn) {
+	var c interface {
+		connection
+		Serve(ctx context.Context)
 	}
-	if a.server.Closed != nil {
-		defer a.server.Closed()
+	if a.tls == nil {
+		c = http1.NewConn(&a.server.engine, conn)
+	} else {
+		c = a.server.secure(conn, a.tls)
 	}
-	c.Serve(ctx)
+	a.connections.add(c)
+	go func() {
+		defer a.connections.remove(c)
+		defer a.freeSlot()
+		if a.server.Opened != nil {
+			a.server.Opened()
+		}
+		if a.server.Closed != nil {
+			defer a.server.Closed()
+		}
+		c.Serve(ctx)
+	}()
 }
 
 // takeSlot waits until another connection may be served. While the loop finishes, idle connections make

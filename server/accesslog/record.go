@@ -4,31 +4,35 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/previewd/previewd/server/message"
 )
 
-// largestKept is how many bytes a record's buffers may have to be kept for the next one.
+// largestKept is how many bytes a record's scratch may have to be kept for the next one.
 const largestKept = 16 << 10
 
 // record is what it takes to log one exchange without allocating. It is a zapcore.ObjectMarshaler.
 type record struct {
 	log      *Log
 	exchange *message.Exchange
-	text     []byte // scratch; in text form, the record
-	json     jsonEncoder
+	text     []byte          // scratch; in text form, the record
+	fields   []zapcore.Field // the record itself, inlined
 }
 
 func newRecord(l *Log) *record {
-	return &record{log: l, text: make([]byte, 0, 512), json: jsonEncoder{line: make([]byte, 0, 1024)}}
+	r := &record{log: l, text: make([]byte, 0, 512)}
+	r.fields = []zapcore.Field{zap.Inline(r)}
+	return r
 }
 
 func (r *record) release() {
 	r.exchange = nil
-	if cap(r.text)+cap(r.json.line) <= largestKept {
+	if cap(r.text) <= largestKept {
 		r.log.records.Put(r)
 	}
 }
@@ -45,15 +49,31 @@ func newEntryEncoder() zapcore.Encoder {
 	})
 }
 
+// encodeSeconds encodes a duration in seconds, rounded to microseconds.
+func encodeSeconds(d time.Duration, enc zapcore.PrimitiveArrayEncoder) {
+	enc.AppendFloat64(float64(d.Round(time.Microsecond).Microseconds()) / 1e6)
+}
+
+// accessEntry is what all records have in common. Time and message are among the record's own fields, where
+// they cost no string.
+var accessEntry = zapcore.Entry{Level: zapcore.InfoLevel, LoggerName: "access"}
+
+func newRecordEncoder() zapcore.Encoder {
+	return zapcore.NewJSONEncoder(zapcore.EncoderConfig{LevelKey: "level", NameKey: "logger",
+		EncodeLevel: zapcore.LowercaseLevelEncoder, EncodeDuration: encodeSeconds})
+}
+
 func (r *record) writeJSON() {
-	r.json.begin()
-	_ = r.MarshalLogObject(&r.json) // it reports no errors
-	r.json.end()
-	_, _ = r.log.out.Write(r.json.line)
+	line, err := r.log.encoder.EncodeEntry(accessEntry, r.fields)
+	if err != nil { // MarshalLogObject reports none
+		panic(err)
+	}
+	_, _ = r.log.out.Write(line.Bytes())
+	line.Free()
 }
 
 // MarshalLogObject adds the keys of an exchange. Those that the request or the connection has no value
-// for (protocol, host, user_agent, referer, tls, error) are left out.
+// for (protocol, host, user_agent, referer, tls, error, note) are left out.
 func (r *record) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	x, q := r.exchange, r.exchange.Request
 	r.text = r.log.clock.appendRFC3339(r.text[:0], x.Start.Add(x.Duration))
@@ -79,6 +99,9 @@ func (r *record) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	if x.Failure != nil || x.Err != nil {
 		r.text = r.appendError(r.text[:0])
 		enc.AddByteString("error", r.text)
+	}
+	if len(q.Notes) > 0 {
+		enc.AddString("note", strings.Join(q.Notes, "; "))
 	}
 	return nil
 }

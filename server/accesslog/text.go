@@ -10,7 +10,7 @@ import (
 )
 
 // writeText writes what http.server prints for an exchange, in one Write: log_error's line for an error
-// answer, and log_request's. What http.server would show as a traceback, or not at all, follows as an
+// answer, log_request's, and those that the handler noted. What http.server would show as a traceback, or not at all, follows as an
 // entry: what cut the answer short, and the cause of a server error (5xx).
 func (r *record) writeText() {
 	x := r.exchange
@@ -27,6 +27,9 @@ func (r *record) writeText() {
 		dst = r.appendPrefix(dst)
 		dst, _ = appendRequest(dst, x)
 		dst = append(dst, '\n')
+	}
+	for _, note := range x.Request.Notes {
+		dst = append(appendText(r.appendPrefix(dst), note), '\n')
 	}
 	if err := trouble(x); err != nil || x.Status == 0 {
 		dst = r.appendTrouble(dst, err)

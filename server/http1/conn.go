@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -33,10 +31,11 @@ type Conn struct {
 	woken       atomic.Bool  // Wake was called
 }
 
-// NewConn returns a connection that speaks as e says. It does not yet read.
+// NewConn returns a connection that speaks as e says. It does not yet read. A *tls.Conn has had its
+// handshake, and the connection beneath it bounds how long a write may take.
 func NewConn(e *Engine, conn net.Conn) *Conn {
 	e.prepare()
-	c := &Conn{engine: e, conn: conn, wire: newWire(conn, e.Disk), opened: time.Now()}
+	c := &Conn{engine: e, conn: conn, wire: wireOf(conn, e.Disk), opened: time.Now()}
 	c.peer, c.local = addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
 	if t, ok := conn.(*tls.Conn); ok {
 		state := t.ConnectionState()
@@ -207,10 +206,31 @@ func (c *Conn) readUntil(p []byte, deadline time.Time) (int, error) {
 	}
 }
 
+// AwaitGone makes a Conn the message.Watcher of its requests.
+func (c *Conn) AwaitGone(ctx context.Context) bool {
+	// An error means that the connection is closed, which the wait reports.
+	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	for {
+		c.setDeadline(time.Time{})
+		// ctx ends and then moves the deadline: here one of the two is seen.
+		if ctx.Err() != nil {
+			return false
+		}
+		err := awaitHangup(c.conn)
+		if errors.Is(err, errors.ErrUnsupported) {
+			<-ctx.Done()
+			return false
+		}
+		if !isTimeout(err) { // Wake moves the deadline too
+			return true
+		}
+	}
+}
+
 // linger closes the sending side and discards what still comes, so that the peer can read the answer.
 func (c *Conn) linger() {
-	half, ok := c.conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
+	if halfClose(c.conn) != nil {
 		return
 	}
 	buf := getBuffer()
@@ -226,12 +246,6 @@ func (c *Conn) linger() {
 }
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
-
-// isGone says whether an error means that the peer ended the connection.
-func isGone(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		errors.Is(err, net.ErrClosed)
-}
 
 // Cut closes the connection at once, whatever it is doing.
 func (c *Conn) Cut() {

@@ -337,6 +337,8 @@ func TestLargeFileArrivesWhole(t *testing.T) {
 	}}
 	var o observed
 	e.Observe = o.observe
+	e.prepare()
+	e.margin = 8 << 20
 	address := start(t, e)
 	want := fmt.Sprintf("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(content), content)
 	if got := talk(t, address, "GET / HTTP/1.0\r\n\r\n", false); got != want {
@@ -361,6 +363,30 @@ func TestBrokenStreamIsResetWhereOnlyTheEndOfTheConnectionEndsIt(t *testing.T) {
 	}
 	if answer, err := io.ReadAll(conn); err == nil {
 		t.Errorf("the connection ended as if %q were complete", answer)
+	}
+}
+
+func TestAnswerIsReadThoughMoreInputCameThanWasRead(t *testing.T) {
+	inside, release := make(chan struct{}), make(chan struct{})
+	e := &Engine{Handler: func(ctx context.Context, r *message.Request) message.Response {
+		close(inside)
+		<-release
+		return message.Response{Status: 200, Body: message.Bytes("hello")}
+	}}
+	conn, err := net.Dial("tcp", start(t, e))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET / HTTP/1.0\r\n\r\n")
+	<-inside
+	// The kernel has these when the connection is to close: closed like that, it would be reset.
+	fmt.Fprint(conn, strings.Repeat("GET / HTTP/1.0\r\n\r\n", 100))
+	time.Sleep(50 * time.Millisecond)
+	close(release)
+	_ = conn.(*net.TCPConn).CloseWrite()
+	if answer, err := io.ReadAll(conn); err != nil || !strings.HasSuffix(string(answer), "hello") {
+		t.Errorf("got %q, %v", answer, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package http1
 import (
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -18,7 +19,10 @@ type content struct {
 	open    bool      // the end has not been reached
 	err     error     // what ended it early; a *message.Failure if the client broke the syntax
 	limit   time.Time // when reading must be over; zero: each read has contentTimeout
+	closed  atomic.Bool
 }
+
+var errContentClosed = errors.New("reading content that was closed")
 
 func (b *content) begin(c *Conn, length int64) {
 	b.conn, b.open = c, true
@@ -30,6 +34,13 @@ func (b *content) abandon() { *b = content{} }
 
 // finished says whether all content has been read.
 func (b *content) finished() bool { return !b.open }
+
+// Close makes a Read that waits, and all later ones, fail. The content stays where it is: the engine skips
+// it afterwards.
+func (b *content) Close() error {
+	b.closed.Store(true)
+	return b.conn.conn.SetReadDeadline(time.Unix(1, 0))
+}
 
 // Read reads decoded content. io.ErrUnexpectedEOF means that the client went away before its end.
 func (b *content) Read(p []byte) (n int, err error) {
@@ -44,6 +55,9 @@ func (b *content) Read(p []byte) (n int, err error) {
 			n, err = b.readChunked(p)
 		} else {
 			n, err = b.readPlain(p)
+		}
+		if errors.Is(err, errContentClosed) {
+			return 0, err
 		}
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
@@ -79,7 +93,7 @@ func (b *content) readChunked(p []byte) (int, error) {
 	if failure := c.grow(); failure != nil {
 		return 0, failure
 	}
-	n, err := c.readUntil(c.buf[len(c.buf):cap(c.buf)], b.deadline())
+	n, err := b.receive(c.buf[len(c.buf):cap(c.buf)])
 	c.buf = c.buf[:len(c.buf)+n]
 	return 0, err
 }
@@ -92,7 +106,22 @@ func (b *content) readRaw(p []byte) (int, error) {
 		c.consume(n)
 		return n, nil
 	}
-	return c.readUntil(p, b.deadline())
+	return b.receive(p)
+}
+
+// receive reads from the connection, until the deadline or Close.
+func (b *content) receive(p []byte) (int, error) {
+	for deadline := b.deadline(); ; {
+		b.conn.setDeadline(deadline)
+		// Close sets the flag and then moves the deadline: here one of the two is seen.
+		if b.closed.Load() {
+			return 0, errContentClosed
+		}
+		n, err := b.conn.wire.read(p)
+		if n > 0 || !isTimeout(err) || !time.Now().Before(deadline) {
+			return n, err
+		}
+	}
 }
 
 func (b *content) deadline() time.Time {
@@ -104,11 +133,15 @@ func (b *content) deadline() time.Time {
 
 // peek looks at what has come already, consuming nothing, for a break of the syntax.
 func (b *content) peek() *message.Failure {
+	// Content of known length has no syntax to break, and may be being read at this moment.
+	if !b.chunked {
+		return nil
+	}
 	var failure *message.Failure
 	if errors.As(b.err, &failure) {
 		return failure
 	}
-	if !b.open || !b.chunked {
+	if !b.open {
 		return nil
 	}
 	decoder, rest := b.decoder, b.conn.buf
@@ -127,6 +160,7 @@ func (b *content) peek() *message.Failure {
 // skip discards the rest of the content, and reports whether the connection can be used for another
 // request: the end was reached within skipBytes and skipTimeout.
 func (b *content) skip() bool {
+	b.closed.Store(false)
 	if !b.open {
 		return b.err == nil
 	}

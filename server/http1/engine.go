@@ -37,6 +37,7 @@ type Engine struct {
 	date     atomic.Pointer[dateText]
 	buffered atomic.Int64 // bytes of unfinished heads beyond freeHead a connection
 	exchange sync.Pool    // of *exchange
+	margin   int64        // LendMargin of the connections, in bytes
 }
 
 const (
@@ -69,6 +70,7 @@ func (e *Engine) prepare() {
 		for status := range e.starts {
 			e.starts[status] = e.start(status, e.Profile.Reason(status))
 		}
+		e.margin = lendMargin()
 		e.exchange.New = func() any { return new(exchange) }
 	})
 }

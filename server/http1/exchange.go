@@ -45,7 +45,7 @@ func (x *exchange) serve(ctx context.Context, c *Conn) (keep bool) {
 	if c.tls != nil {
 		r.Scheme = "https"
 	}
-	r.Content = message.NoContent{}
+	r.Content, r.Watcher = message.NoContent{}, c
 
 	state, failure, err := x.readHead()
 	if failure == nil && err == nil && state == blank {
@@ -139,7 +139,7 @@ func (x *exchange) answer(ctx context.Context, keep bool) bool {
 	}
 	// Content that came with the head and is malformed is a bad request whatever the handler thinks of it.
 	if failure := x.content.peek(); failure != nil {
-		closeBody(&resp)
+		resp.Discard()
 		resp = failure.Response()
 	}
 	return x.send(resp, keep, false)
@@ -197,7 +197,7 @@ func (x *exchange) send(resp message.Response, keep, refused bool) bool {
 	if keep && x.content.skip() {
 		return true
 	}
-	if refused || !x.content.finished() || len(c.buf) > 0 {
+	if refused || !x.content.finished() || len(c.buf) > 0 || c.wire.unread() {
 		c.linger()
 	}
 	return false
@@ -218,12 +218,4 @@ func (x *exchange) lost(err error) {
 		e.Started()
 	}
 	x.observe(0, 0, true, nil, fmt.Errorf("reading the request head: %w", err))
-}
-
-// closeBody closes the body of an answer that is not sent.
-func closeBody(resp *message.Response) {
-	if resp.Body != nil {
-		resp.Err = errors.Join(resp.Err, resp.Body.Close())
-		resp.Body = nil
-	}
 }

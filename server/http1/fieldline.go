@@ -20,7 +20,7 @@ const (
 //	field-line = field-name ":" OWS field-value OWS
 func parseFieldLine(buf []byte, at span) (f fieldSpan, failure *message.Failure) {
 	i := at.start
-	for i < at.end && isToken[buf[i]] {
+	for i < at.end && message.IsToken(buf[i]) {
 		i++
 	}
 	if i == at.end || buf[i] != ':' || i == at.start {
@@ -62,17 +62,3 @@ func nameProblem(line []byte, n int) string {
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
-
-// isToken has the characters of a token (RFC 9110, section 5.6.2).
-var isToken = func() (table [256]bool) {
-	for c := '0'; c <= '9'; c++ {
-		table[c] = true
-	}
-	for c := 'a'; c <= 'z'; c++ {
-		table[c], table[c-'a'+'A'] = true, true
-	}
-	for _, c := range "!#$%&'*+-.^_`|~" {
-		table[c] = true
-	}
-	return table
-}()

@@ -113,8 +113,7 @@ func (s span) withoutLineEnd(buf []byte, all bool) span {
 func (p *headParser) fieldLine(buf []byte, at span) (done bool, failure *message.Failure) {
 	p.lines++
 	if p.lines > maxFieldLines {
-		return false, &message.Failure{Status: 431, Message: "Too many headers",
-			Explain: fmt.Sprintf("got more than %d headers", maxFieldLines)}
+		return false, tooManyFields()
 	}
 	if at.start == at.end {
 		return true, nil
@@ -136,6 +135,11 @@ func (p *headParser) lineTooLong() *message.Failure {
 	}
 	return &message.Failure{Status: 431, Message: "Line too long",
 		Explain: fmt.Sprintf("got more than %d bytes when reading header line", maxLine)}
+}
+
+func tooManyFields() *message.Failure {
+	return &message.Failure{Status: 431, Message: "Too many headers",
+		Explain: fmt.Sprintf("got more than %d headers", maxFieldLines)}
 }
 
 func headTooLarge(unit string, limit int) *message.Failure {

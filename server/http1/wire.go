@@ -1,7 +1,6 @@
 package http1
 
 import (
-	"crypto/tls"
 	"io"
 	"net"
 	"os"
@@ -17,6 +16,8 @@ type wire interface {
 	read(p []byte) (int, error)
 	// tryRead is read without waiting: no bytes and no error if there are none.
 	tryRead(p []byte) (int, error)
+	// unread says whether bytes have come that nobody has read, as far as it can be told without reading.
+	unread() bool
 	// write writes all of head and then content, together where it can; its deadline is renewed by every
 	// byte that the kernel takes.
 	write(head, content []byte) (int, error)
@@ -44,7 +45,7 @@ func putBuffer(b []byte) {
 	}
 }
 
-// streamWire is a wire over any connection, such as one of TLS.
+// streamWire is a wire over any connection.
 type streamWire struct{ conn net.Conn }
 
 func (w streamWire) readFirst() ([]byte, error) {
@@ -68,7 +69,7 @@ func (w streamWire) read(p []byte) (n int, err error) {
 	return 0, err
 }
 
-// tryRead reads with a deadline that is almost over, as a TLS connection cannot be asked what it has.
+// tryRead reads with a deadline that is almost over, as not every connection can be asked what it has.
 func (w streamWire) tryRead(p []byte) (int, error) {
 	if err := w.conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		return 0, err
@@ -80,12 +81,14 @@ func (w streamWire) tryRead(p []byte) (int, error) {
 	return n, err
 }
 
+func (w streamWire) unread() bool { return false }
+
 func (w streamWire) write(head, content []byte) (n int, err error) {
 	if len(content) > 0 && len(head)+len(content) <= bufferSize {
 		head, content = append(head, content...), nil
 	}
 	for _, p := range [2][]byte{head, content} {
-		// A connection of TLS writes records of 16 KiB at most: each piece renews the deadline.
+		// Each piece renews the deadline.
 		for len(p) > 0 && err == nil {
 			if err = w.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 				return n, err
@@ -108,13 +111,7 @@ func (w streamWire) sendFile(f *os.File, offset, length int64) (int64, error) {
 	return io.CopyBuffer(pieceWriter{w}, io.NewSectionReader(f, offset, length), buf)
 }
 
-func (w streamWire) reset() {
-	if t, ok := w.conn.(*tls.Conn); ok {
-		resetOnClose(t.NetConn())
-		return
-	}
-	resetOnClose(w.conn)
-}
+func (w streamWire) reset() { resetOnClose(w.conn) }
 
 func resetOnClose(conn net.Conn) {
 	if t, ok := conn.(interface{ SetLinger(seconds int) error }); ok {

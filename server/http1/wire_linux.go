@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -12,6 +14,26 @@ import (
 
 	"github.com/previewd/previewd/server/message"
 )
+
+// lendMargin is how many bytes may lie between the kernel taking a page by sendfile and a receiver on this
+// machine having read it: a full send buffer and a full receive buffer, of which the kernel has the bounds
+// (tcp(7)). Without them it is more than any kernel's default.
+func lendMargin() int64 {
+	margin := int64(0)
+	for _, name := range []string{"/proc/sys/net/ipv4/tcp_rmem", "/proc/sys/net/ipv4/tcp_wmem"} {
+		text, err := os.ReadFile(name)
+		bounds := strings.Fields(string(text)) // minimum, default, maximum
+		if err != nil || len(bounds) != 3 {
+			return 64 << 20
+		}
+		maximum, err := strconv.ParseInt(bounds[2], 10, 64)
+		if err != nil {
+			return 64 << 20
+		}
+		margin += maximum
+	}
+	return margin
+}
 
 // newWire returns the wire of a connection: system calls on a TCP socket, else the connection's methods.
 func newWire(conn net.Conn, disk message.Gate) wire {
@@ -25,7 +47,7 @@ func newWire(conn net.Conn, disk message.Gate) wire {
 	}
 	w := &tcpWire{conn: tcp, raw: raw, disk: disk}
 	w.readStep, w.readFirstStep, w.writeStep = w.stepRead, w.stepReadFirst, w.stepWrite
-	w.writableStep, w.sendFileStep = w.stepWritable, w.stepSendFile
+	w.writableStep, w.sendFileStep, w.unreadStep = w.stepWritable, w.stepSendFile, w.stepUnread
 	return w
 }
 
@@ -43,10 +65,15 @@ type tcpWire struct {
 	disk message.Gate
 
 	readStep, readFirstStep, writeStep, writableStep, sendFileStep func(fd uintptr) bool
+	unreadStep                                                     func(fd uintptr)
 
-	in     []byte
+	// A handler may read content while its answer is written, so the two directions share nothing.
+	in      []byte
+	wait    bool // whether a read waits for the kernel or reports what it has at once
+	got     int
+	readErr error
+
 	out    [2][]byte
-	wait   bool // whether a read waits for the kernel or reports what it has at once
 	n      int
 	err    error
 	file   int
@@ -55,34 +82,34 @@ type tcpWire struct {
 }
 
 func (w *tcpWire) stepRead(fd uintptr) bool {
-	w.n, w.err = ignoringEINTR(func() (int, error) { return unix.Read(int(fd), w.in) })
-	return w.err != unix.EAGAIN || !w.wait
+	w.got, w.readErr = ignoringEINTR(func() (int, error) { return unix.Read(int(fd), w.in) })
+	return w.readErr != unix.EAGAIN || !w.wait
 }
 
 // stepReadFirst takes a buffer only for as long as there may be bytes for it.
 func (w *tcpWire) stepReadFirst(fd uintptr) bool {
 	w.in = getBuffer()
-	w.n, w.err = ignoringEINTR(func() (int, error) { return unix.Read(int(fd), w.in) })
-	if w.n > 0 {
+	w.got, w.readErr = ignoringEINTR(func() (int, error) { return unix.Read(int(fd), w.in) })
+	if w.got > 0 {
 		return true
 	}
 	putBuffer(w.in)
 	w.in = nil
-	return w.err != unix.EAGAIN
+	return w.readErr != unix.EAGAIN
 }
 
 func (w *tcpWire) readFirst() ([]byte, error) {
-	w.in, w.n, w.err = nil, 0, nil
+	w.in, w.got, w.readErr = nil, 0, nil
 	err := w.raw.Read(w.readFirstStep)
 	buf := w.in
 	w.in = nil
 	if err == nil {
-		err = readError(w.n, w.err)
+		err = readError(w.got, w.readErr)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return buf[:w.n], nil
+	return buf[:w.got], nil
 }
 
 func (w *tcpWire) read(p []byte) (int, error) { return w.readWith(p, true) }
@@ -99,13 +126,13 @@ func (w *tcpWire) tryRead(p []byte) (int, error) {
 }
 
 func (w *tcpWire) readWith(p []byte, wait bool) (int, error) {
-	w.in, w.wait, w.n, w.err = p, wait, 0, nil
+	w.in, w.wait, w.got, w.readErr = p, wait, 0, nil
 	err := w.raw.Read(w.readStep)
 	w.in = nil
 	if err != nil {
 		return 0, err
 	}
-	return max(w.n, 0), readError(w.n, w.err)
+	return max(w.got, 0), readError(w.got, w.readErr)
 }
 
 // readError is the error of read(2) in Go's terms.
@@ -117,6 +144,12 @@ func readError(n int, err error) error {
 		return io.EOF
 	}
 	return nil
+}
+
+func (w *tcpWire) stepUnread(fd uintptr) { w.n, w.err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }
+
+func (w *tcpWire) unread() bool {
+	return w.raw.Control(w.unreadStep) == nil && w.err == nil && w.n > 0
 }
 
 func (w *tcpWire) write(head, content []byte) (int, error) {

@@ -67,46 +67,14 @@ func (w *answerWriter) send(resp message.Response, keep bool) bool {
 	return keep && !w.broken
 }
 
-// settle makes the answer one that can be sent: with its error page, and as 500 if it is malformed.
+// settle makes the answer one that can be sent, and notes what it is.
 func (w *answerWriter) settle(resp message.Response) message.Response {
-	problem := malformed(&resp)
-	if problem != nil {
-		closeBody(&resp)
-		resp = (&message.Failure{Status: 500, Cause: errors.Join(problem, resp.Err)}).Response()
-	}
-	resp = w.engine.Profile.Complete(resp)
+	resp = w.engine.Profile.Settle(resp)
 	w.status, w.failure = resp.Status, resp.Failure()
 	if w.failure == nil {
 		w.err = resp.Err
 	}
 	return resp
-}
-
-// malformed tells what forbids to send an answer. CPython sends it (send_header: "not checked for CR/LF"),
-// which splits the answer where a value comes from outside.
-func malformed(resp *message.Response) error {
-	if resp.Status < 200 || resp.Status > 999 {
-		return fmt.Errorf("the handler answered with status %d, allowed are 200 to 999", resp.Status)
-	}
-	if strings.ContainsAny(resp.Reason, "\r\n\x00") {
-		return fmt.Errorf("CR, LF or NUL in the reason phrase %q", resp.Reason)
-	}
-	for _, f := range resp.Fields {
-		if !isFieldName(f.Name) || strings.IndexByte(f.Value, '\n') >= 0 || strings.IndexByte(f.Value, '\r') >= 0 ||
-			strings.IndexByte(f.Value, 0) >= 0 {
-			return fmt.Errorf("bad name, or CR, LF or NUL, in the field %q: %q", f.Name, f.Value)
-		}
-	}
-	return nil
-}
-
-func isFieldName(name string) bool {
-	for i := 0; i < len(name); i++ {
-		if !isToken[name[i]] {
-			return false
-		}
-	}
-	return name != ""
 }
 
 // renderHead renders the head into w.head and decides on framing and persistence (RFC 9112, section 6.3).
@@ -319,6 +287,9 @@ func (w *answerWriter) AwaitWritable() error {
 	w.broken = w.broken || err != nil
 	return err
 }
+
+// LendMargin is for message.FileSection.
+func (w *answerWriter) LendMargin() int64 { return w.engine.margin }
 
 // SendFile sends a part of a file without copying it where the kernel can.
 func (w *answerWriter) SendFile(f *os.File, offset, length int64) (int64, error) {

@@ -92,12 +92,6 @@ var ErrChanged = errors.New("the file changed while it was sent")
 // byte has the file whole.
 const heldBack = 64 << 10
 
-// lent is how many bytes before the end of a file are copied, never lent to the socket by sendfile. The
-// pages that sendfile lends can still change under a receiver on the same machine until it has read them;
-// by the time this many bytes have been copied behind them it has, as it holds no more than its receive
-// window: 65535<<7, the largest of a Linux peer with net.ipv4.tcp_rmem as shipped.
-const lent = 8 << 20
-
 // FileSection is a part of an open file. Close closes the file.
 type FileSection struct {
 	File *os.File
@@ -118,6 +112,10 @@ func (s *FileSection) Close() error { return s.File.Close() }
 
 // FileSender is a writer that can send a part of a file without copying it, by sendfile.
 type FileSender interface {
+	// LendMargin is how many bytes behind those that SendFile sent must be sent by Write before the pages
+	// that it lent to the socket are out of use. Until a receiver on the same machine has read them, they
+	// show what is written to the file meanwhile.
+	LendMargin() int64
 	// SendFile sends length bytes from offset on, and returns how many were taken.
 	SendFile(f *os.File, offset, length int64) (int64, error)
 }
@@ -125,13 +123,17 @@ type FileSender interface {
 // WriteTo sends the section: as much as may be lent by sendfile where w is a FileSender, the rest copied.
 // A file that has become too short, or is not Unchanged before the end, is ErrChanged.
 func (s *FileSection) WriteTo(w io.Writer) (n int64, err error) {
-	if sender, ok := w.(FileSender); ok && s.Length > lent {
-		n, err = sender.SendFile(s.File, s.Offset, s.Length-lent)
+	if sender, ok := w.(FileSender); ok {
+		// The last bytes are held back until the margin is behind them, so that the check comes after all use.
+		lent := max(0, s.Length-sender.LendMargin()-heldBack)
+		if lent > 0 {
+			n, err = sender.SendFile(s.File, s.Offset, lent)
+		}
+		if err == nil && n < lent {
+			err = ErrChanged
+		}
 		if err != nil {
 			return n, err
-		}
-		if n < s.Length-lent {
-			return n, ErrChanged
 		}
 	}
 	part, _ := w.(PartWriter)

@@ -29,6 +29,8 @@ type Request struct {
 	// Fields is the header section.
 	Fields Fields
 	// Content is the request's content, decoded from its framing. It is never nil once a handler sees it.
+	// It may be read, by one goroutine, until the Response's Body is closed, also while that is written.
+	// Where it is an io.Closer, Close ends a Read that waits.
 	Content io.Reader
 	// ContentLength is the length of Content in bytes, -1 if it is not known before the end (chunked).
 	ContentLength int64
@@ -40,6 +42,19 @@ type Request struct {
 	Scheme string
 	// TLS is the state of the TLS connection, nil on a plain one.
 	TLS *tls.ConnectionState
+	// Watcher tells when the client is gone; nil where the handler's context does.
+	Watcher Watcher
+	// Notes are lines for the log beside the record of this exchange, as http.server's log_error writes. A
+	// handler may add to them until the Response's Body is closed.
+	Notes []string
+}
+
+// Watcher knows whether a client is still there. Asking costs something only while it is done.
+type Watcher interface {
+	// AwaitGone waits until the client cannot be answered any more, as its connection was reset or cut,
+	// and reports true; or until ctx ends, and reports false. A client that closed its sending side is
+	// still there: http.server answers it. Nothing may read Content meanwhile.
+	AwaitGone(ctx context.Context) bool
 }
 
 // NoContent is the Content of a request that has none: it is at its end at once.

@@ -1,11 +1,11 @@
 package site
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -75,6 +75,16 @@ func (st status) describe() string {
 	return fmt.Sprintf("mode %v, owner %d:%d", st.mode, st.uid, st.gid)
 }
 
+// isBeingWritten says whether someone has the file open for writing, as far as can be told: a read lease
+// is refused then (F_SETLEASE in fcntl(2)). Only the file's owner and CAP_LEASE may ask.
+func (f file) isBeingWritten() bool {
+	_, err := unix.FcntlInt(uintptr(f.fd), unix.F_SETLEASE, unix.F_RDLCK)
+	if err == nil {
+		_, _ = unix.FcntlInt(uintptr(f.fd), unix.F_SETLEASE, unix.F_UNLCK)
+	}
+	return err == unix.EAGAIN
+}
+
 // read reads from the start of the file until buf is full or the file ends.
 func (f file) read(buf []byte) (n int, err error) {
 	for n < len(buf) {
@@ -97,7 +107,7 @@ func (f file) read(buf []byte) (n int, err error) {
 // come with the names (getdents64); only a file system that does not know them costs a stat for each.
 func (f file) entries() ([]entry, error) {
 	var found []entry
-	buf := make([]byte, 64<<10)
+	buf := make([]byte, 32<<10)
 	for {
 		n, err := unix.Getdents(f.fd, buf)
 		if err == unix.EINTR {
@@ -117,11 +127,11 @@ func (f file) appendEntries(found []entry, buf []byte) []entry {
 		dtype  = unsafe.Offsetof(unix.Dirent{}.Type)
 		dname  = unsafe.Offsetof(unix.Dirent{}.Name)
 	)
-	for len(buf) > 0 {
-		record := buf[:binary.NativeEndian.Uint16(buf[reclen:])]
-		buf = buf[len(record):]
-		raw, _, _ := bytes.Cut(record[dname:], []byte{0})
-		name := string(raw)
+	text := string(buf) // the names are parts of it
+	for at := 0; at < len(text); {
+		record := text[at:][:binary.NativeEndian.Uint16(buf[at+int(reclen):])]
+		at += len(record)
+		name, _, _ := strings.Cut(record[dname:], "\x00")
 		if name == "." || name == ".." {
 			continue
 		}

@@ -42,6 +42,9 @@ func statusOf(info fs.FileInfo) status {
 // describe tells the operator who may do what.
 func (st status) describe() string { return fmt.Sprintf("mode %v", st.mode) }
 
+// isBeingWritten cannot be told here.
+func (f file) isBeingWritten() bool { return false }
+
 // read reads from the start of the file until buf is full or the file ends.
 func (f file) read(buf []byte) (int, error) {
 	n, err := f.opened.ReadAt(buf, 0)

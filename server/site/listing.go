@@ -13,7 +13,7 @@ import (
 // listDirectory answers with a page of the names in a directory: list_directory of 3.14. f is the open
 // directory, noFile if it cannot be read.
 func (s *Site) listDirectory(r *message.Request, t tree, name string, f file) message.Response {
-	display, ok := fsencode(unquote(targetPath(r.Target)))
+	display, ok := fsencode(unquote(message.Latin1(targetPath(r.Target))))
 	if !ok {
 		return notFound(nil) // a lone surrogate, where CPython dies
 	}
@@ -29,7 +29,7 @@ func (s *Site) listDirectory(r *message.Request, t tree, name string, f file) me
 	if s.opts.Hidden == HiddenDeny {
 		list = slices.DeleteFunc(list, func(e entry) bool { return isHidden(e.name) })
 	}
-	sortEntries(list)
+	list = sortEntries(list)
 	isDir := func(e entry) bool {
 		if e.mode&fs.ModeSymlink == 0 || s.opts.Symlinks == SymlinksDeny {
 			return e.mode.IsDir()
@@ -139,25 +139,26 @@ func isUnreserved(c byte) bool {
 
 // sortEntries sorts by the name in lower case, in the order of code points: list.sort(key=str.lower).
 // Names that differ only in case keep the order of the file system.
-func sortEntries(list []entry) {
+func sortEntries(list []entry) []entry {
 	type keyed struct {
 		key   string
 		place int
-		entry entry
 	}
-	sorted := make([]keyed, len(list))
+	keys := make([]keyed, len(list))
 	for i, e := range list {
-		sorted[i] = keyed{sortKey(e.name), i, e}
+		keys[i] = keyed{sortKey(e.name), i}
 	}
-	slices.SortFunc(sorted, func(a, b keyed) int {
+	slices.SortFunc(keys, func(a, b keyed) int {
 		if order := strings.Compare(a.key, b.key); order != 0 {
 			return order
 		}
 		return a.place - b.place
 	})
-	for i := range sorted {
-		list[i] = sorted[i].entry
+	sorted := make([]entry, len(list))
+	for i, k := range keys {
+		sorted[i] = list[k.place]
 	}
+	return sorted
 }
 
 // sortKey is the lower-cased name in a form whose byte order is that of code points: UTF-8 has it, and a

@@ -3,78 +3,46 @@ package site
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
 )
 
-// granularity is an upper bound of how far the times of files lag behind the clock: the kernel stamps
-// them with the time of its last tick, 10 ms ago at most (CONFIG_HZ=100).
-const granularity = 20 * time.Millisecond
-
-// patience is how long a request waits for a file that is being written to come to rest.
-const patience = 250 * time.Millisecond
-
-// errRestless is reported when a file was written to all the time that there was patience for.
-var errRestless = errors.New("the file kept changing while it was read")
-
-// settled says whether every write from now on will show in st's ctime. One within the same tick as the
-// last may not. A ctime in the future (the clock was set back) differs from any that a write sets now.
-func (st *status) settled(now time.Time) bool {
-	age := now.Sub(time.Unix(st.ctime.sec, st.ctime.nsec))
-	return age >= granularity || age <= -granularity
-}
-
-// settle waits until f is settled, but no longer than until the deadline, and returns its status then.
-func settle(ctx context.Context, f file, st status, deadline time.Time) (status, error) {
-	for {
-		now := time.Now()
-		if st.settled(now) || now.After(deadline) {
-			return st, nil
-		}
-		age := now.Sub(time.Unix(st.ctime.sec, st.ctime.nsec))
-		if err := sleep(ctx, granularity-max(age, 0)); err != nil {
-			return st, err
-		}
-		var err error
-		if st, err = f.status(); err != nil {
-			return st, err
-		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // load turns an open file into content: one state of it, whole, or an error. A file of up to MaxFile
 // bytes is read into memory while there is room, a larger one is sent from the file. It takes over f
 // and returns the status that goes with the content.
 func (s *Site) load(ctx context.Context, f file, st status) (message.Body, status, error) {
-	deadline := time.Now().Add(patience)
-	st, err := settle(ctx, f, st, deadline)
-	for err == nil {
+	l := loading{ctx: ctx, disk: s.opts.Disk, f: f, start: time.Now()}
+	defer l.forget()
+	for {
 		c := s.room(st.size)
 		if c == nil {
-			return s.section(f, st), st, nil
+			found, settled, err := settle(ctx, s.opts.Disk, f, st, l.start.Add(recent))
+			if err == nil && found.size != st.size {
+				st = found
+				continue
+			}
+			if err == nil && !settled && st.size == 0 {
+				err = errRestless // no last bytes to hold back
+			}
+			if err != nil {
+				f.close()
+				return nil, st, err
+			}
+			return s.section(f, found), found, nil
 		}
-		if st, err = c.fill(ctx, f, st, deadline); err == nil && c.data != nil {
+		var err error
+		if st, err = l.fill(c, st); err == nil && c.data != nil {
 			f.close()
 			return c, st, nil
 		}
-		c.Close() // it has outgrown its buffer
+		c.Close() // it has outgrown its buffer, or there is an error
+		if err != nil {
+			f.close()
+			return nil, st, err
+		}
 	}
-	f.close()
-	return nil, st, err
 }
 
 // room returns an empty content for size bytes, nil if the file is to be sent from the disk.
@@ -89,7 +57,7 @@ func (s *Site) room(size int64) *content {
 func (s *Site) section(f file, st status) message.Body {
 	unchanged := func() error {
 		now, err := f.status()
-		if err == nil && now != st {
+		if err == nil && (now != st || f.unrest(st, time.Now()) > 0) {
 			err = message.ErrChanged
 		}
 		return err
@@ -97,18 +65,39 @@ func (s *Site) section(f file, st status) message.Body {
 	return &message.FileSection{File: f.osFile(), Length: st.size, Unchanged: unchanged, Disk: s.opts.Disk}
 }
 
-// fill reads the file between two equal statuses, the first of them settled, and returns the status that
+// loading is what is remembered while a file is read.
+type loading struct {
+	ctx   context.Context
+	disk  message.Gate
+	f     file
+	start time.Time
+	// early is the file as it was when it was first seen to change, nil if it was not.
+	early   *content
+	earlySt status
+}
+
+func (l *loading) forget() {
+	if l.early != nil {
+		l.early.Close()
+	}
+}
+
+// fill reads the file between two equal statuses, the first of them at rest, and returns the status that
 // goes with c.data. That stays nil if the file has outgrown the buffer.
-func (c *content) fill(ctx context.Context, f file, st status, deadline time.Time) (status, error) {
+func (l *loading) fill(c *content, st status) (status, error) {
 	for st.size <= int64(len(c.buf)) {
-		if !st.settled(time.Now()) {
-			return st, c.fillGrowing(ctx, f, st.size)
+		settled, err := l.settle(c, &st)
+		if err != nil || c.data != nil {
+			return l.earlySt, err
 		}
-		n, err := f.read(c.buf[:st.size])
+		if !settled || st.size > int64(len(c.buf)) {
+			continue
+		}
+		n, err := l.f.read(c.buf[:st.size])
 		if err != nil {
 			return st, fmt.Errorf("reading: %w", err)
 		}
-		after, err := f.status()
+		after, err := l.f.status()
 		if err != nil {
 			return st, err
 		}
@@ -116,35 +105,64 @@ func (c *content) fill(ctx context.Context, f file, st status, deadline time.Tim
 			c.data = c.buf[:n] // n is below the size only where sizes are fictions, as in sysfs
 			return st, nil
 		}
-		if st, err = settle(ctx, f, after, deadline); err != nil {
-			return st, err
-		}
+		st = after
 	}
 	return st, nil
 }
 
-// fillGrowing reads a file that does not come to rest. A log is only ever appended to: what was read
-// stands if it is still there a while later.
-func (c *content) fillGrowing(ctx context.Context, f file, size int64) error {
-	again := c.memory.lend(size)
-	if again == nil {
-		return errRestless
+// settle waits a while for the file to come to rest and says whether it has. It fills c with what there
+// was at first if that turns out to be a log.
+func (l *loading) settle(c *content, st *status) (settled bool, err error) {
+	if l.f.unrest(*st, time.Now()) == 0 {
+		return true, nil
 	}
-	defer again.Close()
-	n, err := f.read(c.buf[:size])
-	if err == nil {
-		err = sleep(ctx, granularity)
+	if err = l.remember(c.memory, *st); err != nil {
+		return false, err
 	}
-	if err != nil {
-		return err
+	until := l.start.Add(patience)
+	if now := time.Now(); now.After(until) {
+		until = now.Add(quiet)
 	}
-	m, err := f.read(again.buf[:size])
-	if err != nil {
-		return err
+	if *st, settled, err = settle(l.ctx, l.disk, l.f, *st, until); err != nil || settled {
+		return settled, err
 	}
-	if int64(n) < size || !bytes.Equal(c.buf[:n], again.buf[:m]) {
-		return errRestless
+	if isLog, err := l.isLog(c, *st); isLog || err != nil {
+		return false, err
+	}
+	if time.Since(l.start) > recent {
+		err = errRestless
+	}
+	return false, err
+}
+
+// remember reads what there is of the file at first, if there is memory for it. Nothing tells nothing.
+func (l *loading) remember(m *memory, st status) error {
+	if l.early != nil && len(l.early.data) > 0 {
+		return nil
+	}
+	l.forget()
+	if l.early = m.lend(st.size); l.early == nil {
+		return nil
+	}
+	n, err := l.f.read(l.early.buf[:st.size])
+	l.early.data, l.earlySt = l.early.buf[:n], st
+	return err
+}
+
+// isLog says whether the file is only ever appended to: it has grown, and what was there at first stands.
+// That is then the content of c.
+func (l *loading) isLog(c *content, st status) (bool, error) {
+	if l.early == nil {
+		return false, nil
+	}
+	size := len(l.early.data)
+	if size == 0 || int64(size) < l.earlySt.size || st.size <= int64(size) || size > len(c.buf) {
+		return false, nil
+	}
+	n, err := l.f.read(c.buf[:size])
+	if err != nil || !bytes.Equal(c.buf[:n], l.early.data) {
+		return false, err
 	}
 	c.data = c.buf[:n]
-	return nil
+	return true, nil
 }

@@ -170,7 +170,7 @@ func TestRestlessFileIs503(t *testing.T) {
 	cancel()
 	start := time.Now()
 	resp = newSite(t, dir).Serve(ctx, &message.Request{Target: "/x"})
-	if took := time.Since(start); resp.Status != 503 || took > patience {
+	if took := time.Since(start); resp.Status != 503 || took > patience { // it does not wait for nobody
 		t.Errorf("with the connection gone: %d after %v", resp.Status, took)
 	}
 }

@@ -221,6 +221,18 @@ func TestHidden(t *testing.T) {
 	}
 }
 
+func TestHiddenWithLinksFollowedAnywhere(t *testing.T) {
+	base := build(t, t.TempDir(), map[string]string{
+		"out/.x": "x", "site/.git/config": "secret", "site/link": "-> .git", "site/out": "-> ../out/.x",
+	})
+	s := newSite(t, filepath.Join(base, "site"), func(o *Options) { o.Symlinks, o.Hidden = SymlinksFollow, HiddenDeny })
+	for target, want := range map[string]int{"/link/config": 404, "/.git/config": 404, "/out": 200} {
+		if resp, _ := get(t, s, target); resp.Status != want {
+			t.Errorf("%q: %d (%v), want %d", target, resp.Status, resp.Err, want)
+		}
+	}
+}
+
 // eachTree calls test with the tree of this system and with os.Root's.
 func eachTree(t *testing.T, s *Site, test func(kind string)) {
 	test("system")

@@ -4,7 +4,6 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/previewd/previewd/server/message"
 )
@@ -17,6 +16,11 @@ import (
 // slash says whether the path, once decoded, ends in a slash (gh-134098). ok is false for what no file
 // can be called: a NUL, a lone surrogate.
 func translatePath(target string) (name string, slash, ok bool) {
+	return translateText(message.Latin1(target))
+}
+
+// translateText is translatePath for a target that is text, such as one that was decoded before.
+func translateText(target string) (name string, slash, ok bool) {
 	text := unquote(targetPath(target))
 	slash = strings.HasSuffix(text, "/")
 	name = normpath(text)
@@ -62,101 +66,12 @@ func ordinaryParts(name string) string {
 }
 
 // unquote is urllib.parse.unquote, tried with errors='surrogatepass' and then, for the whole path again,
-// with errors='replace'. Bytes of the target itself are Latin-1 characters.
-func unquote(target string) string {
-	if !strings.Contains(target, "%") {
-		return message.Latin1(target)
+// with errors='replace'.
+func unquote(text string) string {
+	if decoded, ok := message.UnquoteSurrogates(text); ok {
+		return decoded
 	}
-	if text, ok := decodeEscapes(target, appendStrict); ok {
-		return text
-	}
-	text, _ := decodeEscapes(target, appendReplaced)
-	return text
-}
-
-// decodeEscapes decodes each run of ASCII by itself: an escape before and one after a character beyond
-// ASCII never make one sequence.
-func decodeEscapes(target string, appendText func(dst, raw []byte) ([]byte, bool)) (string, bool) {
-	var text, raw []byte
-	for len(target) > 0 {
-		if target[0] >= utf8.RuneSelf {
-			text = utf8.AppendRune(text, rune(target[0]))
-			target = target[1:]
-			continue
-		}
-		n := 1
-		for n < len(target) && target[n] < utf8.RuneSelf {
-			n++
-		}
-		raw = appendUnescaped(raw[:0], target[:n])
-		var ok bool
-		if text, ok = appendText(text, raw); !ok {
-			return "", false
-		}
-		target = target[n:]
-	}
-	return string(text), true
-}
-
-// appendUnescaped appends s with each %XX as its byte; what is no such escape stays as it is:
-// unquote_to_bytes.
-func appendUnescaped(dst []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
-			dst = append(dst, unhex(s[i+1])<<4|unhex(s[i+2]))
-			i += 2
-			continue
-		}
-		dst = append(dst, s[i])
-	}
-	return dst
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
-}
-
-func unhex(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c&^0x20 - 'A' + 10
-}
-
-// appendStrict appends raw if it is UTF-8 or encoded surrogates: errors='surrogatepass'.
-func appendStrict(dst, raw []byte) ([]byte, bool) {
-	for rest := raw; len(rest) > 0; {
-		r, n := utf8.DecodeRune(rest)
-		if r == utf8.RuneError && n == 1 {
-			if !isSurrogate(rest) {
-				return dst, false
-			}
-			n = 3
-		}
-		rest = rest[n:]
-	}
-	return append(dst, raw...), true
-}
-
-// appendReplaced appends raw with U+FFFD for each longest part that could have begun a character:
-// errors='replace', which counts as the Unicode standard advises (section 3.9), not byte by byte as Go.
-func appendReplaced(dst, raw []byte) ([]byte, bool) {
-	for len(raw) > 0 {
-		r, n := utf8.DecodeRune(raw)
-		if r == utf8.RuneError && n == 1 {
-			for n < len(raw) && !utf8.FullRune(raw[:n+1]) {
-				n++
-			}
-		}
-		dst = utf8.AppendRune(dst, r)
-		raw = raw[n:]
-	}
-	return dst, true
-}
-
-// isSurrogate says whether b begins with an encoded surrogate.
-func isSurrogate(b []byte) bool {
-	return len(b) >= 3 && b[0] == 0xED && b[1] >= 0xA0 && b[1] < 0xC0 && b[2] >= 0x80 && b[2] < 0xC0
+	return message.Unquote(text)
 }
 
 // fsencode turns text into the bytes of a file name: os.fsencode, UTF-8 with errors='surrogateescape'.
@@ -167,7 +82,7 @@ func fsencode(text string) (name string, ok bool) {
 	}
 	raw := make([]byte, 0, len(text))
 	for i := 0; i < len(text); {
-		if !isSurrogate([]byte(text[i:min(i+3, len(text))])) {
+		if !message.IsSurrogate(text[i:]) {
 			raw = append(raw, text[i])
 			i++
 			continue

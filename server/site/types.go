@@ -73,16 +73,11 @@ func splitext(name string) (base, ext string) {
 // pyLower is str.lower: Unicode's lower case with its two special cases (SpecialCasing.txt), İ and the
 // final sigma. Bytes that are not UTF-8 stay as they are.
 func pyLower(s string) string {
-	i := 0
-	for i < len(s) && s[i] < utf8.RuneSelf && (s[i] < 'A' || s[i] > 'Z') {
-		i++
+	if isASCII(s) {
+		return strings.ToLower(s)
 	}
-	if i == len(s) {
-		return s
-	}
-	b := make([]byte, i, len(s)+2)
-	copy(b, s)
-	for i < len(s) {
+	b := make([]byte, 0, len(s)+2)
+	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == utf8.RuneError && n == 1:
@@ -97,6 +92,15 @@ func pyLower(s string) string {
 		i += n
 	}
 	return string(b)
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // isFinalSigma says whether a sigma ends a word: a cased letter before it and none after, those that

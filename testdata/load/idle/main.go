@@ -87,6 +87,9 @@ func run(command []string, n int, limit float64) error {
 	fmt.Printf("%d connections opened and answered in %.1fs\n", n, opened.Seconds())
 	fmt.Printf("resident: %.1f MiB before, %.1f MiB after two collections, %.0f bytes a connection\n",
 		float64(before)/(1<<20), float64(after)/(1<<20), each)
+	if err := composition(server); err != nil {
+		return err
+	}
 
 	for i, c := range held {
 		if err := ask(c, ""); err != nil {
@@ -111,6 +114,22 @@ func settled(ctx context.Context, server *subject.Server) (int64, error) {
 		return 0, err
 	}
 	return server.Resident()
+}
+
+// composition prints what the runtime says resident memory is made of: memory that it has freed and not yet
+// returned is the part that goes away by itself.
+func composition(server *subject.Server) error {
+	var mebibytes [4]float64
+	for i, name := range [...]string{"stack_inuse", "heap_inuse", "heap_idle", "heap_released"} {
+		value, err := server.Metric("go_memstats_" + name + "_bytes")
+		if err != nil {
+			return err
+		}
+		mebibytes[i] = value / (1 << 20)
+	}
+	fmt.Printf("stacks %.1f MiB, heap %.1f MiB, freed and not yet returned %.1f MiB\n",
+		mebibytes[0], mebibytes[1], mebibytes[2]-mebibytes[3])
+	return nil
 }
 
 // open makes n connections from as many client addresses as their ports need, and has one answer on each

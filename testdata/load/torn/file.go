@@ -103,21 +103,26 @@ func (f *file) next(size int) []byte {
 		f.content = make([]byte, size+4096)
 	}
 	b := f.content[:size]
-	word := f.version*0x9e3779b97f4a7c15 ^ uint64(f.number)<<32
-	at := headerSize
-	for ; at+8 <= size; at += 8 {
-		word = word*6364136223846793005 + 1442695040888963407
-		binary.LittleEndian.PutUint64(b[at:], word)
-	}
-	for ; at < size; at++ {
-		b[at] = byte(f.version)
-	}
+	fill(b, f.number, f.version)
 	copy(b, magic)
 	binary.LittleEndian.PutUint32(b[4:], f.number)
 	binary.LittleEndian.PutUint64(b[8:], f.version)
 	binary.LittleEndian.PutUint64(b[16:], uint64(size))
 	binary.LittleEndian.PutUint32(b[24:], crc32.Checksum(b[headerSize:], castagnoli))
 	return b
+}
+
+// fill writes what follows the header: words that no other version has in their places.
+func fill(b []byte, number uint32, version uint64) {
+	word := version*0x9e3779b97f4a7c15 ^ uint64(number)<<32
+	at := headerSize
+	for ; at+8 <= len(b); at += 8 {
+		word = word*6364136223846793005 + 1442695040888963407
+		binary.LittleEndian.PutUint64(b[at:], word)
+	}
+	for ; at < len(b); at++ {
+		b[at] = byte(version)
+	}
 }
 
 // length returns a length near the file's size, so that most versions differ in length.
@@ -172,7 +177,21 @@ func check(content []byte, number uint32) (uint64, error) {
 		return 0, fmt.Errorf("version %d with %d bytes, want %d", version, len(content), want)
 	}
 	if crc32.Checksum(content[headerSize:], castagnoli) != binary.LittleEndian.Uint32(content[24:]) {
-		return 0, fmt.Errorf("version %d mixed with another", version)
+		first, last := foreign(content, number, version)
+		return 0, fmt.Errorf("version %d mixed with another: bytes %d to %d of %d are not its own", version, first, last, len(content))
 	}
 	return version, nil
+}
+
+// foreign returns the first and the last offset at which content is not what the version wrote.
+func foreign(content []byte, number uint32, version uint64) (first, last int) {
+	own := make([]byte, len(content))
+	fill(own, number, version)
+	first = headerSize
+	for first < len(own) && own[first] == content[first] {
+		first++
+	}
+	for last = len(own) - 1; last > first && own[last] == content[last]; last-- {
+	}
+	return first, last
 }

@@ -71,7 +71,7 @@ func run(command []string, opt options) error {
 	if err != nil {
 		return err
 	}
-	server, err := subject.Start(command, dir, scratch, "LOG_LEVEL=error")
+	server, err := subject.Start(command, dir, scratch, "LOG_FORMAT=text", "LOG_LEVEL=error")
 	if err != nil {
 		return err
 	}

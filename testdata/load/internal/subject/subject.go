@@ -39,7 +39,7 @@ type Server struct {
 }
 
 // startLine finds the address in the first line that http.server prints, and in a record that names the URL.
-var startLine = regexp.MustCompile(`http://127\.0\.0\.1:([1-9][0-9]*)/?`)
+var startLine = regexp.MustCompile(`https?://127\.0\.0\.1:([1-9][0-9]*)/?`)
 
 // Start runs the command on a free port of 127.0.0.1, serving dir, with variables of the form NAME=value
 // added to the environment. Its output goes to a file in scratch, a directory that the caller removes.

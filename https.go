@@ -1,0 +1,132 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/previewd/previewd/config"
+	"github.com/previewd/previewd/metrics"
+	"github.com/previewd/previewd/server"
+	"github.com/previewd/previewd/server/accesslog"
+	"github.com/previewd/previewd/server/certs"
+	"github.com/previewd/previewd/server/certs/devca"
+)
+
+// https is what there is to a server that speaks TLS: where its certificate comes from, and who is told.
+type https struct {
+	get      func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	notAfter func() time.Time
+	broken   func() error
+	watch    func(context.Context)
+	metrics  *metrics.TLS
+	log      *accesslog.Log
+}
+
+// openHTTPS opens the certificate that c asks for, nil if it asks for none.
+func openHTTPS(c config.Config, registry *metrics.Metrics, log *accesslog.Log) (*https, error) {
+	var h *https
+	var err error
+	switch {
+	case c.TLSCert != "":
+		h, err = openFiles(c, log)
+	case c.TLSSelfSigned:
+		h, err = openAuthority(c, registry, log)
+	}
+	if h == nil || err != nil {
+		return nil, err
+	}
+	h.log, h.metrics = log, registry.TLS(h.notAfter, h.broken)
+	return h, nil
+}
+
+func openFiles(c config.Config, log *accesslog.Log) (*https, error) {
+	keeper, err := certs.Open(certs.Files{Chain: c.TLSCert, Key: c.TLSKey, Password: c.TLSPasswordFile})
+	if err != nil {
+		return nil, err
+	}
+	if key := cmp.Or(c.TLSKey, c.TLSCert); isBelow(key, c.Directory) {
+		log.Warn(fmt.Sprintf("key %q lies in DIRECTORY: everyone can fetch it", key))
+	}
+	events := certs.Events{
+		Replaced: func(leaf *x509.Certificate) {
+			log.Info("new certificate", zap.String("serial", leaf.SerialNumber.Text(16)), zap.Time("not_after", leaf.NotAfter))
+		},
+		Broken: func(err error) { log.Error(err.Error()) },
+		Warn:   func(text string) { log.Warn(text) },
+	}
+	return &https{
+		get: keeper.Certificate, notAfter: keeper.NotAfter, broken: keeper.Err,
+		watch: func(ctx context.Context) { keeper.Watch(ctx, events) },
+	}, nil
+}
+
+func openAuthority(c config.Config, registry *metrics.Metrics, log *accesslog.Log) (*https, error) {
+	if c.TLSStateDir != "" && isBelow(c.TLSStateDir, c.Directory) {
+		return nil, fmt.Errorf("TLS_STATE_DIR %q lies in DIRECTORY: the key would be served", c.TLSStateDir)
+	}
+	hostname, err := os.Hostname()
+	if err != nil {
+		hostname = "" // it is left out
+	}
+	authority, made, err := devca.Open(devca.Options{Hosts: c.TLSSelfSignedHosts, Hostname: hostname, StateDir: c.TLSStateDir})
+	if err != nil {
+		return nil, err
+	}
+	registry.CA = authority.PEM
+	what := "development CA"
+	if made {
+		what = "new development CA, trust it to be rid of the browser's warning: /ca.pem on the admin port"
+	}
+	log.Info(what, zap.String("sha256", authority.Fingerprint()), zap.String("names", strings.Join(authority.Names(), ",")))
+	return &https{
+		get: authority.Certificate, notAfter: authority.NotAfter, broken: func() error { return nil },
+		watch: func(ctx context.Context) { authority.Watch(ctx, func(err error) { log.Error(err.Error()) }) },
+	}, nil
+}
+
+// isBelow says whether a path lies in a directory, symbolic links resolved as far as they exist.
+func isBelow(path, directory string) bool {
+	relative, err := filepath.Rel(resolved(directory), resolved(path))
+	return err == nil && filepath.IsLocal(relative)
+}
+
+func resolved(path string) string {
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil && filepath.Dir(path) != path {
+		return filepath.Join(resolved(filepath.Dir(path)), filepath.Base(path))
+	}
+	if err != nil {
+		return path
+	}
+	return real
+}
+
+// tell makes s tell of handshakes and of HTTP/2.
+func (h *https) tell(s *server.Server) {
+	s.HandshakeFailed = func(reason string, peer net.Addr, err error) {
+		h.metrics.HandshakeFailed(reason)
+		h.log.Debug("TLS handshake failed", zap.Stringer("peer", peer), zap.String("reason", reason), zap.Error(err))
+	}
+	s.Complaint = func(text string) {
+		h.metrics.Complaint()
+		h.log.Debug(strings.TrimSpace(text))
+	}
+}
+
+// listen makes a listener speak TLS.
+func (h *https) listen(l net.Listener, c config.Config) net.Listener {
+	return server.Secure(l, &tls.Config{GetCertificate: h.get, NextProtos: c.TLSALPN})
+}

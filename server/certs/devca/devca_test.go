@@ -1,0 +1,220 @@
+package devca
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func open(t *testing.T, opts Options) (*Authority, bool) {
+	t.Helper()
+	a, made, err := Open(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, made
+}
+
+// verify says whether a client that trusts the CA accepts a certificate for a name.
+func verify(ca *Authority, leaf *x509.Certificate, name string) error {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca.PEM())
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name})
+	return err
+}
+
+func current(t *testing.T, a *Authority) *x509.Certificate {
+	t.Helper()
+	pair, err := a.Certificate(&tls.ClientHelloInfo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair.Leaf
+}
+
+func TestTheCertificateIsForTheNamesOfTheServer(t *testing.T) {
+	a, made := open(t, Options{Hosts: []string{"Dev.Example.", "192.0.2.7", "fd00::1", "dev.example"}, Hostname: "box"})
+	if !made {
+		t.Error("a CA in memory is not reported as new")
+	}
+	leaf := current(t, a)
+	for _, name := range []string{"localhost", "box", "dev.example", "127.0.0.1", "::1", "192.0.2.7", "fd00::1"} {
+		if err := verify(a, leaf, name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := verify(a, leaf, "other.example"); err == nil {
+		t.Error("it is good for another name")
+	}
+	want := []string{"localhost", "box", "dev.example", "127.0.0.1", "::1", "192.0.2.7", "fd00::1"}
+	if got := a.Names(); !slices.Equal(got, want) {
+		t.Errorf("Names = %q, want %q", got, want)
+	}
+	if life := leaf.NotAfter.Sub(leaf.NotBefore); life != leafLife+backdated {
+		t.Errorf("valid for %v", life)
+	}
+}
+
+// forged is a certificate that the CA's key signed for another name.
+func forged(t *testing.T, a *Authority, hosts ...string) *x509.Certificate {
+	t.Helper()
+	n := namesOf(nil)
+	n.dns, n.addresses = nil, nil
+	extra := namesOf(hosts)
+	n.dns, n.addresses = extra.dns[1:], extra.addresses[2:]
+	leaf, err := a.ca.makeLeaf(n, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf.certificate
+}
+
+func TestTheCACannotVouchForAnythingElse(t *testing.T) {
+	a, _ := open(t, Options{Hosts: []string{"dev.example"}})
+	for _, host := range []string{"example", "bank.example", "xdev.example", "192.0.2.1", "fd00::2"} {
+		err := verify(a, forged(t, a, host), host)
+		var invalid x509.CertificateInvalidError
+		if !errors.As(err, &invalid) || invalid.Reason != x509.CANotAuthorizedForThisName {
+			t.Errorf("%s: %v, want a refusal by name constraints", host, err)
+		}
+	}
+	critical := false
+	for _, extension := range a.ca.certificate.Extensions {
+		critical = critical || extension.Id.String() == "2.5.29.30" && extension.Critical
+	}
+	if !critical {
+		t.Error("the name constraints are not critical")
+	}
+}
+
+func TestOpenSSLHonoursTheConstraints(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("openssl is not installed")
+	}
+	a, _ := open(t, Options{Hosts: []string{"dev.example"}})
+	dir := t.TempDir()
+	ca := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(ca, a.PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		leaf *x509.Certificate
+		want string
+	}{
+		{"localhost", current(t, a), ": OK"},
+		{"dev.example", current(t, a), ": OK"},
+		{"bank.example", forged(t, a, "bank.example"), "permitted subtree violation"},
+	} {
+		file := filepath.Join(dir, "leaf.pem")
+		if err := os.WriteFile(file, encodeCertificate(c.leaf), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(openssl, "verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", c.name, "-CAfile", ca, file).CombinedOutput()
+		if !strings.Contains(string(out), c.want) || (err == nil) != (c.want == ": OK") {
+			t.Errorf("openssl verify for %s: %v\n%s", c.name, err, out)
+		}
+	}
+	out, err := exec.Command(openssl, "x509", "-noout", "-fingerprint", "-sha256", "-in", ca).CombinedOutput()
+	if _, printed, _ := strings.Cut(strings.TrimSpace(string(out)), "="); err != nil || printed != a.Fingerprint() {
+		t.Errorf("fingerprint %s, openssl says %s", a.Fingerprint(), out)
+	}
+}
+
+func TestTheStateDirectoryKeepsTheCA(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	first, made := open(t, Options{StateDir: dir, Hostname: "pod-1", Hosts: []string{"dev.example"}})
+	if !made {
+		t.Error("the first CA is not reported as new")
+	}
+	key := filepath.Join(dir, keyName)
+	if info, err := os.Stat(key); err != nil || info.Mode().Perm() != keyMode {
+		t.Errorf("%s: %v, %v; want mode 0600", keyName, info.Mode(), err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, certificateName)); err != nil || string(text) != string(first.PEM()) {
+		t.Errorf("%s: %q, %v", certificateName, text, err)
+	}
+
+	// Another name of the machine does not make the CA worthless; it is only left out.
+	if err := os.Chmod(key, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	second, made := open(t, Options{StateDir: dir, Hostname: "pod-2", Hosts: []string{"dev.example"}})
+	if made || second.Fingerprint() != first.Fingerprint() || slices.Contains(second.Names(), "pod-2") {
+		t.Errorf("new %v, fingerprint %s after %s, names %q", made, second.Fingerprint(), first.Fingerprint(), second.Names())
+	}
+	if info, err := os.Stat(key); err != nil || info.Mode().Perm() != keyMode {
+		t.Errorf("%s stayed readable by others: %v, %v", keyName, info.Mode(), err)
+	}
+	if err := verify(first, current(t, second), "dev.example"); err != nil {
+		t.Errorf("who trusts the first refuses the second: %v", err)
+	}
+
+	// A name that was asked for, and that the CA may not vouch for, takes another one.
+	third, made := open(t, Options{StateDir: dir, Hosts: []string{"dev.example", "new.example"}})
+	if !made || third.Fingerprint() == first.Fingerprint() {
+		t.Error("the CA was kept though it does not vouch for a name that is asked for")
+	}
+	late := func() time.Time { return time.Now().Add(caLife - leafLife) }
+	if _, made = open(t, Options{StateDir: dir, Now: late}); !made {
+		t.Error("the CA was kept though the certificate would outlive it")
+	}
+}
+
+func TestAForeignStateIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	key := filepath.Join(dir, keyName)
+	other, _ := open(t, Options{})
+	for _, c := range []struct{ text, want string }{
+		{"hello", "not a key and a certificate, PEM"},
+		{string(other.PEM()), "not a key and a certificate, PEM"},
+		{string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")})), "x509: malformed certificate"},
+	} {
+		if err := os.WriteFile(key, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := Open(Options{StateDir: dir})
+		if err == nil || !strings.HasSuffix(err.Error(), `": `+c.want+"; remove the file to have another made") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: got %q", c.text, err)
+		}
+	}
+	blocked := filepath.Join(key, "below-a-file")
+	if _, _, err := Open(Options{StateDir: blocked}); err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a state directory that cannot be made: %v", err)
+	}
+}
+
+func TestTheCertificateIsRenewedInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := open(t, Options{})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go a.Watch(ctx, func(err error) { t.Error(err) })
+		first, ca := current(t, a), a.Fingerprint()
+		time.Sleep(leafLife - renewBefore - 2*renewInterval)
+		if current(t, a) != first {
+			t.Error("renewed too early")
+		}
+		for range 5 {
+			time.Sleep(leafLife - renewBefore)
+			synctest.Wait()
+			if left := time.Until(a.NotAfter()); left < renewBefore-renewInterval {
+				t.Errorf("only %v are left", left)
+			}
+		}
+		if current(t, a) == first || a.Fingerprint() != ca {
+			t.Error("the certificate is the first still, or the CA another")
+		}
+	})
+}

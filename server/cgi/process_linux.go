@@ -1,0 +1,202 @@
+package cgi
+
+import (
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// process is a running script and our ends of its pipes.
+type process struct {
+	pid    int
+	stdin  *os.File // nil where the request has no content
+	stdout *os.File
+	stderr *os.File
+
+	exited chan struct{} // closed when the script has ended, and all of its group with it
+	status unix.WaitStatus
+
+	mu     sync.Mutex
+	reaped bool
+}
+
+// command is what start starts.
+type command struct {
+	file      string
+	arguments []string
+	environ   []string
+	user      *User
+	content   bool // whether standard input is a pipe; else it is at its end
+}
+
+// start starts a script in a process group of its own.
+func start(c command) (p *process, err error) {
+	p = &process{exited: make(chan struct{})}
+	// Three descriptors for the script and three for us; all of them close on exec.
+	var theirs [3]*os.File
+	closeTheirs := func() {
+		for _, f := range theirs {
+			if f != nil {
+				f.Close()
+			}
+		}
+	}
+	if c.content {
+		theirs[0], p.stdin, err = os.Pipe()
+	} else {
+		theirs[0], err = os.Open(os.DevNull)
+	}
+	if err == nil {
+		p.stdout, theirs[1], err = os.Pipe()
+	}
+	if err == nil {
+		p.stderr, theirs[2], err = os.Pipe()
+	}
+	if err == nil {
+		started := make(chan error, 1)
+		go p.supervise(c, theirs, started)
+		err = <-started
+	}
+	closeTheirs()
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// supervise starts the script, and sees to its end. It keeps a thread of its own for as long, as the script
+// is killed when the thread that started it ends: that is when the server does.
+func (p *process) supervise(c command, files [3]*os.File, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	attr := &syscall.ProcAttr{
+		Env:   c.environ,
+		Files: []uintptr{files[0].Fd(), files[1].Fd(), files[2].Fd()},
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
+	}
+	if c.user != nil {
+		// Without Groups it has none: http.server leaves it those of root.
+		attr.Sys.Credential = &syscall.Credential{Uid: c.user.UID, Gid: c.user.GID}
+	}
+	pid, _, err := syscall.StartProcess(c.file, c.arguments, attr)
+	p.pid = pid
+	started <- err
+	if err != nil {
+		return
+	}
+	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	p.reap()
+	close(p.exited)
+	// Whoever waits for the other end of a pipe is woken: nobody may be there any more, and a process that
+	// left the group may hold it for ever.
+	for _, f := range []*os.File{p.stdin, p.stdout, p.stderr} {
+		if f != nil {
+			_ = f.SetDeadline(time.Unix(1, 0))
+		}
+	}
+}
+
+// reap kills what the script leaves behind in its group, while its own number still stands for the group,
+// and collects its status. Where the server is the init of a container those others become its children.
+func (p *process) reap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = unix.Kill(-p.pid, unix.SIGKILL)
+	_, _ = waitFor(p.pid, &p.status)
+	p.reaped = true
+	for {
+		if pid, err := waitFor(-p.pid, nil); err != nil || pid <= 0 {
+			return
+		}
+	}
+}
+
+func waitFor(pid int, status *unix.WaitStatus) (reaped int, err error) {
+	for {
+		if reaped, err = unix.Wait4(pid, status, 0, nil); err != unix.EINTR {
+			return reaped, err
+		}
+	}
+}
+
+// kill kills the script and all of its group. reap does the rest.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		_ = unix.Kill(-p.pid, unix.SIGKILL)
+	}
+}
+
+// exitCode is os.waitstatus_to_exitcode: minus the signal that ended it. It is known once exited is closed.
+func (p *process) exitCode() int {
+	if p.status.Signaled() {
+		return -int(p.status.Signal())
+	}
+	return p.status.ExitStatus()
+}
+
+// close closes our ends of the pipes.
+func (p *process) close() {
+	for _, f := range []*os.File{p.stdin, p.stdout, p.stderr} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// output reads what a script writes into a pipe. It ends when the script has, though another process may
+// still hold the pipe.
+type output struct {
+	file   *os.File
+	exited <-chan struct{}
+}
+
+func (o output) Read(b []byte) (int, error) {
+	select {
+	case <-o.exited:
+		return o.readNow(b)
+	default:
+	}
+	n, err := o.file.Read(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return o.readNow(b)
+	}
+	return n, err
+}
+
+// readNow reads what is in the pipe and waits for nothing.
+func (o output) readNow(b []byte) (n int, err error) {
+	raw, err := o.file.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var readErr error
+	err = raw.Control(func(fd uintptr) {
+		for {
+			if n, readErr = unix.Read(int(fd), b); readErr != unix.EINTR {
+				return
+			}
+		}
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case readErr == unix.EAGAIN || readErr == nil && n == 0:
+		return 0, io.EOF
+	case readErr != nil:
+		return 0, os.NewSyscallError("read", readErr)
+	}
+	return n, nil
+}
+
+// isExecutable is os.access(file, os.X_OK).
+func isExecutable(file string) bool { return unix.Access(file, unix.X_OK) == nil }

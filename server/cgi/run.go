@@ -1,0 +1,325 @@
+package cgi
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// Why a script was killed.
+var (
+	errTimeout = errors.New("the script took too long")
+	errGone    = errors.New("the client is gone")
+	errStopped = errors.New("the server stops")
+	errContent = errors.New("the request's content ended early")
+	errSlow    = errors.New("the request's content did not come")
+
+	errUnfinished = errors.New("the answer was not finished")
+)
+
+// run is one script that runs for a request.
+type run struct {
+	handler *Handler
+	request *message.Request
+	noted   *message.Request
+	script  *script
+	process *process
+	stdout  output
+	clock   *clock
+	began   time.Time
+
+	stopFeed context.CancelFunc
+	fed      chan struct{} // closed when nobody uses the request's Content or Watcher any more
+	logged   chan struct{} // closed when standard error has been read to its end
+	release  []func() bool // what must not call stop any more
+
+	mu      sync.Mutex
+	stopped error   // why it was killed
+	failure Failure // the first that was found
+}
+
+// run runs a script for a request up to its head, and answers with it. It takes over a slot.
+func (h *Handler) run(ctx context.Context, r *message.Request, x exchange, s *script, c command) message.Response {
+	p := &run{handler: h, request: r, noted: x.noted, script: s, began: time.Now(),
+		fed: make(chan struct{}), logged: make(chan struct{})}
+	h.runs.Add(1)
+	var err error
+	if p.process, err = start(c); err != nil {
+		h.runs.Done()
+		<-h.slots
+		return h.notStarted(x, s, err)
+	}
+	if h.Started != nil {
+		h.Started()
+	}
+	p.stdout = output{p.process.stdout, p.process.exited}
+	p.clock = newClock(h.Timeout, func() { p.stop(errTimeout, TimedOut) })
+	p.release = append(p.release,
+		context.AfterFunc(ctx, func() { p.stop(errGone, Gone) }),
+		context.AfterFunc(h.ended, func() { p.stop(errStopped, Stopped) }))
+	feed, stopFeed := context.WithCancel(context.Background())
+	p.stopFeed = stopFeed
+	go p.feed(feed)
+	go p.logErrors()
+
+	p.clock.awaitScript(true)
+	head, rest, err := readHead(p.stdout)
+	p.clock.awaitScript(false)
+	switch {
+	case err != nil:
+		return p.refuse(err)
+	case head.isLocal():
+		return p.redirect(ctx, x, head.location)
+	}
+	resp := head.response()
+	resp.Body = &body{run: p, rest: rest, length: head.length}
+	return resp
+}
+
+// refuse answers for a script whose head is not valid, or that was killed before it was there.
+func (p *run) refuse(err error) message.Response {
+	p.stop(fmt.Errorf("no valid head: %w", err), BadHead)
+	p.close()
+	f := &message.Failure{Status: 500, Cause: fmt.Errorf("script %q: %w", p.script.name, p.whyStopped())}
+	switch {
+	case errors.Is(f.Cause, errTimeout):
+		f.Status = 504
+	case errors.Is(f.Cause, errContent):
+		f.Status, f.Message = 400, "Request content ended early"
+	case errors.Is(f.Cause, errSlow):
+		f.Status = 408
+	case errors.Is(f.Cause, errStopped):
+		f.Status = 503
+	}
+	return f.Response()
+}
+
+// redirect lets the script end, and answers as its local redirect would be.
+func (p *run) redirect(ctx context.Context, x exchange, location string) message.Response {
+	p.discard()
+	p.close()
+	if x.redirects++; x.redirects > maxRedirects {
+		p.handler.failed(Looped)
+		return (&message.Failure{Status: 500, Cause: fmt.Errorf("script %q: more than %d local redirects, the last to %s",
+			p.script.name, maxRedirects, shown(location))}).Response()
+	}
+	return p.handler.serve(ctx, redirected(p.request, location), x)
+}
+
+// stop kills the script. The first reason counts.
+func (p *run) stop(why error, f Failure) {
+	p.mu.Lock()
+	if p.stopped == nil {
+		p.stopped = why
+	}
+	p.fail(f)
+	p.mu.Unlock()
+	p.process.kill()
+}
+
+// fail notes a failure, unless there is one already. p.mu is held.
+func (p *run) fail(f Failure) {
+	if p.failure == "" {
+		p.failure = f
+	}
+}
+
+func (p *run) whyStopped() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopped
+}
+
+// feed hands the request's content to the script, and then watches over the client.
+func (p *run) feed(ctx context.Context) {
+	defer close(p.fed)
+	if p.process.stdin != nil {
+		err := p.copyContent()
+		// An error of the pipe means that the script does not want more.
+		_ = p.process.stdin.Close()
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			p.stop(errContent, Gone)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			p.stop(errSlow, Gone)
+		default:
+			p.stop(errGone, Gone)
+		}
+	}
+	if p.request.Watcher != nil && p.request.Watcher.AwaitGone(ctx) {
+		p.stop(errGone, Gone)
+	}
+}
+
+// copyBuffer is how much of a request's content, and of a script's answer, is held at a time, in bytes.
+const copyBuffer = 32 << 10
+
+// copyContent copies the content to the script's standard input, as far as it reads it. An error is one of
+// the content.
+func (p *run) copyContent() error {
+	buf := make([]byte, copyBuffer)
+	for {
+		p.clock.awaitClient(true)
+		n, err := p.request.Content.Read(buf)
+		p.clock.awaitClient(false)
+		if n > 0 {
+			if _, err := p.process.stdin.Write(buf[:n]); err != nil {
+				return nil
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// maxErrorLine bounds a line of standard error in the log, in bytes; the rest of a longer one is left out.
+const maxErrorLine = 4096
+
+// logErrors logs standard error line by line.
+func (p *run) logErrors() {
+	defer close(p.logged)
+	lines := bufio.NewReaderSize(output{p.process.stderr, p.process.exited}, maxErrorLine)
+	for {
+		line, long, err := lines.ReadLine()
+		if err != nil {
+			return
+		}
+		text := string(line)
+		for long && err == nil {
+			_, long, err = lines.ReadLine()
+		}
+		if p.handler.Log != nil && text != "" {
+			p.handler.Log(p.script.name, text)
+		}
+	}
+}
+
+// read reads the script's output; the clock runs while it waits. It reports why the script was killed, if
+// it was, at the end.
+func (p *run) read(b []byte) (int, error) {
+	p.clock.awaitScript(true)
+	n, err := p.stdout.Read(b)
+	p.clock.awaitScript(false)
+	if err != nil {
+		if why := p.whyStopped(); why != nil {
+			return n, why
+		}
+	}
+	return n, err
+}
+
+// discard reads the rest of the script's output for nobody.
+func (p *run) discard() {
+	buf := make([]byte, copyBuffer)
+	for {
+		if _, err := p.read(buf); err != nil {
+			return
+		}
+	}
+}
+
+// close waits until the script has ended, and gives everything back.
+func (p *run) close() {
+	p.clock.awaitScript(true)
+	<-p.process.exited
+	p.clock.awaitScript(false)
+	for _, release := range p.release {
+		release()
+	}
+	p.stopFeed()
+	if c, ok := p.request.Content.(io.Closer); ok {
+		// An error means that the connection is closed, which ends a Read as well.
+		_ = c.Close()
+	}
+	<-p.fed
+	<-p.logged
+	p.process.close()
+	h := p.handler
+	if h.Ended != nil {
+		h.Ended(time.Since(p.began))
+	}
+	p.mu.Lock()
+	if code := p.process.exitCode(); code != 0 && (p.stopped == nil || p.failure == BadHead && code > 0) {
+		p.noted.Notes = append(p.noted.Notes, "CGI script exit code "+strconv.Itoa(code))
+		p.fail(Crashed)
+	}
+	if p.failure != "" {
+		h.failed(p.failure)
+	}
+	p.mu.Unlock()
+	<-h.slots
+	h.runs.Done()
+}
+
+// body is the content of a script's answer.
+type body struct {
+	run     *run
+	rest    []byte // what was read with the head
+	length  int64  // of Content-Length; -1 without one
+	written bool   // WriteTo was called
+	err     error  // of WriteTo
+}
+
+// Len returns the Content-Length, or -1.
+func (b *body) Len() int64 { return b.length }
+
+// WriteTo copies the script's output as it comes. What exceeds its Content-Length is not sent.
+func (b *body) WriteTo(w io.Writer) (n int64, err error) {
+	b.written, b.err = true, errUnfinished // which a panic of w leaves
+	n, b.err = b.copyTo(w)
+	return n, b.err
+}
+
+func (b *body) copyTo(w io.Writer) (n int64, err error) {
+	piece := b.rest
+	buf := make([]byte, copyBuffer)
+	for {
+		if b.length >= 0 {
+			piece = piece[:min(int64(len(piece)), b.length-n)]
+		}
+		if len(piece) > 0 {
+			m, err := w.Write(piece)
+			n += int64(m)
+			if err != nil {
+				return n, err
+			}
+		}
+		m, err := b.run.read(buf)
+		piece = buf[:m]
+		if m > 0 && err == nil {
+			continue
+		}
+		if !errors.Is(err, io.EOF) {
+			return n, fmt.Errorf("script %q: %w", b.run.script.name, err)
+		}
+		if n < b.length {
+			return n, fmt.Errorf("script %q: its content ended %d bytes before its Content-Length", b.run.script.name, b.length-n)
+		}
+		return n, nil
+	}
+}
+
+// Close lets a script end whose content nobody wants, as for HEAD, and kills one that could not be sent.
+func (b *body) Close() error {
+	if b.err != nil {
+		b.run.stop(b.err, Gone)
+	}
+	if !b.written {
+		b.run.discard()
+	}
+	b.run.close()
+	return nil
+}

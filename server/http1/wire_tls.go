@@ -1,0 +1,102 @@
+package http1
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"os"
+	"sync"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// wireOf returns the wire of a connection.
+func wireOf(conn net.Conn, disk message.Gate) wire {
+	if t, ok := conn.(*tls.Conn); ok {
+		return tlsWire{streamWire{t}, t, disk}
+	}
+	return newWire(conn, disk)
+}
+
+// tlsWire is a wire over TLS. The deadlines of writing are the business of the connection beneath, which
+// sees each byte that the kernel takes. A deadline of reading that is over does no harm: what has come of a
+// record is kept for the next read.
+type tlsWire struct {
+	streamWire
+	conn *tls.Conn
+	disk message.Gate
+}
+
+// maxRecord is how many bytes a record of TLS carries at most (RFC 8446, section 5.1).
+const maxRecord = 16 << 10
+
+var records = sync.Pool{New: func() any { return new([maxRecord]byte) }}
+
+// write puts the head into one record with the beginning of the content.
+func (w tlsWire) write(head, content []byte) (n int, err error) {
+	if len(head) > 0 && len(content) > 0 && len(head) < maxRecord {
+		record := records.Get().(*[maxRecord]byte)
+		size := copy(record[:], head)
+		taken := copy(record[size:], content)
+		n, err = w.conn.Write(record[:size+taken])
+		records.Put(record)
+		head, content = nil, content[taken:]
+	}
+	for _, p := range [2][]byte{head, content} {
+		if len(p) > 0 && err == nil {
+			var m int
+			m, err = w.conn.Write(p)
+			n += m
+		}
+	}
+	return n, err
+}
+
+func (w tlsWire) tryWrite(p []byte) (int, error) { return w.conn.Write(p) }
+
+func (w tlsWire) sendFile(f *os.File, offset, length int64) (int64, error) {
+	buf := pieces.Get().(*[pieceSize]byte)
+	defer pieces.Put(buf)
+	return io.CopyBuffer(onlyWriter{w.conn}, diskReader{io.NewSectionReader(f, offset, length), w.disk}, buf[:])
+}
+
+// pieceSize is how much of a file is copied at a time, in bytes.
+const pieceSize = 64 << 10
+
+var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+
+// diskReader passes the gate for each read. It and onlyWriter hide what would make io.CopyBuffer use another
+// buffer.
+type diskReader struct {
+	io.Reader
+	disk message.Gate
+}
+
+func (r diskReader) Read(p []byte) (int, error) {
+	r.disk.Enter()
+	defer r.disk.Leave()
+	return r.Reader.Read(p)
+}
+
+type onlyWriter struct{ io.Writer }
+
+// reset closes the connection beneath at once. Without it the close of a TLS connection sends a
+// close_notify, by which the client would take the content for complete (RFC 9112, section 9.8).
+func (w tlsWire) reset() {
+	resetOnClose(w.conn.NetConn())
+	// An error means that it is closed already.
+	_ = w.conn.NetConn().Close()
+}
+
+// halfClose closes the sending side: over TLS with a close_notify, and then that of TCP beneath.
+func halfClose(conn net.Conn) error {
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok {
+		return net.ErrClosed
+	}
+	err := half.CloseWrite()
+	if t, ok := conn.(*tls.Conn); ok && err == nil {
+		return halfClose(t.NetConn())
+	}
+	return err
+}

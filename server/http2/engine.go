@@ -1,0 +1,82 @@
+package http2
+
+import (
+	"log"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// Engine is what the connections of one server share. Its exported fields are set before the first
+// connection and not changed afterwards.
+type Engine struct {
+	// Handler answers the requests.
+	Handler message.Handler
+	// Profile is what all answers have in common; its Protocol is of no meaning here.
+	Profile message.Profile
+	// Bounds refuses requests whose head is too large; nil refuses none.
+	Bounds func(*message.Request) *message.Failure
+	// Started is called once when a request is about to be answered, before Observe; it may be nil.
+	Started func()
+	// Observe is called once after each answer; it may be nil.
+	Observe func(*message.Exchange)
+	// Complaint is called with what net/http has to say of a connection; it may be nil.
+	Complaint func(text string)
+	// IdleTimeout bounds the time that a connection may be without a request.
+	IdleTimeout time.Duration
+
+	draining atomic.Bool
+	once     sync.Once
+	errorLog *log.Logger
+	date     atomic.Pointer[dateText]
+}
+
+const (
+	// maxHead bounds a request's head in bytes, as in HTTP/1.x.
+	maxHead = 1 << 20
+	// writeTimeout is how long a client may leave no room for content (RFC 9113, section 5.2).
+	writeTimeout = 60 * time.Second
+	// contentTimeout is how long request content may come without a byte.
+	contentTimeout = 30 * time.Second
+	// firstRequestGrace is how long a new connection may take for its first request while the server drains.
+	firstRequestGrace = time.Second
+)
+
+// Drain makes every further answer announce the end of its connection (GOAWAY).
+func (e *Engine) Drain() { e.draining.Store(true) }
+
+func (e *Engine) prepare() {
+	e.once.Do(func() {
+		e.Profile = e.Profile.WithDefaults()
+		e.errorLog = log.New(complaints{e}, "", 0)
+	})
+}
+
+// complaints is the destination of net/http's log.
+type complaints struct{ engine *Engine }
+
+func (c complaints) Write(line []byte) (int, error) {
+	if c.engine.Complaint != nil {
+		c.engine.Complaint(string(line))
+	}
+	return len(line), nil
+}
+
+// dateText is the Date field of one second.
+type dateText struct {
+	second int64
+	text   []string
+}
+
+// dateNow returns the value of the Date field, which is made once a second.
+func (e *Engine) dateNow(now time.Time) []string {
+	d := e.date.Load()
+	if second := now.Unix(); d == nil || d.second != second {
+		d = &dateText{second, []string{now.UTC().Format(http.TimeFormat)}}
+		e.date.Store(d)
+	}
+	return d.text
+}

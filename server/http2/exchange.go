@@ -1,0 +1,115 @@
+package http2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// ServeHTTP answers one request, and reports the exchange when the last of its content is handed over: what
+// net/http still has in a buffer then, 4 KiB at most, leaves together with the end of the stream.
+func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.count(1)
+	defer c.count(-1)
+	c.asked.Store(true)
+	e, start := c.engine, time.Now()
+	if e.Started != nil {
+		e.Started()
+	}
+	control := http.NewResponseController(w)
+	request := c.request(r, control)
+	resp, refused := c.respond(r.Context(), request)
+	a := answer{engine: e, w: w, control: control, request: request}
+	a.send(resp)
+	if e.Observe != nil {
+		e.Observe(&message.Exchange{Request: request, Status: a.status, Sent: a.sent, Start: start,
+			Duration: time.Since(start), Refused: refused, Failure: a.failure, Err: a.err})
+	}
+	if a.broken {
+		// The stream is reset, so that content that broke off does not look complete.
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// respond asks the handler. A panic is answered with 500, and its stack goes to the operator.
+func (c *Conn) respond(ctx context.Context, r *message.Request) (resp message.Response, refused bool) {
+	if c.engine.Bounds != nil {
+		if failure := c.engine.Bounds(r); failure != nil {
+			return failure.Response(), true
+		}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			resp = (&message.Failure{Status: 500, Cause: fmt.Errorf("panic in the handler: %v\n%s", p, debug.Stack())}).Response()
+		}
+	}()
+	return c.engine.Handler(ctx, r), false
+}
+
+// request is what the client asked. HTTP/2 has no request line; the one here is as it would stand in
+// HTTP/1.x, and fields are in the order of their names, since that in which they came is not known.
+func (c *Conn) request(r *http.Request, control *http.ResponseController) *message.Request {
+	request := &message.Request{
+		Line:   r.Method + " " + r.RequestURI + " " + r.Proto,
+		Method: r.Method,
+		Target: oneSlash(r.RequestURI),
+		Proto:  r.Proto, Version: message.Version{Major: 2},
+		Fields:        fields(r),
+		Content:       &content{r.Body, control},
+		ContentLength: r.ContentLength,
+		Peer:          c.peer, Local: c.local, Client: c.peer.Addr(),
+		Scheme: "https", TLS: &c.state,
+	}
+	if r.Body == http.NoBody {
+		request.Content = message.NoContent{}
+	}
+	return request
+}
+
+// oneSlash keeps one of the slashes that a target begins with. gh-87389: a target that begins with // would
+// become a network-path reference in a redirect.
+func oneSlash(target string) string {
+	if strings.HasPrefix(target, "//") {
+		return "/" + strings.TrimLeft(target, "/")
+	}
+	return target
+}
+
+// fields is the header section. What HTTP/2 says in :authority is the Host field (RFC 9113, section 8.3.1).
+func fields(r *http.Request) message.Fields {
+	list := make(message.Fields, 0, len(r.Header)+1)
+	if r.Host != "" {
+		list = append(list, message.Field{Name: "Host", Value: r.Host})
+	}
+	for name, values := range r.Header {
+		for _, value := range values {
+			list = append(list, message.Field{Name: name, Value: value})
+		}
+	}
+	slices.SortStableFunc(list[min(1, len(list)):], func(a, b message.Field) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// content is the content of a request. Each read may wait contentTimeout for a byte.
+type content struct {
+	body    io.Reader
+	control *http.ResponseController
+}
+
+func (c *content) Read(p []byte) (int, error) {
+	// An error means that the stream has ended: the read reports it.
+	_ = c.control.SetReadDeadline(time.Now().Add(contentTimeout))
+	n, err := c.body.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
+	}
+	return n, err
+}

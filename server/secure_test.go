@@ -1,0 +1,433 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/previewd/previewd/server/certs/devca"
+	"github.com/previewd/previewd/server/message"
+)
+
+// trust is a CA for all tests, and a client's configuration that trusts it.
+var trust = sync.OnceValues(func() (*devca.Authority, *tls.Config) {
+	ca, _, err := devca.Open(devca.Options{})
+	if err != nil {
+		panic(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca.PEM())
+	return ca, &tls.Config{RootCAs: roots, ServerName: "localhost"}
+})
+
+// serveTLS starts s on a loopback port that speaks TLS.
+func serveTLS(t *testing.T, s *Server, protocols ...string) *serving {
+	t.Helper()
+	ca, _ := trust()
+	return serveWith(t, s, &tls.Config{GetCertificate: ca.Certificate, NextProtos: protocols})
+}
+
+func serveWith(t *testing.T, s *Server, config *tls.Config) *serving {
+	t.Helper()
+	l, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
+	running := &serving{s, l.Addr().String(), stop, make(chan error, 1)}
+	go func() { running.ended <- s.Serve(ctx, Secure(l, config)) }()
+	return running
+}
+
+// end stops the server and wants it to end well.
+func (s *serving) end(t *testing.T) {
+	t.Helper()
+	s.stop()
+	if err := <-s.ended; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+}
+
+// client is an HTTP client that trusts the server. It speaks HTTP/2 where it is offered.
+func client(t *testing.T) *http.Client {
+	_, config := trust()
+	transport := &http.Transport{TLSClientConfig: config.Clone(), ForceAttemptHTTP2: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: 20 * time.Second}
+}
+
+// dialTLS makes a connection with ALPN protocols.
+func (s *serving) dialTLS(t *testing.T, protocols ...string) *tls.Conn {
+	t.Helper()
+	_, config := trust()
+	config = config.Clone()
+	config.NextProtos = protocols
+	conn := tls.Client(s.dial(t), config)
+	if err := conn.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func TestALPNChoosesTheProtocol(t *testing.T) {
+	seen := make(chan string, 1)
+	handler := func(ctx context.Context, r *message.Request) message.Response {
+		seen <- fmt.Sprint(r.Proto, " ", r.Version, " ", r.Scheme, " ", r.TLS.NegotiatedProtocol)
+		return hello(ctx, r)
+	}
+	both := serveTLS(t, &Server{Handler: handler}, "h2", "http/1.1")
+	old := serveTLS(t, &Server{Handler: handler}, "http/1.1")
+	for _, c := range []struct {
+		name   string
+		server *serving
+		offers []string
+		chosen string
+		want   string
+	}{
+		{"h2 only", both, []string{"h2"}, "h2", "HTTP/2.0 HTTP/2.0 https h2"},
+		{"http/1.1 only", both, []string{"http/1.1"}, "http/1.1", "HTTP/1.1 HTTP/1.1 https http/1.1"},
+		{"both, the server prefers", both, []string{"http/1.1", "h2"}, "h2", "HTTP/2.0 HTTP/2.0 https h2"},
+		{"no ALPN", both, nil, "", "HTTP/1.1 HTTP/1.1 https "},
+		{"an unknown one beside", both, []string{"spam", "http/1.1"}, "http/1.1", "HTTP/1.1 HTTP/1.1 https http/1.1"},
+		{"TLS_ALPN=http/1.1", old, []string{"h2", "http/1.1"}, "http/1.1", "HTTP/1.1 HTTP/1.1 https http/1.1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn := c.server.dialTLS(t, c.offers...)
+			if got := conn.ConnectionState().NegotiatedProtocol; got != c.chosen {
+				t.Errorf("chosen %q, want %q", got, c.chosen)
+			}
+			askOver(t, conn)
+			if got := <-seen; got != c.want {
+				t.Errorf("the handler saw %q, want %q", got, c.want)
+			}
+		})
+	}
+	both.end(t)
+	old.end(t)
+}
+
+// askOver sends a GET over a connection in the protocol that it has chosen.
+func askOver(t *testing.T, conn *tls.Conn) {
+	t.Helper()
+	transport := &http.Transport{DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP2(conn.ConnectionState().NegotiatedProtocol == "h2")
+	transport.Protocols.SetHTTP1(conn.ConnectionState().NegotiatedProtocol != "h2")
+	resp, err := (&http.Client{Transport: transport}).Get("https://localhost/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || string(text) != "hello" {
+		t.Errorf("got %q, %v", text, err)
+	}
+}
+
+func TestHandshakesThatFailAreCountedByReason(t *testing.T) {
+	_, trusting := trust()
+	reasons := make(chan string, 1)
+	s := serveTLS(t, &Server{Handler: hello, HeaderTimeout: 300 * time.Millisecond,
+		HandshakeFailed: func(reason string, peer net.Addr, err error) {
+			if peer == nil || err == nil {
+				t.Errorf("peer %v, error %v", peer, err)
+			}
+			reasons <- reason
+		}}, "h2", "http/1.1")
+	with := func(change func(*tls.Config)) func(*testing.T, net.Conn) {
+		return func(_ *testing.T, conn net.Conn) {
+			config := trusting.Clone()
+			change(config)
+			_ = tls.Client(conn, config).Handshake()
+		}
+	}
+	sends := func(text string) func(*testing.T, net.Conn) {
+		return func(_ *testing.T, conn net.Conn) {
+			_, _ = io.WriteString(conn, text)
+			_, _ = io.ReadAll(conn)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		does func(*testing.T, net.Conn)
+		want string
+	}{
+		{"an unknown protocol", with(func(c *tls.Config) { c.NextProtos = []string{"spam"} }), noProtocol},
+		{"an old version", with(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), noVersion},
+		{"no common cipher suite", with(func(c *tls.Config) {
+			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
+		}), noCipher},
+		{"a certificate that is not trusted", with(func(c *tls.Config) { c.RootCAs = x509.NewCertPool() }), clientAlert},
+		{"a client that leaves", func(_ *testing.T, conn net.Conn) { _ = conn.Close() }, wentAway},
+		{"a silent client", func(t *testing.T, conn net.Conn) {
+			if text, err := io.ReadAll(conn); len(text) > 0 || err != nil {
+				t.Errorf("a silent client got %q, %v", text, err)
+			}
+		}, tooSlow},
+		{"half a handshake", sends("\x16\x03\x01\x02\x00\x01"), tooSlow},
+		{"another protocol", sends("\x00\x00\x00\x2a\x01\x02"), notTLS},
+		{"a protocol of words", sends("SSH-2.0-x\r\n"), notTLS},
+		{"HTTP", sends("GET / HTTP/1.1\r\n\r\n"), plainHTTP},
+		{"HTTP, a longer method", sends("PROPFIND / HTTP/1.1\r\n\r\n"), plainHTTP},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.does(t, s.dial(t))
+			select {
+			case got := <-reasons:
+				if got != c.want {
+					t.Errorf("reason %q, want %q", got, c.want)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("no failure was reported")
+			}
+		})
+	}
+	s.end(t)
+}
+
+func TestASilentClientKeepsNobodyElseOut(t *testing.T) {
+	s := serveTLS(t, &Server{Handler: hello}, "h2", "http/1.1")
+	for range 10 {
+		s.dial(t)
+	}
+	start := time.Now()
+	resp, err := client(t).Get("https://" + s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if took := time.Since(start); took > 5*time.Second || resp.ProtoMajor != 2 {
+		t.Errorf("%s after %v", resp.Proto, took)
+	}
+	s.stop()
+	if err := <-s.ended; err != nil || time.Since(start) > 8*time.Second {
+		t.Errorf("Serve = %v after %v: handshakes held up the drain", err, time.Since(start))
+	}
+}
+
+func TestWhoSpeaksHTTPToAPortOfTLSIsToldSo(t *testing.T) {
+	var seen []string
+	s := serveTLS(t, &Server{Handler: hello, Observe: func(x *message.Exchange) {
+		seen = append(seen, fmt.Sprint(x.Request.Line, " ", x.Status, " ", x.Request.TLS))
+	}}, "h2", "http/1.1")
+	conn := s.dial(t)
+	// In pieces, of which the first is too short to tell.
+	for _, piece := range []string{"GE", "T /a?b HTTP/1.1\r\nHo", "st: here.example:8443\r\n\r\n"} {
+		if _, err := io.WriteString(conn, piece); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != 400 || !resp.Close || !strings.Contains(string(page), "Ask for https://here.example:8443/a?b instead.") {
+		t.Errorf("got %s, %v\n%s", resp.Status, err, page)
+	}
+	s.end(t)
+	if want := []string{"GET /a?b HTTP/1.1 400 <nil>"}; !slices.Equal(seen, want) {
+		t.Errorf("observed %q, want %q", seen, want)
+	}
+}
+
+func TestASessionResumes(t *testing.T) {
+	s := serveTLS(t, &Server{Handler: hello}, "http/1.1")
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		_, config := trust()
+		config = config.Clone()
+		config.MaxVersion, config.ClientSessionCache = version, tls.NewLRUClientSessionCache(1)
+		for i, want := range []bool{false, true, true} {
+			conn := tls.Client(s.dial(t), config)
+			_, _ = ask(t, conn) // TLS 1.3 sends its tickets behind the handshake
+			if got := conn.ConnectionState().DidResume; got != want {
+				t.Errorf("%s, connection %d: resumed %v, want %v", tls.VersionName(version), i, got, want)
+			}
+			_ = conn.Close()
+		}
+	}
+	s.end(t)
+}
+
+func TestDrainOverTLSAnswersWhatHasBegun(t *testing.T) {
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		t.Run(protocol, func(t *testing.T) {
+			inside, release := make(chan struct{}), make(chan struct{})
+			s := serveTLS(t, &Server{Handler: func(ctx context.Context, r *message.Request) message.Response {
+				if r.Target == "/slow" {
+					close(inside)
+					<-release
+				}
+				return hello(ctx, r)
+			}}, protocol)
+			idle, busy := client(t), client(t)
+			if _, err := get(idle, "https://"+s.address); err != nil {
+				t.Fatal(err)
+			}
+			answered := make(chan string, 1)
+			go func() {
+				text, err := get(busy, "https://"+s.address+"/slow")
+				answered <- fmt.Sprint(text, " ", err)
+			}()
+			<-inside
+			s.stop()
+			time.Sleep(100 * time.Millisecond)
+			select {
+			case err := <-s.ended:
+				t.Fatalf("Serve = %v while a request is answered", err)
+			default:
+			}
+			close(release)
+			if got := <-answered; got != "hello <nil>" {
+				t.Errorf("the request that had begun: %s", got)
+			}
+			select {
+			case err := <-s.ended:
+				if err != nil {
+					t.Errorf("Serve = %v", err)
+				}
+			case <-time.After(5 * time.Second):
+				t.Error("the idle connection holds up the drain")
+			}
+		})
+	}
+}
+
+func get(c *http.Client, url string) (string, error) {
+	resp, err := c.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return string(text), err
+}
+
+// TestDrainGoesOnServingHTTP2ForTheDelay: old connections are told to part with their next answer, new ones
+// are served.
+func TestDrainGoesOnServingHTTP2ForTheDelay(t *testing.T) {
+	s := serveTLS(t, &Server{Handler: hello, ShutdownDelay: time.Second}, "h2")
+	old := client(t)
+	if _, err := get(old, "https://"+s.address); err != nil {
+		t.Fatal(err)
+	}
+	s.stop()
+	time.Sleep(50 * time.Millisecond)
+	for range 5 {
+		for _, c := range []*http.Client{old, client(t)} {
+			if text, err := get(c, "https://"+s.address); text != "hello" {
+				t.Errorf("during the delay: %q, %v", text, err)
+			}
+		}
+	}
+	if err := <-s.ended; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+}
+
+func TestDrainOverTLSCutsAtItsTimeout(t *testing.T) {
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		inside := make(chan struct{})
+		s := serveTLS(t, &Server{ShutdownTimeout: 100 * time.Millisecond, Handler: func(ctx context.Context, _ *message.Request) message.Response {
+			close(inside)
+			<-ctx.Done()
+			return message.Fail(503, "")
+		}}, protocol)
+		go func() { _, _ = get(client(t), "https://"+s.address) }()
+		<-inside
+		s.stop()
+		var cut *CutError
+		if err := <-s.ended; !errors.As(err, &cut) || cut.Connections != 1 {
+			t.Errorf("%s: Serve = %v, want a cut of 1 connection", protocol, err)
+		}
+	}
+}
+
+func TestListenersShareTheSlotsOfMaxConnections(t *testing.T) {
+	ca, _ := trust()
+	plain, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	s := &Server{Handler: hello, MaxConnections: 1}
+	go func() {
+		ended <- s.Serve(ctx, plain, Secure(secure, &tls.Config{GetCertificate: ca.Certificate, NextProtos: []string{"h2"}}))
+	}()
+	for range 3 {
+		for _, url := range []string{"http://" + plain.Addr().String(), "https://" + secure.Addr().String()} {
+			c := client(t)
+			if text, err := get(c, url); text != "hello" {
+				t.Errorf("%s: %q, %v", url, text, err)
+			}
+			c.CloseIdleConnections()
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+}
+
+// TestContentThatBrokeOffIsNotComplete: where only the end of the connection ends the content, a TLS client
+// must not be told goodbye.
+func TestContentThatBrokeOffIsNotComplete(t *testing.T) {
+	for _, c := range []struct {
+		fail error
+		want error
+	}{{nil, nil}, {errors.New("broke off"), syscall.ECONNRESET}} {
+		s := serveTLS(t, &Server{Handler: func(context.Context, *message.Request) message.Response {
+			return message.Response{Status: 200, Body: message.NewStream(func(w io.Writer) error {
+				_, _ = io.WriteString(w, "some of it")
+				time.Sleep(50 * time.Millisecond)
+				return c.fail
+			})}
+		}}, "http/1.1")
+		conn := s.dialTLS(t, "http/1.1")
+		fmt.Fprint(conn, "GET / HTTP/1.0\r\n\r\n")
+		text, err := io.ReadAll(conn)
+		if !errors.Is(err, c.want) || !bytes.HasSuffix(text, []byte("some of it")) {
+			t.Errorf("%v: the client got %q, %v, want %v", c.fail, text, err, c.want)
+		}
+		s.end(t)
+	}
+}
+
+// TestAnAnswerBeforeTheContentIsReadReachesTheClient: linger half-closes TLS and TCP, and reads on.
+func TestAnAnswerBeforeTheContentIsReadReachesTheClient(t *testing.T) {
+	s := serveTLS(t, &Server{Handler: func(context.Context, *message.Request) message.Response {
+		return message.Fail(413, "No more")
+	}}, "http/1.1")
+	conn := s.dialTLS(t, "http/1.1")
+	fmt.Fprintf(conn, "POST / HTTP/1.1\r\nContent-Length: 200000\r\n\r\n%s", strings.Repeat("x", 100000))
+	time.Sleep(50 * time.Millisecond)
+	_, _ = io.WriteString(conn, strings.Repeat("x", 50000))
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || resp.StatusCode != 413 {
+		t.Fatalf("got %v, %v", resp, err)
+	}
+	if page, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(page), "No more") {
+		t.Errorf("got %q, %v", page, err)
+	}
+	_ = conn.Close()
+	s.end(t)
+}

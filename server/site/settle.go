@@ -1,0 +1,76 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// quiet is how long a file must have been left alone before it is read. The kernel stamps files with the
+// time of its last tick, 10 ms ago at most (CONFIG_HZ=100): a second write within the tick does not show.
+// The rest is for a writer that is interrupted between two writes: with 64 readers on two cores 20 ms gave
+// ten times the mixed answers of 50 ms.
+const quiet = 50 * time.Millisecond
+
+// recent is how long a file must have been left alone by someone who still has it open for writing. One
+// write of many bytes is stamped when it starts and may be held up for long. A request does not wait longer
+// than this for a file to come to rest. It is the age that the file cache will ask for.
+const recent = 2 * time.Second
+
+// patience is how long a file must have been empty, as it may have been cut down only to be written again,
+// and how long one is watched before it is taken for a log: a slow upload grows as a log does.
+const patience = 500 * time.Millisecond
+
+// errRestless is reported when a file was written to all the time that there was patience for.
+var errRestless = errors.New("the file kept changing while it was read")
+
+// unrest is how long it will take, if nothing is written any more, until every write shows in st's ctime
+// and none is likely to be under way. A ctime in the future (the clock was set back) differs from any that
+// a write sets now.
+func (f file) unrest(st status, now time.Time) time.Duration {
+	age := now.Sub(time.Unix(st.ctime.sec, st.ctime.nsec))
+	need := quiet
+	switch {
+	case age >= recent || age <= -quiet:
+		return 0
+	case f.isBeingWritten():
+		need = recent
+	case st.size == 0:
+		need = patience
+	}
+	return max(need-max(age, 0), 0)
+}
+
+// settle waits until f has come to rest, but not beyond the deadline, and returns its status then and
+// whether it has. While it waits, which needs no thread, another has its place at disk.
+func settle(ctx context.Context, disk message.Gate, f file, st status, deadline time.Time) (status, bool, error) {
+	for {
+		now := time.Now()
+		wait := f.unrest(st, now)
+		if wait == 0 || now.After(deadline) {
+			return st, wait == 0, nil
+		}
+		if err := sleep(ctx, disk, min(wait, quiet)); err != nil {
+			return st, false, err
+		}
+		var err error
+		if st, err = f.status(); err != nil {
+			return st, false, err
+		}
+	}
+}
+
+func sleep(ctx context.Context, disk message.Gate, d time.Duration) error {
+	disk.Leave()
+	defer disk.Enter()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,122 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// writeTimeout is how long the kernel may take no byte of what is sent over TLS.
+	writeTimeout = 60 * time.Second
+	// renewal is how old the deadline of writing may be before it is set anew, so that a busy connection does
+	// not pay for it each time.
+	renewal = time.Second
+)
+
+// socket is the connection beneath one of TLS. The *tls.Conn itself is never wrapped, as net/http asks for
+// its type; what has to be seen of its bytes is seen here.
+//
+// Unless a deadline for writing is set from above, it is renewed by each byte that the kernel takes.
+type socket struct {
+	net.Conn
+	limited atomic.Bool  // a deadline for writing is set from above
+	renewed atomic.Int64 // when the deadline for writing was set here, Unix nanoseconds; 0 if it is not
+
+	// While the handshake goes on: what the client has sent, if it is not TLS.
+	greeting bool
+	foreign  []byte
+}
+
+// recordTypeHandshake begins the first record of TLS (RFC 8446, section 5.1).
+const recordTypeHandshake = 22
+
+// Read reads from the kernel, and keeps what a client says that does not speak TLS.
+func (s *socket) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if s.greeting && n > 0 {
+		if len(s.foreign) == 0 && p[0] == recordTypeHandshake {
+			s.greeting = false
+		} else {
+			s.foreign = append(s.foreign, p[:n]...)
+		}
+	}
+	return n, err
+}
+
+// Write writes all of p.
+func (s *socket) Write(p []byte) (n int, err error) {
+	for {
+		if err := s.renew(); err != nil {
+			return n, err
+		}
+		m, err := s.Conn.Write(p[n:])
+		n += m
+		// A deadline that is over with some bytes taken was no standstill.
+		if m == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || s.limited.Load() {
+			return n, err
+		}
+		s.renewed.Store(0)
+	}
+}
+
+func (s *socket) renew() error {
+	if s.limited.Load() {
+		return nil
+	}
+	now := time.Now()
+	if now.UnixNano()-s.renewed.Load() < int64(renewal) {
+		return nil
+	}
+	s.renewed.Store(now.UnixNano())
+	return s.Conn.SetWriteDeadline(now.Add(writeTimeout))
+}
+
+// SetDeadline sets both deadlines. The zero time leaves writing to Write.
+func (s *socket) SetDeadline(t time.Time) error {
+	return errors.Join(s.Conn.SetReadDeadline(t), s.SetWriteDeadline(t))
+}
+
+// SetWriteDeadline sets the deadline of writing. The zero time leaves it to Write.
+func (s *socket) SetWriteDeadline(t time.Time) error {
+	s.limited.Store(!t.IsZero())
+	s.renewed.Store(0)
+	return s.Conn.SetWriteDeadline(t)
+}
+
+// CloseWrite closes the sending side.
+func (s *socket) CloseWrite() error {
+	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return net.ErrClosed
+}
+
+// SetLinger is that of net.TCPConn.
+func (s *socket) SetLinger(seconds int) error {
+	if c, ok := s.Conn.(interface{ SetLinger(seconds int) error }); ok {
+		return c.SetLinger(seconds)
+	}
+	return errors.ErrUnsupported
+}
+
+// again returns the connection with what was read of it in the handshake to be read once more.
+func (s *socket) again() net.Conn { return &replayed{s, slices.Clone(s.foreign)} }
+
+// replayed is a connection whose first bytes have been read before.
+type replayed struct {
+	*socket
+	first []byte
+}
+
+func (r *replayed) Read(p []byte) (int, error) {
+	if len(r.first) > 0 {
+		n := copy(p, r.first)
+		r.first = r.first[n:]
+		return n, nil
+	}
+	return r.socket.Read(p)
+}
