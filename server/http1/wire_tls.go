@@ -13,7 +13,7 @@ import (
 // wireOf returns the wire of a connection.
 func wireOf(conn net.Conn, disk message.Gate) wire {
 	if t, ok := conn.(*tls.Conn); ok {
-		return tlsWire{streamWire{t}, t}
+		return tlsWire{streamWire{t}, t, disk}
 	}
 	return newWire(conn, disk)
 }
@@ -24,6 +24,7 @@ func wireOf(conn net.Conn, disk message.Gate) wire {
 type tlsWire struct {
 	streamWire
 	conn *tls.Conn
+	disk message.Gate
 }
 
 // maxRecord is how many bytes a record of TLS carries at most (RFC 8446, section 5.1).
@@ -59,7 +60,7 @@ func (w tlsWire) tryWrite(p []byte) (int, error) { return w.conn.Write(p) }
 func (w tlsWire) sendFile(f *os.File, offset, length int64) (int64, error) {
 	buf := pieces.Get().(*[pieceSize]byte)
 	defer pieces.Put(buf)
-	return io.CopyBuffer(onlyWriter{w.conn}, onlyReader{io.NewSectionReader(f, offset, length)}, buf[:])
+	return io.CopyBuffer(onlyWriter{w.conn}, diskReader{io.NewSectionReader(f, offset, length), w.disk}, buf[:])
 }
 
 // pieceSize is how much of a file is copied at a time, in bytes.
@@ -67,8 +68,18 @@ const pieceSize = 64 << 10
 
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
-// onlyReader and onlyWriter hide what would make io.CopyBuffer use another buffer.
-type onlyReader struct{ io.Reader }
+// diskReader passes the gate for each read. It and onlyWriter hide what would make io.CopyBuffer use another
+// buffer.
+type diskReader struct {
+	io.Reader
+	disk message.Gate
+}
+
+func (r diskReader) Read(p []byte) (int, error) {
+	r.disk.Enter()
+	defer r.disk.Leave()
+	return r.Reader.Read(p)
+}
 
 type onlyWriter struct{ io.Writer }
 
