@@ -111,6 +111,10 @@ func environment(environ []string) map[string]string {
 	return m
 }
 
+// repeatTime is how long a signal may come again and count as the same one: some supervisors signal a
+// process and then its group.
+const repeatTime = 250 * time.Millisecond
+
 // untilSignal returns a context that ends with the first SIGINT or SIGTERM. A second one ends the program
 // at once, also as process 1, whose signals have no default action. A log that nobody reads any more
 // (SIGPIPE) is no reason to end.
@@ -126,6 +130,13 @@ func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 		case <-signals:
 			cancel()
 		case <-ctx.Done():
+		}
+		for repeated := time.After(repeatTime); repeated != nil; {
+			select {
+			case <-signals:
+			case <-repeated:
+				repeated = nil
+			}
 		}
 		if s, ok := (<-signals).(syscall.Signal); ok {
 			os.Exit(128 + int(s))

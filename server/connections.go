@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -15,11 +16,13 @@ type connection interface {
 	Cut()
 }
 
-// connections is the set of open connections of one listener. The zero value is ready.
+// connections is the set of open connections of one listener.
 type connections struct {
 	mu    sync.Mutex
 	set   map[connection]struct{}
 	empty chan struct{} // closed when the set becomes empty, if someone waits for it
+	// cancel tells handlers that their connections are cut.
+	cancel context.CancelFunc
 }
 
 func (s *connections) add(c connection) {
@@ -85,15 +88,27 @@ func (s *connections) drain(timeout <-chan time.Time) error {
 	}
 }
 
-// cut closes all connections, and tells how many there were.
+// cutGrace is how long connections that were cut may take to report their last exchange.
+const cutGrace = time.Second
+
+// cut closes all connections, waits until they have reported, and tells how many there were.
 func (s *connections) cut() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	n := len(s.set)
+	s.cancel()
 	for c := range s.set {
 		c.Cut()
 	}
-	if len(s.set) == 0 {
+	if n == 0 {
+		s.mu.Unlock()
 		return nil
 	}
-	return &CutError{len(s.set)}
+	empty := make(chan struct{})
+	s.empty = empty
+	s.mu.Unlock()
+	select {
+	case <-empty:
+	case <-time.After(cutGrace):
+	}
+	return &CutError{n}
 }

@@ -28,23 +28,37 @@ func (t TrustedProxies) wrap(next message.Handler) message.Handler {
 	}
 }
 
-// identify sets r.Client and r.Scheme to what the last hop that is not a trusted proxy is said to be:
-// by Forwarded (RFC 7239) where there is one, else by X-Forwarded-For and X-Forwarded-Proto. Each hop
-// appends to the right, so everything left of an untrusted hop is that hop's claim and ignored.
+// identify sets r.Client and r.Scheme to what the last hop that is not a trusted proxy is said to be: by
+// Forwarded (RFC 7239), or by X-Forwarded-For and X-Forwarded-Proto. Each hop appends to the right, so
+// everything left of an untrusted hop is that hop's claim and ignored. Most proxies write one kind and pass on
+// the other as the client sent it: where there are both they must agree, or neither is believed.
 func (t TrustedProxies) identify(r *message.Request) {
 	if !t.contain(r.Client) {
 		return
 	}
-	hops := forwarded(r.Fields)
-	for i := len(hops) - 1; i >= 0 && t.contain(r.Client); i-- {
+	standard, common := forwarded(r.Fields), xForwarded(r.Fields)
+	client, scheme := t.resolve(r, standard)
+	if len(standard) == 0 {
+		client, scheme = t.resolve(r, common)
+	} else if c, s := t.resolve(r, common); len(common) > 0 && (c != client || s != scheme) {
+		return
+	}
+	r.Client, r.Scheme = client, scheme
+}
+
+// resolve goes from the peer back along the hops, as far as they can be trusted.
+func (t TrustedProxies) resolve(r *message.Request, hops []hop) (client netip.Addr, scheme string) {
+	client, scheme = r.Client, r.Scheme
+	for i := len(hops) - 1; i >= 0 && t.contain(client); i-- {
 		if !hops[i].client.IsValid() {
-			return // "unknown" or an obfuscated name: who came before cannot be trusted
+			break // "unknown" or an obfuscated name: who came before cannot be trusted
 		}
-		r.Client = hops[i].client
+		client = hops[i].client
 		if p := hops[i].scheme; p == "http" || p == "https" {
-			r.Scheme = p
+			scheme = p
 		}
 	}
+	return client, scheme
 }
 
 // hop is what one proxy said of the client before it.
@@ -53,15 +67,25 @@ type hop struct {
 	scheme string
 }
 
-// forwarded returns the hops in the order of the fields, the nearest last.
-func forwarded(fields message.Fields) []hop {
-	if values := fields.Values("Forwarded"); len(values) > 0 {
-		var hops []hop
-		for _, element := range splitQuoted(strings.Join(values, ","), ',') {
+// forwarded returns the hops of the Forwarded fields, the nearest last. Each line is read by itself: a quote
+// that a client leaves open cannot swallow what a proxy adds in a line of its own, and in the same line makes
+// all of it one hop that says nothing.
+func forwarded(fields message.Fields) (hops []hop) {
+	for _, line := range fields.Values("Forwarded") {
+		elements, complete := splitQuoted(line, ',')
+		if !complete {
+			hops = append(hops, hop{})
+			continue
+		}
+		for _, element := range elements {
 			hops = append(hops, forwardedElement(element))
 		}
-		return hops
 	}
+	return hops
+}
+
+// xForwarded returns the hops of X-Forwarded-For, the nearest last, with the schemes of X-Forwarded-Proto.
+func xForwarded(fields message.Fields) []hop {
 	clients := list(fields.Values("X-Forwarded-For"))
 	schemes := list(fields.Values("X-Forwarded-Proto"))
 	hops := make([]hop, len(clients))
@@ -92,7 +116,8 @@ func list(values []string) []string {
 // forwardedElement reads forwarded-element = [ forwarded-pair ] *( ";" [ forwarded-pair ] ) (RFC 7239,
 // section 4).
 func forwardedElement(element string) (h hop) {
-	for _, pair := range splitQuoted(element, ';') {
+	pairs, _ := splitQuoted(element, ';')
+	for _, pair := range pairs {
 		name, value, _ := strings.Cut(pair, "=")
 		value = unquote(strings.Trim(value, " \t"))
 		switch strings.ToLower(strings.Trim(name, " \t")) {
@@ -105,8 +130,9 @@ func forwardedElement(element string) (h hop) {
 	return h
 }
 
-// splitQuoted splits at a separator outside quoted strings (RFC 9110, section 5.6.4).
-func splitQuoted(s string, separator byte) (parts []string) {
+// splitQuoted splits at a separator outside quoted strings (RFC 9110, section 5.6.4). It is not complete if
+// the text ends inside one.
+func splitQuoted(s string, separator byte) (parts []string, complete bool) {
 	quoted, start := false, 0
 	for i := 0; i < len(s); i++ {
 		switch {
@@ -119,7 +145,7 @@ func splitQuoted(s string, separator byte) (parts []string) {
 			start = i + 1
 		}
 	}
-	return append(parts, s[start:])
+	return append(parts, s[start:]), !quoted
 }
 
 func unquote(s string) string {

@@ -144,7 +144,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	// Handlers outlive ctx by the drain.
 	handlers, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	a := &acceptor{server: s, listener: l, cut: handlers.Done()}
+	a := &acceptor{server: s, listener: l, cut: handlers.Done(), connections: connections{cancel: cut}}
 	if secure, ok := l.(*secureListener); ok {
 		a.listener, a.tls = secure.Listener, secure.config
 		l = secure.Listener
@@ -152,19 +152,24 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	ended := make(chan error, 1)
 	go func() { ended <- a.run(handlers) }()
 
+	patience := orDefault(s.ShutdownTimeout, defaultShutdownTimeout)
+	var failure error // of the listener
 	select {
-	case err := <-ended:
-		return errors.Join(err, l.Close(), a.connections.drain(nil))
+	case failure = <-ended:
 	case <-ctx.Done():
 	}
 	s.engine.Drain()
 	s.engine2.Drain()
-	select {
-	case err := <-ended:
-		return errors.Join(err, l.Close(), a.connections.drain(nil))
-	case <-time.After(s.ShutdownDelay):
+	if failure == nil {
+		select {
+		case failure = <-ended:
+		case <-time.After(s.ShutdownDelay):
+		}
 	}
-	timeout := time.After(orDefault(s.ShutdownTimeout, defaultShutdownTimeout))
+	timeout := time.After(patience)
+	if failure != nil {
+		return errors.Join(failure, l.Close(), a.connections.drain(timeout))
+	}
 	a.finish()
 	select {
 	case <-ended:
@@ -187,9 +192,9 @@ type acceptor struct {
 	tls         *tls.Config // nil on a plain listener
 	connections connections
 	cut         <-chan struct{}
-	finishing   bool // guarded by connections.mu
-	graceOver   bool // the handshakes that had begun at finish have had handshakeGrace
-	exhausted   bool // descriptors ran out, and it has been reported
+	finishing   bool      // guarded by connections.mu
+	graceOver   bool      // the handshakes that had begun at finish have had handshakeGrace
+	trouble     time.Time // when accept failed last, for a reason that passes
 	backoff     time.Duration
 }
 
@@ -204,7 +209,7 @@ func (a *acceptor) run(ctx context.Context) error {
 			}
 			continue
 		}
-		a.exhausted, a.backoff = false, 0
+		a.backoff = 0
 		if !a.takeSlot() {
 			return conn.Close()
 		}
@@ -271,29 +276,35 @@ func (a *acceptor) freeSlot() {
 	}
 }
 
-// failed decides on an error of Accept: whether the loop ends, and with which error.
+// failed decides on an error of Accept: whether the loop ends, and with which error. Only a listener that is
+// none any more ends it; accept(2) hands out errors of the network, which "should be treated like EAGAIN".
 func (a *acceptor) failed(err error) (done bool, _ error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && a.isFinishing():
 		return a.backlogEmpty(), nil
-	case errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE):
-		a.outOfDescriptors(err)
-		return false, nil
-	case errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EINTR):
-		return false, nil // the client gave up in the backlog
 	case errors.Is(err, net.ErrClosed) && a.isFinishing():
 		return true, nil
+	case errors.Is(err, net.ErrClosed), errors.Is(err, syscall.EBADF), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENOTSOCK):
+		return true, fmt.Errorf("accepting connections on %s: %w", a.listener.Addr(), err)
+	case errors.Is(err, syscall.ECONNABORTED), errors.Is(err, syscall.EINTR):
+		return false, nil // the client gave up in the backlog
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM):
+		a.connections.wakeOldest()
 	}
-	return true, fmt.Errorf("accepting connections on %s: %w", a.listener.Addr(), err)
+	a.pause(err)
+	return false, nil
 }
 
-// outOfDescriptors makes room by closing the connection that has been idle longest.
-func (a *acceptor) outOfDescriptors(err error) {
-	if !a.exhausted && a.server.Report != nil {
-		a.server.Report(fmt.Errorf("accepting connections: %w; closing idle ones", err))
+// quietTime is how long accept must have worked for its next failure to be reported.
+const quietTime = time.Minute
+
+// pause reports trouble that passes, once for as long as it comes back, and waits a little.
+func (a *acceptor) pause(err error) {
+	now := time.Now()
+	if a.server.Report != nil && now.Sub(a.trouble) > quietTime {
+		a.server.Report(fmt.Errorf("accepting connections: %w; trying again, and closing idle ones for want of descriptors or memory", err))
 	}
-	a.exhausted = true
-	a.connections.wakeOldest()
+	a.trouble = now
 	a.backoff = min(max(2*a.backoff, minBackoff), maxBackoff)
 	select {
 	case <-time.After(a.backoff):

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,10 +118,12 @@ func TestDrainAnswersWhatHasBegun(t *testing.T) {
 }
 
 func TestDrainGoesOnServingForTheDelay(t *testing.T) {
-	s := serve(t, &Server{Handler: hello, ShutdownDelay: 300 * time.Millisecond})
-	_, _ = ask(t, s.dial(t))
+	s := serve(t, &Server{Handler: hello, ShutdownDelay: 2 * time.Second})
 	s.stop()
-	time.Sleep(50 * time.Millisecond)
+	// The drain has begun when an answer says so.
+	for closing := false; !closing; {
+		_, closing = ask(t, s.dial(t))
+	}
 	if text, closing := ask(t, s.dial(t)); text != "hello" || !closing {
 		t.Errorf("during the delay: %q, close %v", text, closing)
 	}
@@ -211,15 +214,16 @@ func TestMaxConnectionsLeavesFurtherOnesInTheBacklog(t *testing.T) {
 	}
 }
 
-// scarce is a listener that is out of descriptors for its first calls.
+// scarce is a listener that fails for some calls, for want of descriptors unless it has another reason.
 type scarce struct {
 	net.Listener
 	failures atomic.Int32
+	reason   error
 }
 
 func (l *scarce) Accept() (net.Conn, error) {
 	if l.failures.Add(-1) >= 0 {
-		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+		return nil, &net.OpError{Op: "accept", Err: cmp.Or[error](l.reason, syscall.EMFILE)}
 	}
 	return l.Listener.Accept()
 }
@@ -259,6 +263,51 @@ func TestOutOfDescriptorsClosesTheOldestIdleConnection(t *testing.T) {
 	<-ended
 }
 
+func TestAcceptGoesOnAfterErrorsThatPass(t *testing.T) {
+	inner, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &scarce{Listener: inner, reason: syscall.EPROTO}
+	l.failures.Store(3)
+	var reports atomic.Int32
+	s := &Server{Handler: hello, Report: func(error) { reports.Add(1) }}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, l) }()
+	running := &serving{s, inner.Addr().String(), stop, ended}
+	if text, _ := ask(t, running.dial(t)); text != "hello" {
+		t.Errorf("got %q", text)
+	}
+	stop()
+	if err := <-ended; err != nil || reports.Load() != 1 {
+		t.Errorf("Serve = %v after %d reports, want 1", err, reports.Load())
+	}
+}
+
+func TestCutAnswersAreObserved(t *testing.T) {
+	const clients = 20
+	var inside, observed atomic.Int32
+	s := serve(t, &Server{ShutdownTimeout: 100 * time.Millisecond,
+		Observe: func(*message.Exchange) { observed.Add(1) },
+		Handler: func(ctx context.Context, _ *message.Request) message.Response {
+			inside.Add(1)
+			<-ctx.Done()
+			return message.Fail(503, "")
+		}})
+	for range clients {
+		fmt.Fprint(s.dial(t), "GET / HTTP/1.1\r\n\r\n")
+	}
+	for inside.Load() < clients {
+		time.Sleep(time.Millisecond)
+	}
+	s.stop()
+	var cut *CutError
+	if err := <-s.ended; !errors.As(err, &cut) || observed.Load() != clients {
+		t.Errorf("Serve = %v with %d exchanges observed, want %d", err, observed.Load(), clients)
+	}
+}
+
 func TestTrustedProxies(t *testing.T) {
 	trusted := TrustedProxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
 	for name, c := range map[string]struct {
@@ -278,7 +327,10 @@ func TestTrustedProxies(t *testing.T) {
 		"forwarded_ipv6":       {"2001:db8::5", "2001:db9::1", "https", message.Fields{{Name: "Forwarded", Value: `proto=https ; for="[2001:db9::1]:80"`}}},
 		"forwarded_hidden":     {"10.0.0.1", "10.0.0.1", "http", message.Fields{{Name: "Forwarded", Value: "for=203.0.113.9, for=_gazonk;proto=https"}}},
 		"forwarded_quoted":     {"10.0.0.1", "203.0.113.9", "http", message.Fields{{Name: "Forwarded", Value: `for=203.0.113.9;x="a,for=1.2.3.4;\""`}}},
-		"forwarded_wins":       {"10.0.0.1", "203.0.113.9", "http", message.Fields{{Name: "X-Forwarded-For", Value: "1.2.3.4"}, {Name: "Forwarded", Value: "for=203.0.113.9"}}},
+		"both_agree":           {"10.0.0.1", "203.0.113.9", "http", message.Fields{{Name: "X-Forwarded-For", Value: "1.2.3.4, 203.0.113.9"}, {Name: "Forwarded", Value: "for=203.0.113.9"}}},
+		"spoofed_forwarded":    {"10.0.0.1", "10.0.0.1", "http", message.Fields{{Name: "Forwarded", Value: "for=6.6.6.6;proto=https"}, {Name: "X-Forwarded-For", Value: "203.0.113.9"}}},
+		"open_quote_same_line": {"10.0.0.1", "10.0.0.1", "http", message.Fields{{Name: "Forwarded", Value: `for=6.6.6.6;x=", for=203.0.113.9`}}},
+		"open_quote_own_line":  {"10.0.0.1", "203.0.113.9", "http", message.Fields{{Name: "Forwarded", Value: `for=6.6.6.6;x="`}, {Name: "Forwarded", Value: "for=203.0.113.9"}}},
 		"scheme_of_each_proxy": {"10.0.0.1", "203.0.113.9", "https", message.Fields{{Name: "X-Forwarded-For", Value: "203.0.113.9, 10.0.0.2"}, {Name: "X-Forwarded-Proto", Value: "https, http"}}},
 	} {
 		r := &message.Request{Client: netip.MustParseAddr(c.peer), Scheme: "http", Fields: c.fields}

@@ -47,6 +47,9 @@ type Queue struct {
 	// stuck is set when a record waited in vain while nothing at all was written, until something is. No
 	// other record waits meanwhile: a reader of the log that hangs must not slow down the serving.
 	stuck bool
+	// slow is set when flush waited in vain while nothing at all was written, until something is: the next
+	// does not wait.
+	slow bool
 	// asleep is set when the writer waits for a record without a timer.
 	asleep bool
 	closed bool
@@ -100,15 +103,17 @@ func (q *Queue) flush(limit time.Duration) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	target := q.queued
-	if q.stuck || q.done >= target {
+	if q.stuck || q.slow || q.done >= target {
 		return nil
 	}
+	before := q.done
 	timeout := time.NewTimer(limit)
 	defer timeout.Stop()
 	q.asleep = false
 	q.wakeWriter()
 	for q.done < target {
 		if !q.waitForMove(timeout.C) && q.done < target {
+			q.slow = q.done == before
 			return fmt.Errorf("writing the log: %d bytes not taken within %v", target-q.done, limit)
 		}
 	}
@@ -277,7 +282,7 @@ func (q *Queue) settle(piece []byte, n int, err error) {
 		q.drop(uint64(bytes.Count(piece[n:], []byte{'\n'})))
 		return
 	}
-	q.stuck = false
+	q.stuck, q.slow = false, false
 	if q.unreported > 0 {
 		line := q.report(q.unreported)
 		q.unreported = 0

@@ -210,16 +210,17 @@ func TestExchanges(t *testing.T) {
 		"chunked_content":          {"POST /a HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\nA: b\r\n\r\nGET /close HTTP/1.1\r\n\r\n", ok("", "POST /a [abcde]") + "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbye"},
 		"unread_content_is_skipped": {"POST /304 HTTP/1.1\r\nContent-Length: 4\r\n\r\nGET GET /close HTTP/1.1\r\n\r\n",
 			"HTTP/1.1 304 Not Modified\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbye"},
-		"bad_chunk_read":        {"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n", errorAnswer("HTTP/1.1", 400, "Bad chunk line")},
-		"bad_chunk_not_read":    {"POST /304 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", errorAnswer("HTTP/1.1", 400, "Bad chunk size")},
-		"smuggled_request":      {"POST /a HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /b HTTP/1.1\r\n\r\n", errorAnswer("HTTP/1.1", 400, "Transfer-Encoding with Content-Length")},
-		"expect":                {"POST /a HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi", "HTTP/1.1 100 Continue\r\n\r\n" + ok(closing, "POST /a [hi]")},
-		"expect_of_http10":      {"GET /a HTTP/1.0\r\nExpect: 100-continue\r\n\r\n", ok(closing, "GET /a []")},
-		"expect_of_http0101":    {"GET /close HTTP/01.1\r\nExpect: 100-continue\r\n\r\n", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbye"},
-		"bad_line":              {"GET\r\n\r\n", errorAnswer("HTTP/1.1", 400, "Bad request syntax ('GET')")},
-		"bad_version_head":      {"HEAD / HTTP/9.9\r\n\r\n", errorAnswer("HTTP/1.1", 505, "Invalid HTTP version (9.9)")},
-		"line_too_long_at_once": {"GET /" + strings.Repeat("x", 65536), errorAnswer("HTTP/1.1", 414, "")},
-		"too_many_fields_head":  {"HEAD / HTTP/1.1\r\n" + strings.Repeat("A: b\r\n", 101), strings.SplitAfter(strings.Replace(errorAnswer("HTTP/1.1", 431, "Too many headers"), fmt.Sprint("Content-Length: ", len(errorPage(431, "Too many headers", ""))), fmt.Sprint("Content-Length: ", len(errorPage(431, "Too many headers", "got more than 100 headers"))), 1), "\r\n\r\n")[0]},
+		"content_too_long_to_skip": {"POST /304 HTTP/1.1\r\nContent-Length: 300000\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n"},
+		"bad_chunk_read":           {"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n", errorAnswer("HTTP/1.1", 400, "Bad chunk line")},
+		"bad_chunk_not_read":       {"POST /304 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", errorAnswer("HTTP/1.1", 400, "Bad chunk size")},
+		"smuggled_request":         {"POST /a HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /b HTTP/1.1\r\n\r\n", errorAnswer("HTTP/1.1", 400, "Transfer-Encoding with Content-Length")},
+		"expect":                   {"POST /a HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi", "HTTP/1.1 100 Continue\r\n\r\n" + ok(closing, "POST /a [hi]")},
+		"expect_of_http10":         {"GET /a HTTP/1.0\r\nExpect: 100-continue\r\n\r\n", ok(closing, "GET /a []")},
+		"expect_of_http0101":       {"GET /close HTTP/01.1\r\nExpect: 100-continue\r\n\r\n", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbye"},
+		"bad_line":                 {"GET\r\n\r\n", errorAnswer("HTTP/1.1", 400, "Bad request syntax ('GET')")},
+		"bad_version_head":         {"HEAD / HTTP/9.9\r\n\r\n", errorAnswer("HTTP/1.1", 505, "Invalid HTTP version (9.9)")},
+		"line_too_long_at_once":    {"GET /" + strings.Repeat("x", 65536), errorAnswer("HTTP/1.1", 414, "")},
+		"too_many_fields_head":     {"HEAD / HTTP/1.1\r\n" + strings.Repeat("A: b\r\n", 101), strings.SplitAfter(strings.Replace(errorAnswer("HTTP/1.1", 431, "Too many headers"), fmt.Sprint("Content-Length: ", len(errorPage(431, "Too many headers", ""))), fmt.Sprint("Content-Length: ", len(errorPage(431, "Too many headers", "got more than 100 headers"))), 1), "\r\n\r\n")[0]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -387,6 +388,33 @@ func TestAnswerIsReadThoughMoreInputCameThanWasRead(t *testing.T) {
 	_ = conn.(*net.TCPConn).CloseWrite()
 	if answer, err := io.ReadAll(conn); err != nil || !strings.HasSuffix(string(answer), "hello") {
 		t.Errorf("got %q, %v", answer, err)
+	}
+}
+
+func TestAnswersSurviveARequestThatComesAfterAnUnexpectedClose(t *testing.T) {
+	big := message.Bytes(strings.Repeat("x", 3<<20))
+	e := &Engine{Handler: func(_ context.Context, r *message.Request) message.Response {
+		if r.Target == "/big" {
+			return message.Response{Status: 200, Body: big}
+		}
+		return message.Fail(404, "File not found")
+	}}
+	conn, err := net.Dial("tcp", start(t, e))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /big HTTP/1.1\r\n\r\nGET /404 HTTP/1.1\r\n\r\n")
+	if _, err := io.CopyN(io.Discard, conn, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond) // until the server waits for the client to read on, or has closed
+	fmt.Fprint(conn, "GET /late HTTP/1.1\r\n\r\n")
+	time.Sleep(100 * time.Millisecond)
+	_ = conn.(*net.TCPConn).CloseWrite()
+	rest, err := io.ReadAll(conn)
+	if want := errorPage(404, "File not found", ""); err != nil || !strings.HasSuffix(string(rest), want) {
+		t.Errorf("the rest has %d bytes, %v; want all, and the error page at its end", len(rest), err)
 	}
 }
 

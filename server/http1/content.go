@@ -164,9 +164,6 @@ func (b *content) skip() bool {
 	if !b.open {
 		return b.err == nil
 	}
-	if b.left > skipBytes {
-		return false
-	}
 	b.limit = time.Now().Add(skipTimeout)
 	buf := getBuffer()
 	defer putBuffer(buf)

@@ -66,6 +66,9 @@ func (x *exchange) serve(ctx context.Context, c *Conn) (keep bool) {
 		return x.refuse(failure)
 	}
 	c.consume(x.parser.size)
+	if len(c.buf) == 0 && x.content.finished() {
+		c.setStore(nil) // a slow reader of the answer holds no head
+	}
 	return x.answer(ctx, x.keepsAlive())
 }
 
@@ -188,7 +191,8 @@ func (x *exchange) send(resp message.Response, keep, refused bool) bool {
 	c := x.conn
 	w := &x.writer
 	w.begin(c.engine, c.wire, &x.request)
-	keep = w.send(resp, keep && !refused)
+	expected := keep
+	keep = w.send(resp, keep && !refused && x.content.left <= skipBytes)
 	failure := w.failure
 	x.observe(w.status, w.sent, refused, failure, w.err)
 	if w.broken {
@@ -197,7 +201,8 @@ func (x *exchange) send(resp message.Response, keep, refused bool) bool {
 	if keep && x.content.skip() {
 		return true
 	}
-	if refused || !x.content.finished() || len(c.buf) > 0 || c.wire.unread() {
+	// A client that does not expect the close may be sending its next request.
+	if expected || refused || !x.content.finished() || len(c.buf) > 0 || c.wire.unread() {
 		c.linger()
 	}
 	return false
