@@ -23,8 +23,6 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
-
-	"github.com/previewd/previewd/config"
 )
 
 // TestTranscripts plays testdata/transcripts against the whole service, over HTTP/1.x, the same over TLS, and
@@ -141,8 +139,8 @@ func dateAll(t *testing.T, dir string) {
 	}
 }
 
-// service is a run of the program in this process.
-type service struct {
+// runningService is a run of the program in this process.
+type runningService struct {
 	addr string
 	stop func() (code int, stderr string)
 }
@@ -150,7 +148,7 @@ type service struct {
 var startLine = regexp.MustCompile(`^Serving HTTP(?:S on 127\.0\.0\.1 port ([0-9]+) \(https| on 127\.0\.0\.1 port ([0-9]+) \(http)://127\.0\.0\.1:([0-9]+)/\) \.\.\.$`)
 
 // startService runs the program until stop, which waits for its end, or the end of the test.
-func startService(t *testing.T, environ []string) service {
+func startService(t *testing.T, environ []string) runningService {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	stdout, out := io.Pipe()
@@ -177,7 +175,7 @@ func startService(t *testing.T, environ []string) service {
 	if found == nil || found[1]+found[2] != found[3] {
 		t.Fatalf("start line %q", lines.Text())
 	}
-	return service{net.JoinHostPort("127.0.0.1", found[3]), stop}
+	return runningService{net.JoinHostPort("127.0.0.1", found[3]), stop}
 }
 
 // player is the client of a transcript. It opens a connection for the first request, and again after one
@@ -541,21 +539,4 @@ func TestAdminPortTellsOfTheService(t *testing.T) {
 	if code, text := healthcheck(); code != 1 || strings.Count(text, "\n") != 1 {
 		t.Errorf("healthcheck without the directory: %d %q", code, text)
 	}
-}
-
-func TestTheDefaultAdminPortGivesWay(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	port := taken.Addr().(*net.TCPAddr).Port
-	l, err := listenAdmin(t.Context(), config.Config{AdminBind: "127.0.0.1", AdminPort: config.Port(port)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := l.Addr().(*net.TCPAddr).Port; got == port || got == 0 {
-		t.Errorf("listens on port %d beside %d", got, port)
-	}
-	_ = l.Close()
 }

@@ -196,3 +196,25 @@ func BenchmarkDuration(b *testing.B) {
 		m.duration.Observe(80e-6)
 	}
 }
+
+func TestScripts(t *testing.T) {
+	m := newMetrics()
+	m.ScriptStarted()
+	m.ScriptStarted()
+	m.ScriptEnded(3 * time.Millisecond)
+	m.ScriptFailed("timeout")
+	m.ScriptFailed("never heard of")
+	got := scrape(m)
+	for _, want := range []string{
+		"previewd_cgi_runs_total 2",
+		"previewd_cgi_running 1",
+		`previewd_cgi_duration_seconds_bucket{le="0.005"} 1`,
+		`previewd_cgi_failures_total{kind="timeout"} 1`,
+		`previewd_cgi_failures_total{kind="other"} 1`,
+		`previewd_cgi_failures_total{kind="busy"} 0`, // there from the start, so that a rate finds it
+	} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+}

@@ -339,6 +339,36 @@ func TestDrainGoesOnServingHTTP2ForTheDelay(t *testing.T) {
 	}
 }
 
+// TestDrainUnderLoadOverHTTP2: until a client is refused, each request has its whole answer.
+func TestDrainUnderLoadOverHTTP2(t *testing.T) {
+	page := message.Bytes(strings.Repeat("x", 10000))
+	s := serveTLS(t, &Server{ShutdownDelay: 500 * time.Millisecond, Handler: func(context.Context, *message.Request) message.Response {
+		return message.Response{Status: 200, Body: page}
+	}}, "h2")
+	var group sync.WaitGroup
+	for i := range 8 {
+		c := client(t)
+		group.Go(func() {
+			for n := 0; ; n++ {
+				text, err := get(c, "https://"+s.address)
+				if errors.Is(err, syscall.ECONNREFUSED) && n > 0 {
+					return
+				}
+				if err != nil || len(text) != len(page) {
+					t.Errorf("client %d, request %d: %d bytes, %v", i, n, len(text), err)
+					return
+				}
+			}
+		})
+	}
+	time.Sleep(300 * time.Millisecond)
+	s.stop()
+	if err := <-s.ended; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+	group.Wait()
+}
+
 func TestDrainOverTLSCutsAtItsTimeout(t *testing.T) {
 	for _, protocol := range []string{"http/1.1", "h2"} {
 		inside := make(chan struct{})
@@ -427,6 +457,31 @@ func TestAnAnswerBeforeTheContentIsReadReachesTheClient(t *testing.T) {
 	}
 	if page, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(page), "No more") {
 		t.Errorf("got %q, %v", page, err)
+	}
+	_ = conn.Close()
+	s.end(t)
+}
+
+func TestAnAnswerIsReadThoughMoreInputCameThanWasRead(t *testing.T) {
+	inside, release := make(chan struct{}), make(chan struct{})
+	s := serveTLS(t, &Server{Handler: func(ctx context.Context, r *message.Request) message.Response {
+		close(inside)
+		<-release
+		return hello(ctx, r)
+	}}, "http/1.1")
+	conn := s.dialTLS(t, "http/1.1")
+	fmt.Fprint(conn, "GET / HTTP/1.0\r\n\r\n")
+	<-inside
+	// The kernel has these when the connection is to close: closed like that, it would be reset.
+	fmt.Fprint(conn, strings.Repeat("GET / HTTP/1.0\r\n\r\n", 1000))
+	time.Sleep(50 * time.Millisecond)
+	close(release)
+	time.Sleep(50 * time.Millisecond)
+	if answer, err := io.ReadAll(conn); err != nil || !bytes.HasSuffix(answer, []byte("hello")) {
+		t.Errorf("got %q, %v", answer, err)
+	}
+	if _, err := conn.NetConn().Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("beneath TLS the connection ended with %v", err)
 	}
 	_ = conn.Close()
 	s.end(t)

@@ -88,8 +88,8 @@ func (s *Server) prepare() {
 		headers, idle := orDefault(s.HeaderTimeout, defaultHeaderTimeout), orDefault(s.IdleTimeout, defaultIdleTimeout)
 		for engine, handler := range map[*http1.Engine]message.Handler{&s.engine: handler, &s.refusing: useHTTPS} {
 			engine.Handler, engine.Profile, engine.Expect = handler, s.Profile, s.Expect
-			engine.Started, engine.Observe = s.Started, s.Observe
-			engine.HeaderTimeout, engine.IdleTimeout, engine.Disk = headers, idle, s.Disk
+			engine.Started, engine.Observe, engine.Disk = s.Started, s.Observe, s.Disk
+			engine.HeaderTimeout, engine.IdleTimeout = headers, idle
 		}
 		s.engine2.Handler, s.engine2.Profile, s.engine2.Bounds = handler, s.Profile, http1.Bounds
 		s.engine2.Started, s.engine2.Observe = s.Started, s.Observe

@@ -233,13 +233,17 @@ func TestOutOfDescriptorsClosesTheOldestIdleConnection(t *testing.T) {
 	}
 	l := &scarce{Listener: inner}
 	var reports atomic.Int32
-	s := &Server{Handler: hello, Report: func(error) { reports.Add(1) }}
+	answered := make(chan struct{}, 3)
+	s := &Server{Handler: hello, Report: func(error) { reports.Add(1) },
+		Observe: func(*message.Exchange) { answered <- struct{}{} }}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx, l) }()
 	running := &serving{s, inner.Addr().String(), stop, ended}
 	oldest := running.dial(t)
 	_, _ = ask(t, oldest)
+	<-answered
+	time.Sleep(100 * time.Millisecond) // from here it is a moment until the connection waits
 	l.failures.Store(2)
 	_, _ = ask(t, running.dial(t)) // Accept is under way: this one still gets through
 	if text, _ := ask(t, running.dial(t)); text != "hello" {

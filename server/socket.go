@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -93,6 +94,14 @@ func (s *socket) CloseWrite() error {
 		return half.CloseWrite()
 	}
 	return net.ErrClosed
+}
+
+// SyscallConn is that of net.TCPConn.
+func (s *socket) SyscallConn() (syscall.RawConn, error) {
+	if c, ok := s.Conn.(syscall.Conn); ok {
+		return c.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // SetLinger is that of net.TCPConn.

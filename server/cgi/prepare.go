@@ -2,18 +2,14 @@ package cgi
 
 import (
 	"bufio"
-	"errors"
+	"context"
 	"io/fs"
 	"net"
 	"net/netip"
 	"os"
 	"strconv"
 	"strings"
-
-	"context"
 )
-
-var errPlatform = errors.New("CGI needs Linux")
 
 // User is whom scripts run as.
 type User struct{ UID, GID uint32 }

@@ -147,10 +147,10 @@ func (p *run) feed(ctx context.Context) {
 		_ = p.process.stdin.Close()
 		switch {
 		case err == nil || ctx.Err() != nil:
-		case errors.Is(err, io.ErrUnexpectedEOF):
-			p.stop(errContent, Gone)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			p.stop(errSlow, Gone)
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			p.stop(errContent, Gone)
 		default:
 			p.stop(errGone, Gone)
 		}

@@ -148,6 +148,21 @@ func readError(n int, err error) error {
 
 func (w *tcpWire) stepUnread(fd uintptr) { w.n, w.err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }
 
+// inKernel says whether the kernel has bytes of a connection that nobody has read.
+func inKernel(conn net.Conn) bool {
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	err = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	return err == nil && n > 0
+}
+
 func (w *tcpWire) unread() bool {
 	return w.raw.Control(w.unreadStep) == nil && w.err == nil && w.n > 0
 }

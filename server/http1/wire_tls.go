@@ -52,6 +52,9 @@ func (w tlsWire) write(head, content []byte) (n int, err error) {
 	return n, err
 }
 
+// unread asks the kernel: a record that has come may be more input.
+func (w tlsWire) unread() bool { return inKernel(w.conn.NetConn()) }
+
 func (w tlsWire) tryWrite(p []byte) (int, error) { return w.conn.Write(p) }
 
 func (w tlsWire) sendFile(f *os.File, offset, length int64) (int64, error) {

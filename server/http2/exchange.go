@@ -100,7 +100,7 @@ func fields(r *http.Request) message.Fields {
 
 // content is the content of a request. Each read may wait contentTimeout for a byte.
 type content struct {
-	body    io.Reader
+	body    io.ReadCloser
 	control *http.ResponseController
 }
 
@@ -113,3 +113,6 @@ func (c *content) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Close ends a Read that waits. What was not read is refused with the end of the answer.
+func (c *content) Close() error { return c.body.Close() }

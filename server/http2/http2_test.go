@@ -497,3 +497,26 @@ func TestExpectContinueIsAnsweredWhenContentIsRead(t *testing.T) {
 		t.Errorf("got %v, %v, continued %v", resp, err, continued)
 	}
 }
+
+// Close ends a Read that waits for content which does not come: a CGI script that ended needs no more.
+func TestContentThatIsClosedIsNotWaitedFor(t *testing.T) {
+	p := connect(t, &Engine{Handler: func(_ context.Context, r *message.Request) message.Response {
+		read := make(chan error)
+		go func() {
+			_, err := io.ReadAll(r.Content)
+			read <- err
+		}()
+		time.Sleep(20 * time.Millisecond)
+		_ = r.Content.(io.Closer).Close()
+		if err := <-read; err == nil {
+			t.Error("content that did not come was read to its end")
+		}
+		return message.Response{Status: 200, Body: message.Bytes("early")}
+	}})
+	unfinished, into := io.Pipe()
+	defer into.Close()
+	go func() { _, _ = io.WriteString(into, "some") }()
+	if resp, text, err := p.ask(t, "POST", "/", unfinished); err != nil || resp.StatusCode != 200 || text != "early" {
+		t.Errorf("got %v %q, %v", resp, text, err)
+	}
+}

@@ -13,12 +13,12 @@ import (
 // bytes is read into memory while there is room, a larger one is sent from the file. It takes over f
 // and returns the status that goes with the content.
 func (s *Site) load(ctx context.Context, f file, st status) (message.Body, status, error) {
-	l := loading{ctx: ctx, disk: s.opts.Disk, f: f, start: time.Now()}
+	l := loading{site: s, ctx: ctx, f: f, start: time.Now()}
 	defer l.forget()
 	for {
 		c := s.room(st.size)
 		if c == nil {
-			found, settled, err := settle(ctx, s.opts.Disk, f, st, l.start.Add(recent))
+			found, settled, err := s.settle(ctx, f, st, l.start.Add(recent))
 			if err == nil && found.size != st.size {
 				st = found
 				continue
@@ -67,8 +67,8 @@ func (s *Site) section(f file, st status) message.Body {
 
 // loading is what is remembered while a file is read.
 type loading struct {
+	site  *Site
 	ctx   context.Context
-	disk  message.Gate
 	f     file
 	start time.Time
 	// early is the file as it was when it was first seen to change, nil if it was not.
@@ -123,7 +123,7 @@ func (l *loading) settle(c *content, st *status) (settled bool, err error) {
 	if now := time.Now(); now.After(until) {
 		until = now.Add(quiet)
 	}
-	if *st, settled, err = settle(l.ctx, l.disk, l.f, *st, until); err != nil || settled {
+	if *st, settled, err = l.site.settle(l.ctx, l.f, *st, until); err != nil || settled {
 		return settled, err
 	}
 	if isLog, err := l.isLog(c, *st); isLog || err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"github.com/previewd/previewd/server/message"
 )
 
 // quiet is how long a file must have been left alone before it is read. The kernel stamps files with the
@@ -44,15 +42,15 @@ func (f file) unrest(st status, now time.Time) time.Duration {
 }
 
 // settle waits until f has come to rest, but not beyond the deadline, and returns its status then and
-// whether it has. While it waits, which needs no thread, another has its place at disk.
-func settle(ctx context.Context, disk message.Gate, f file, st status, deadline time.Time) (status, bool, error) {
+// whether it has.
+func (s *Site) settle(ctx context.Context, f file, st status, deadline time.Time) (status, bool, error) {
 	for {
 		now := time.Now()
 		wait := f.unrest(st, now)
 		if wait == 0 || now.After(deadline) {
 			return st, wait == 0, nil
 		}
-		if err := sleep(ctx, disk, min(wait, quiet)); err != nil {
+		if err := s.sleep(ctx, min(wait, quiet)); err != nil {
 			return st, false, err
 		}
 		var err error
@@ -62,9 +60,10 @@ func settle(ctx context.Context, disk message.Gate, f file, st status, deadline 
 	}
 }
 
-func sleep(ctx context.Context, disk message.Gate, d time.Duration) error {
-	disk.Leave()
-	defer disk.Enter()
+// sleep waits outside the gate, where it keeps nobody from the disk.
+func (s *Site) sleep(ctx context.Context, d time.Duration) error {
+	s.opts.Disk.Leave()
+	defer s.opts.Disk.Enter()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ type client struct {
 	number int
 	addr   string
 	from   *net.TCPAddr
+	secure *tls.Config // nil without TLS
 	file   string
 	// pause is between two requests, slow between two pieces of 64 KiB that are read.
 	pause, slow time.Duration
@@ -33,7 +35,8 @@ type client struct {
 	err    error
 	failed time.Time
 
-	conn   net.Conn
+	tcp    *net.TCPConn
+	conn   net.Conn // tcp, or TLS over it
 	reader *bufio.Reader
 	used   bool
 }
@@ -83,7 +86,15 @@ func (c *client) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.conn, c.reader, c.used = conn, bufio.NewReaderSize(conn, 64<<10), false
+	c.tcp, c.conn, c.used = conn.(*net.TCPConn), conn, false
+	if c.secure != nil {
+		secure := tls.Client(conn, c.secure)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return fmt.Errorf("handshake: %w", err)
+		}
+		c.conn = secure
+	}
+	c.reader = bufio.NewReaderSize(c.conn, 64<<10)
 	return nil
 }
 
@@ -124,7 +135,7 @@ func (c *client) ask(id string) error {
 
 // ended says whether the server has closed the connection, without waiting.
 func (c *client) ended() (ended bool) {
-	raw, err := c.conn.(*net.TCPConn).SyscallConn()
+	raw, err := c.tcp.SyscallConn()
 	if err != nil {
 		return true
 	}

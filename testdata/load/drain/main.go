@@ -2,7 +2,7 @@
 // was sent gets its whole answer, nothing is reset, the exit code is 0 in time, and the access log has exactly
 // one record for each answer that a client got.
 //
-//	go run ./testdata/load/drain [-connections 48] [-load 1s] BINARY
+//	go run ./testdata/load/drain [-connections 48] [-load 1s] [-tls] BINARY
 //
 // The clients reconnect when the server closes, until it refuses. Some wait between two requests, some read a
 // large file slowly from before the signal on.
@@ -10,6 +10,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -31,14 +33,15 @@ const (
 func main() {
 	connections := flag.Int("connections", 48, "clients that ask without a pause; there are a quarter as many that pause")
 	before := flag.Duration("load", time.Second, "how long the load runs before the signal")
+	secure := flag.Bool("tls", false, "HTTP/1.1 over TLS")
 	flag.Parse()
-	if err := run(flag.Args(), *connections, *before); err != nil {
+	if err := run(flag.Args(), *connections, *before, *secure); err != nil {
 		fmt.Fprintln(os.Stderr, "drain:", err)
 		os.Exit(1)
 	}
 }
 
-func run(command []string, connections int, before time.Duration) error {
+func run(command []string, connections int, before time.Duration, secure bool) error {
 	scratch, err := os.MkdirTemp("", "drain-")
 	if err != nil {
 		return err
@@ -53,8 +56,15 @@ func run(command []string, connections int, before time.Duration) error {
 			return err
 		}
 	}
-	server, err := subject.Start(command, dir, scratch, "LOG_FORMAT=json", "LOG_LEVEL=info",
-		"SHUTDOWN_DELAY="+delay.String(), "SHUTDOWN_TIMEOUT="+timeout.String())
+	variables := []string{"LOG_FORMAT=json", "LOG_LEVEL=info", "SHUTDOWN_DELAY=" + delay.String(), "SHUTDOWN_TIMEOUT=" + timeout.String()}
+	var trusting *tls.Config
+	if secure {
+		if trusting, err = certify(scratch); err != nil {
+			return err
+		}
+		variables = append(variables, "TLS_CERT="+filepath.Join(scratch, "tls.pem"))
+	}
+	server, err := subject.Start(command, dir, scratch, variables...)
 	if err != nil {
 		return err
 	}
@@ -62,7 +72,7 @@ func run(command []string, connections int, before time.Duration) error {
 
 	ctx, cancel := context.WithTimeout(context.Background(), before+delay+timeout+30*time.Second)
 	defer cancel()
-	clients := makeClients(server.Addr, connections)
+	clients := makeClients(server.Addr, connections, trusting)
 	var wait sync.WaitGroup
 	for _, c := range clients {
 		wait.Go(func() { c.keepAsking(ctx) })
@@ -91,14 +101,25 @@ func run(command []string, connections int, before time.Duration) error {
 	return errors.Join(problems...)
 }
 
+// certify writes the certificate of the server, and returns the configuration of clients that trust it.
+func certify(scratch string) (*tls.Config, error) {
+	text, certificate, err := subject.Certificate(1)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(certificate)
+	return &tls.Config{RootCAs: roots, ServerName: "localhost"}, os.WriteFile(filepath.Join(scratch, "tls.pem"), text, 0o600)
+}
+
 // makeClients returns busy clients, clients that pause, and slow readers. Each has a client address of its
 // own, since a connection for every request would use up the ports of one.
-func makeClients(addr string, busy int) []*client {
+func makeClients(addr string, busy int, secure *tls.Config) []*client {
 	var clients []*client
 	add := func(file string, pause, slow time.Duration) {
 		n := len(clients)
 		clients = append(clients, &client{
-			number: n, addr: addr, file: file, pause: pause, slow: slow,
+			number: n, addr: addr, secure: secure, file: file, pause: pause, slow: slow,
 			from: &net.TCPAddr{IP: net.IPv4(127, 0, byte(1+n/250), byte(1+n%250))},
 		})
 	}

@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"context"
@@ -79,4 +79,17 @@ func (l listener) start() (line, url string) {
 	url = l.scheme + "://" + address.String() + "/"
 	protocol := map[string]string{"http": "HTTP", "https": "HTTPS"}[l.scheme]
 	return fmt.Sprintf("Serving %s on %s port %d (%s) ...", protocol, host, address.Port(), url), url
+}
+
+// listenAdmin listens on the admin port. The default one gives way to a free one when it is taken.
+func listenAdmin(ctx context.Context, c config.Config) (net.Listener, error) {
+	l, err := server.Listen(ctx, c.AdminAddr())
+	if err != nil && !c.AdminPortSet {
+		c.AdminPort = 0
+		l, err = server.Listen(ctx, c.AdminAddr())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("admin port: %w", err)
+	}
+	return l, nil
 }

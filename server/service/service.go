@@ -1,0 +1,177 @@
+// Package service wires the parts of previewd together: site and scripts, registry and log, listeners and
+// servers. It decides nothing about HTTP.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/previewd/previewd/config"
+	"github.com/previewd/previewd/metrics"
+	"github.com/previewd/previewd/server"
+	"github.com/previewd/previewd/server/accesslog"
+	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site"
+)
+
+// adminTimeout bounds each step of a request to the admin port.
+const adminTimeout = 10 * time.Second
+
+// Setup is what a service is made of.
+type Setup struct {
+	Config config.Config
+	// Environ is the server's environment, of which scripts get what they may have.
+	Environ map[string]string
+	Profile message.Profile
+	Build   metrics.Build
+	Log     *accesslog.Log
+	// Dropped counts the log records that were dropped.
+	Dropped func() uint64
+	// Stdout gets the start lines of http.server where the log is text.
+	Stdout io.Writer
+}
+
+// Serve wires site, registry and servers together, and serves until ctx ends and all is drained.
+func Serve(ctx context.Context, setup Setup) error {
+	c, log := setup.Config, setup.Log
+	for _, warning := range c.Warnings {
+		log.Warn(warning)
+	}
+	if err := checkDirectory(c); err != nil {
+		return err
+	}
+	var disk message.Gate
+	if c.DiskThreads > 0 {
+		disk = message.NewGate(c.DiskThreads)
+	}
+	files := site.New(siteOptions(c, disk))
+	registry := metrics.New(setup.Build, setup.Dropped)
+	reporter := accesslog.NewReporter(log)
+	scripts, err := newScripts(c, setup.Environ, setup.Profile, files, registry, log)
+	if err != nil {
+		return err
+	}
+	defer scripts.close()
+	https, err := openHTTPS(c, registry, log)
+	if err != nil {
+		return err
+	}
+	main, err := listen(ctx, c, https)
+	if err != nil {
+		return err
+	}
+	s := &server.Server{
+		Handler: main.redirecting(c, scripts.methods.Serve),
+		Profile: setup.Profile,
+		Proxies: c.TrustedProxies,
+		Started: registry.RequestStarted,
+		Observe: func(x *message.Exchange) {
+			registry.RequestDone()
+			registry.Record(x)
+			log.Record(x)
+			reporter.Observe(x)
+		},
+		Opened:          registry.ConnectionOpened,
+		Closed:          registry.ConnectionClosed,
+		Report:          reporter.Report,
+		Disk:            disk,
+		HeaderTimeout:   c.HeaderTimeout,
+		IdleTimeout:     c.IdleTimeout,
+		MaxConnections:  c.MaxConnections,
+		ShutdownDelay:   c.ShutdownDelay,
+		ShutdownTimeout: c.ShutdownTimeout,
+	}
+	if https != nil {
+		https.tell(s)
+	}
+	var listening atomic.Bool
+	admin := registry.Admin(checks(ctx, files, https, &listening)...)
+
+	adminListener, err := listenAdmin(ctx, c)
+	if err != nil {
+		return errors.Join(err, main.close())
+	}
+	if err := files.Ready(); err != nil {
+		reporter.Report(err)
+	}
+	scripts.listen(ctx, main[0].Addr())
+	announce(setup, main, adminListener.Addr())
+	listening.Store(true)
+	// The admin port closes last, so that probes are answered to the end.
+	adminServer := &http.Server{Handler: admin, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout,
+		ErrorLog: zap.NewStdLog(log.Named("admin"))}
+	var group errgroup.Group
+	group.Go(func() error { return adminServer.Serve(adminListener) })
+	if https != nil {
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		group.Go(func() error { https.watch(watching); return nil })
+	}
+	err = s.Serve(ctx, main.all()...)
+	err = errors.Join(err, adminServer.Close())
+	if adminErr := group.Wait(); !errors.Is(adminErr, http.ErrServerClosed) {
+		err = errors.Join(err, adminErr)
+	}
+	return err
+}
+
+// checks are the conditions of readiness.
+func checks(ctx context.Context, files *site.Site, https *https, listening *atomic.Bool) []metrics.Check {
+	list := []metrics.Check{
+		{Name: "directory", Probe: files.Ready},
+		{Name: "listeners", Probe: func() error {
+			if !listening.Load() {
+				return errors.New("not listening")
+			}
+			return nil
+		}},
+		{Name: "drain", Probe: func() error {
+			if ctx.Err() != nil {
+				return errors.New("draining")
+			}
+			return nil
+		}},
+	}
+	if https != nil {
+		// Broken files do not keep the last good certificate from being shown.
+		list = append(list, metrics.Check{Name: "certificate", Probe: https.broken, HealthOnly: true})
+	}
+	return list
+}
+
+func siteOptions(c config.Config, disk message.Gate) site.Options {
+	return site.Options{
+		Directory:   c.Directory,
+		IndexPages:  c.IndexPages,
+		Extensions:  c.ExtensionsMap,
+		Listing:     c.Listing,
+		Symlinks:    site.Policy(c.Symlinks),
+		Hidden:      site.Policy(c.Hidden),
+		MaxFile:     int64(c.CacheMaxFile),
+		MaxInFlight: int64(c.MaxInFlight),
+		Disk:        disk,
+	}
+}
+
+// checkDirectory refuses a directory that is missing or none. One that may not be read is served, as its
+// rights can be mended while the server runs: /readyz says so.
+func checkDirectory(c config.Config) error {
+	info, err := os.Stat(c.Directory)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("DIRECTORY %q does not exist", c.Directory)
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("DIRECTORY %q is not a directory", c.Directory)
+	}
+	return nil
+}
