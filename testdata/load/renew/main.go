@@ -138,7 +138,8 @@ type client struct {
 }
 
 func newClient(url string, roots *x509.CertPool, h2, renews bool) *client {
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, Protocols: new(http.Protocols)}
+	// One connection: without the bound another is made when the first is slow to be given back.
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, Protocols: new(http.Protocols), MaxConnsPerHost: 1}
 	transport.Protocols.SetHTTP2(h2)
 	transport.Protocols.SetHTTP1(!h2)
 	return &client{url: url, http: &http.Client{Transport: transport, Timeout: 30 * time.Second}, renews: renews, serials: map[int64]int{}}
