@@ -119,7 +119,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	defer stop()
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { ended <- s.serve(ctx, l) }()
+		go func() { ended <- s.serve(ctx, l, len(listeners) == 1) }()
 	}
 	var all error
 	cut := 0
@@ -140,11 +140,11 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 }
 
 // serve is Serve for one listener.
-func (s *Server) serve(ctx context.Context, l net.Listener) error {
+func (s *Server) serve(ctx context.Context, l net.Listener, alone bool) error {
 	// Handlers outlive ctx by the drain.
 	handlers, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	a := &acceptor{server: s, listener: l, cut: handlers.Done(), connections: connections{cancel: cut}}
+	a := &acceptor{server: s, listener: l, cut: handlers.Done(), alone: alone, connections: connections{cancel: cut}}
 	if secure, ok := l.(*secureListener); ok {
 		a.listener, a.tls = secure.Listener, secure.config
 		l = secure.Listener
@@ -190,6 +190,7 @@ type acceptor struct {
 	server      *Server
 	listener    net.Listener
 	tls         *tls.Config // nil on a plain listener
+	alone       bool        // there is no other listener
 	connections connections
 	cut         <-chan struct{}
 	finishing   bool      // guarded by connections.mu
@@ -198,19 +199,26 @@ type acceptor struct {
 	backoff     time.Duration
 }
 
-// run accepts until the listener fails, or, once finish was called, until the backlog is empty. A connection
-// that is accepted waits for its slot: were the slot taken before, listeners would keep it from each other.
+// run accepts until the listener fails, or, once finish was called, until the backlog is empty. A listener that
+// is alone takes the slot first, so that further connections wait in the backlog. Of several, each would keep
+// slots from the others while it waits: there, one accepted connection waits for its slot.
 func (a *acceptor) run(ctx context.Context) error {
 	for {
+		if a.alone && !a.takeSlot() {
+			return nil
+		}
 		conn, err := a.listener.Accept()
 		if err != nil {
+			if a.alone {
+				a.freeSlot()
+			}
 			if done, err := a.failed(err); done {
 				return err
 			}
 			continue
 		}
 		a.backoff = 0
-		if !a.takeSlot() {
+		if !a.alone && !a.takeSlot() {
 			return conn.Close()
 		}
 		a.start(ctx, conn)

@@ -48,6 +48,13 @@ func openTree(opts *Options) (tree, identity, error) {
 func (t *kernelTree) close() { unix.Close(t.fd) }
 
 func (t *kernelTree) open(name string) (file, status, error) {
+	// Opening a FIFO, even without blocking, lets a writer through who then finds nobody there (SIGPIPE), and
+	// devices have effects of their own: what is known to be neither file nor directory is not opened.
+	var seen unix.Stat_t
+	if err := unix.Fstatat(t.fd, name, &seen, 0); err == nil && seen.Mode&unix.S_IFMT != unix.S_IFREG && seen.Mode&unix.S_IFMT != unix.S_IFDIR {
+		st, err := t.stat(name)
+		return noFile, st, err
+	}
 	return t.openStatus(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 }
 

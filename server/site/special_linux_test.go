@@ -1,0 +1,43 @@
+package site
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A FIFO's writer waits for a reader. A request is none, and must not look like one.
+func TestARequestLetsNoWriterOfAFIFOThrough(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "fifo")
+	check(t, syscall.Mkfifo(name, 0o644))
+	check(t, os.Symlink("fifo", filepath.Join(dir, "link")))
+	through := make(chan error, 1)
+	go func() {
+		w, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err == nil {
+			_ = w.Close()
+		}
+		through <- err
+	}()
+	s := newSite(t, dir)
+	for range 20 {
+		for _, target := range []string{"/fifo", "/link", "/fifo/"} {
+			if resp, _ := get(t, s, target); resp.Status != 404 {
+				t.Fatalf("%s: %d, want 404", target, resp.Status)
+			}
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	select {
+	case err := <-through:
+		t.Errorf("the writer got through: %v", err)
+	default:
+	}
+	r, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	check(t, err)
+	<-through
+	_ = r.Close()
+}
