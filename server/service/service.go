@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"sync/atomic"
@@ -56,7 +57,6 @@ func Serve(ctx context.Context, setup Setup) error {
 	}
 	files := site.New(siteOptions(c, disk))
 	registry := metrics.New(setup.Build, setup.Dropped)
-	reporter := accesslog.NewReporter(log)
 	scripts, err := newScripts(c, setup.Environ, setup.Profile, files, registry, log)
 	if err != nil {
 		return err
@@ -70,8 +70,34 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	s := &server.Server{
-		Handler: main.redirecting(c, scripts.methods.Serve),
+	s := newServer(setup, main.redirecting(c, scripts.methods.Serve), disk, registry)
+	watch := func(context.Context) {}
+	if https != nil {
+		https.tell(s)
+		watch = https.watch
+	}
+	var listening atomic.Bool
+	admin := &http.Server{Handler: registry.Admin(checks(ctx, files, https, &listening)...),
+		ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, ErrorLog: zap.NewStdLog(log.Named("admin"))}
+	adminListener, err := listenAdmin(ctx, c)
+	if err != nil {
+		return errors.Join(err, main.close())
+	}
+	if err := files.Ready(); err != nil {
+		log.Warn(err.Error())
+	}
+	scripts.listen(ctx, main[0].Addr())
+	announce(setup, main, adminListener.Addr())
+	listening.Store(true)
+	return serve(ctx, s, main.all(), admin, adminListener, watch)
+}
+
+// newServer is the server of the site, with all who watch it.
+func newServer(setup Setup, handler message.Handler, disk message.Gate, registry *metrics.Metrics) *server.Server {
+	c, log := setup.Config, setup.Log
+	reporter := accesslog.NewReporter(log)
+	return &server.Server{
+		Handler: handler,
 		Profile: setup.Profile,
 		Proxies: c.TrustedProxies,
 		Started: registry.RequestStarted,
@@ -91,38 +117,23 @@ func Serve(ctx context.Context, setup Setup) error {
 		ShutdownDelay:   c.ShutdownDelay,
 		ShutdownTimeout: c.ShutdownTimeout,
 	}
-	if https != nil {
-		https.tell(s)
-	}
-	var listening atomic.Bool
-	admin := registry.Admin(checks(ctx, files, https, &listening)...)
+}
 
-	adminListener, err := listenAdmin(ctx, c)
-	if err != nil {
-		return errors.Join(err, main.close())
-	}
-	if err := files.Ready(); err != nil {
-		reporter.Report(err)
-	}
-	scripts.listen(ctx, main[0].Addr())
-	announce(setup, main, adminListener.Addr())
-	listening.Store(true)
-	// The admin port closes last, so that probes are answered to the end.
-	adminServer := &http.Server{Handler: admin, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout,
-		ErrorLog: zap.NewStdLog(log.Named("admin"))}
+// serve serves the site until ctx ends and all is drained, and beside it the admin port, which closes last so
+// that probes are answered to the end.
+func serve(ctx context.Context, s *server.Server, listeners []net.Listener, admin *http.Server, adminListener net.Listener, watch func(context.Context)) error {
+	watching, stop := context.WithCancel(ctx)
 	var group errgroup.Group
-	group.Go(func() error { return adminServer.Serve(adminListener) })
-	if https != nil {
-		watching, stop := context.WithCancel(ctx)
-		defer stop()
-		group.Go(func() error { https.watch(watching); return nil })
-	}
-	err = s.Serve(ctx, main.all()...)
-	err = errors.Join(err, adminServer.Close())
-	if adminErr := group.Wait(); !errors.Is(adminErr, http.ErrServerClosed) {
-		err = errors.Join(err, adminErr)
-	}
-	return err
+	group.Go(func() error { watch(watching); return nil })
+	group.Go(func() error {
+		if err := admin.Serve(adminListener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	err := s.Serve(ctx, listeners...)
+	stop()
+	return errors.Join(err, admin.Close(), group.Wait())
 }
 
 // checks are the conditions of readiness.
