@@ -3,6 +3,7 @@ package http1
 import (
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,7 @@ type content struct {
 	err     error     // what ended it early; a *message.Failure if the client broke the syntax
 	limit   time.Time // when reading must be over; zero: each read has contentTimeout
 	closed  atomic.Bool
+	reading sync.Mutex // held by Read: a handler may read in one goroutine while another answers
 }
 
 var errContentClosed = errors.New("reading content that was closed")
@@ -44,6 +46,8 @@ func (b *content) Close() error {
 
 // Read reads decoded content. io.ErrUnexpectedEOF means that the client went away before its end.
 func (b *content) Read(p []byte) (n int, err error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	for n == 0 && len(p) > 0 {
 		if b.err != nil {
 			return 0, b.err
@@ -133,6 +137,10 @@ func (b *content) deadline() time.Time {
 
 // peek looks at what has come already, consuming nothing, for a break of the syntax.
 func (b *content) peek() *message.Failure {
+	if !b.reading.TryLock() {
+		return nil // the handler reads on, and will see it
+	}
+	defer b.reading.Unlock()
 	// Content of known length has no syntax to break, and may be being read at this moment.
 	if !b.chunked {
 		return nil
@@ -155,6 +163,15 @@ func (b *content) peek() *message.Failure {
 			return failure
 		}
 	}
+}
+
+// mayBeSkipped says whether what is left of the content, as far as it is known, is not too much for skip.
+func (b *content) mayBeSkipped() bool {
+	if !b.reading.TryLock() {
+		return true // the handler reads on
+	}
+	defer b.reading.Unlock()
+	return b.left <= skipBytes
 }
 
 // skip discards the rest of the content, and reports whether the connection can be used for another

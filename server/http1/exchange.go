@@ -192,7 +192,7 @@ func (x *exchange) send(resp message.Response, keep, refused bool) bool {
 	w := &x.writer
 	w.begin(c.engine, c.wire, &x.request)
 	expected := keep
-	keep = w.send(resp, keep && !refused && x.content.left <= skipBytes)
+	keep = w.send(resp, keep && !refused && x.content.mayBeSkipped())
 	failure := w.failure
 	x.observe(w.status, w.sent, refused, failure, w.err)
 	if w.broken {
