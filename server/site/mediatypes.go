@@ -19,7 +19,8 @@ func readTypes(table string) map[string]string {
 
 // typeTable is types_map of CPython 3.14's mimetypes and what browsers and Debian's mime.types know
 // beyond it. It is fixed, so that a site is served alike on every host. Where versions differ the value
-// is one that 3.11 to 3.13 give on some host: audio/x-wav, video/x-msvideo, nothing for yaml and toml.
+// is one that 3.11 to 3.13 give on some host: audio/x-wav, video/x-msvideo, text/x-sh, nothing for yaml and
+// toml.
 const typeTable = `application/atom+xml atom
 application/epub+zip epub
 application/gzip gz
@@ -68,7 +69,6 @@ application/x-pkcs12 p12 pfx
 application/x-pn-realaudio ram
 application/x-python-code pyc pyo
 application/x-rpm rpm
-application/x-sh sh
 application/x-shar shar
 application/x-shockwave-flash swf
 application/x-sv4cpio sv4cpio
@@ -154,6 +154,7 @@ text/tab-separated-values tsv
 text/vtt vtt
 text/x-python py
 text/x-rst rst
+text/x-sh sh
 text/x-setext etx
 text/x-sgml sgm sgml
 text/x-vcard vcf
