@@ -103,6 +103,64 @@ func TestManyAnswersOnOneConnection(t *testing.T) {
 	}
 }
 
+// CGI_DIRECTORIES=/ makes scripts of the files at the top of the site, as CPython does with that list.
+func TestScriptsAtTheTop(t *testing.T) {
+	s := newService(t, func(o *cgi.Options, _ *site.Options) { o.Directories = []string{"/"} })
+	check(os.Link(binary, filepath.Join(s.dir, "name")))
+	s.write("sub/page.txt", "a page\n", 0o755)
+	s.write("sub/deep/index.html", "an index\n", 0o644)
+	for raw, want := range map[string]string{
+		get("/name"):               "200 Script output follows [/name]",
+		get("/name?a/b"):           "200 Script output follows [/name]",
+		get("/sub/../name"):        "200 Script output follows [/name]",
+		get("//name"):              "200 Script output follows [/name]",
+		get("/hello.txt"):          "403 CGI script is not executable ('/hello.txt')",
+		get("/missing"):            "404 No such CGI script ('/missing')",
+		get("/"):                   "403 CGI script is not a plain file ('/')",
+		get("/sub"):                "403 CGI script is not a plain file ('/sub')",
+		get("/sub/"):               "200 OK",
+		get("/sub/page.txt"):       "200 OK [a page\n]",
+		get("/sub/deep/"):          "200 OK [an index\n]",
+		get("/sub/deep"):           "301 Moved Permanently",
+		get("/name#/x"):            "404 File not found",
+		get("/#/x/y"):              "404 File not found",
+		get("/sub/%2e%2e/name#/x"): "404 File not found",
+	} {
+		resp, text := s.ask(raw)
+		got := resp.Status
+		if resp.StatusCode == 200 && !strings.HasPrefix(text, "<!DOCTYPE") {
+			got += " [" + text + "]"
+		}
+		if got != want {
+			t.Errorf("%.30q: got %q, want %q", raw, got, want)
+		}
+	}
+}
+
+// RFC 9110, section 15.3.6: "a server MUST NOT generate content in a 205 response".
+func TestAnswersWithoutContent(t *testing.T) {
+	s := newService(t, nil)
+	for _, status := range []string{"204", "205", "304"} {
+		say := "#!/bin/sh\nprintf 'Status: " + status + "\\nContent-Length: 6\\n\\nstill\\n'\n"
+		s.write("cgi-bin/status"+status, say, 0o755)
+		for _, version := range []string{"1.0", "1.1"} {
+			conn := s.dial()
+			fmt.Fprintf(conn, "GET /cgi-bin/status%s HTTP/%s\r\nConnection: close\r\n\r\n", status, version)
+			answer, err := io.ReadAll(conn)
+			check(err)
+			head, content, _ := strings.Cut(string(answer), "\r\n\r\n")
+			if content != "" || strings.Contains(head, "chunked") || strings.Contains(head, "Content-Length: 0") != (status == "205") {
+				t.Errorf("HTTP/%s: %q", version, answer)
+			}
+		}
+	}
+	s.note(func() {
+		if len(s.failures) > 0 {
+			t.Errorf("failures %q", s.failures)
+		}
+	})
+}
+
 // The operator is told why, and whom to ask.
 func TestCauses(t *testing.T) {
 	s := newService(t, nil)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,8 +30,8 @@ type Options struct {
 	Site message.Handler
 	// Files finds scripts.
 	Files Files
-	// Directories are the paths of the site below which files are scripts, without a slash at the end:
-	// cgi_directories.
+	// Directories are the paths of the site below which files are scripts, not encoded: cgi_directories. As
+	// there, "/" makes scripts of the files at the top of the site, and not of those in directories.
 	Directories []string
 	// Timeout is how long the server waits for one script in all. The time in which it waits for the client
 	// does not count.
@@ -84,10 +85,7 @@ func New(o Options) *Handler {
 	h := &Handler{Options: o, slots: make(chan struct{}, o.MaxProcesses)}
 	h.Directories = nil
 	for _, d := range o.Directories {
-		if trimmed := strings.TrimRight(d, "/"); trimmed != "" {
-			d = trimmed
-		}
-		h.Directories = append(h.Directories, d)
+		h.Directories = append(h.Directories, path.Clean("/"+d))
 	}
 	h.ended, h.stop = context.WithCancel(context.Background())
 	return h
@@ -221,7 +219,7 @@ func (h *Handler) notStarted(x exchange, s *script, err error) message.Response 
 // redirected is the request of a local redirect: for a path, as the client would ask for it.
 func redirected(r *message.Request, location string) *message.Request {
 	next := *r
-	next.Target = "/" + strings.TrimLeft(location, "/")
+	next.Target = location
 	if r.Method != "HEAD" {
 		next.Method = "GET"
 	}

@@ -168,6 +168,7 @@ var scripts = map[string]func(){
 	"exit3":    func() { fmt.Print(plain, "about to fail\n"); os.Exit(3) },
 	"killed":   func() { fmt.Print(plain); _ = unix.Kill(os.Getpid(), unix.SIGKILL) },
 	"smuggle":  func() { fmt.Print("Content-Type: text/plain\nX: a\rSet-Cookie: b\n\nhello") },
+	"name":     func() { fmt.Print(plain, os.Getenv("SCRIPT_NAME")) },
 	"status":   func() { fmt.Print("Status: 404 Not Found\n", plain, "gone\n") },
 	"local":    func() { fmt.Print("Location: /hello.txt\n\n") },
 	"to-hello": func() { fmt.Print("Location: /cgi-bin/hello?x\n\n") },

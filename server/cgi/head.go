@@ -22,7 +22,7 @@ type head struct {
 	status   int            // of Status; 0 without one
 	reason   string         // of Status, as text
 	location string         // of Location; "" without one
-	length   int64          // of Content-Length; -1 without one
+	length   int64          // of Content-Length; -1 without one; 0 where there may be no content
 	close    bool           // Connection: close
 	typed    bool           // there is a Content-Type
 	fields   message.Fields // what is sent: without Status, and without those that are the server's business
@@ -160,22 +160,30 @@ func (h *head) takeStatus(value string) error {
 	return nil
 }
 
-// check wants what RFC 3875, section 6.3, does: "at least one CGI field".
+// check wants what RFC 3875, section 6.3, does: "at least one CGI field". RFC 9110, section 15.3.6: "a server
+// MUST NOT generate content in a 205 response", which does not go without saying as it does for 204 and 304.
 func (h *head) check() error {
+	if h.status == 205 {
+		h.length = 0
+	}
 	if h.status == 0 && h.location == "" && !h.typed {
 		return errors.New("its head has none of Content-Type, Location and Status")
 	}
 	return nil
 }
 
-// isLocal says whether the head is a local redirect (RFC 3875, section 6.2.2): a path of this server, and
-// nothing that only a client could use.
+// isLocal says whether the head is a local redirect (RFC 3875, section 6.2.2): a path of this server, maybe
+// with a query, and nothing that only a client could use, as a fragment is. What begins with two slashes
+// names another host (RFC 3986, section 4.2).
 func (h *head) isLocal() bool {
+	if !strings.HasPrefix(h.location, "/") || strings.HasPrefix(h.location, "//") || strings.Contains(h.location, "#") {
+		return false
+	}
 	fields := 1
 	if h.typed {
 		fields++
 	}
-	return strings.HasPrefix(h.location, "/") && h.status == 0 && len(h.fields) == fields
+	return h.status == 0 && len(h.fields) == fields
 }
 
 // response returns the answer that the head asks for, without its content.

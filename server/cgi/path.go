@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -80,6 +81,7 @@ const maxDepth = 255
 // part is the script. The path has been decoded already, and each look-up decodes it once more.
 func (h *Handler) find(dir, rest string) (s script, failure *message.Failure) {
 	top := dir
+	dir = strings.TrimSuffix(dir, "/") // of "/", so that no SCRIPT_NAME begins with the two slashes of CPython's
 	path := dir + "/" + rest
 	for depth := 0; depth < maxDepth; depth++ {
 		i := nextSlash(path, len(dir)+1)
@@ -118,22 +120,25 @@ func (h *Handler) find(dir, rest string) (s script, failure *message.Failure) {
 // stat looks at the script and sets its file. The second decoding can lead out of the directory that made
 // the path a script's (/cgi-bin/%252e%252e/x): http.server runs what it finds there, here it is not found.
 func (h *Handler) stat(top string, s *script) (fs.FileMode, error) {
-	below, ok := h.Files.Translate(top)
-	if !ok {
-		return 0, fs.ErrNotExist
-	}
+	var ok bool
 	if s.file, ok = h.Files.Translate(s.name); !ok {
 		return 0, fs.ErrNotExist
 	}
-	if !isBelow(s.file, below) {
-		return 0, fmt.Errorf("%q lies outside %q", s.file, below)
+	if !h.holds(top, s.file) {
+		return 0, fmt.Errorf("%q lies outside %q", s.file, top)
 	}
 	return h.Files.Stat(s.name)
 }
 
-// isBelow says whether a file is a directory, named with a slash at its end, or lies below it.
-func isBelow(file, directory string) bool {
-	return strings.HasPrefix(file, strings.TrimSuffix(directory, "/")+"/")
+// holds says whether a file would be a script of a directory of scripts, or is that directory, named with a
+// slash at its end.
+func (h *Handler) holds(directory, file string) bool {
+	path, ok := h.Files.Translate(directory)
+	if !ok {
+		return false
+	}
+	rest, below := strings.CutPrefix(file, strings.TrimSuffix(path, "/")+"/")
+	return below && (directory != "/" || !strings.Contains(rest, "/"))
 }
 
 // hidesScript says whether a target that is no script's names one all the same as the site reads it, which
@@ -143,14 +148,7 @@ func (h *Handler) hidesScript(target string) bool {
 	if !ok {
 		return false
 	}
-	site, _ := h.Files.Translate("")
-	for _, directory := range h.Directories {
-		below, ok := h.Files.Translate(directory)
-		if ok && below != site && isBelow(file, below) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(h.Directories, func(directory string) bool { return h.holds(directory, file) })
 }
 
 // isTemporary says whether it is the system that fell short, not the name.

@@ -55,6 +55,19 @@ func FuzzCollapsePath(f *testing.F) {
 	})
 }
 
+// A list with "/" makes scripts of the files at the top alone, as CPython's is_cgi does.
+func TestSplitAtTheTop(t *testing.T) {
+	for collapsed, want := range map[string]string{"//": "", "//x": "x", "//x?a/b": "x?a/b", "/sub/x": "none", "/sub/": "none"} {
+		dir, rest, found := split(collapsed, []string{"/"})
+		if !found {
+			rest = "none"
+		}
+		if rest != want || found && dir != "/" {
+			t.Errorf("split(%q) = %q, %q, %v, want %q", collapsed, dir, rest, found, want)
+		}
+	}
+}
+
 func TestSplit(t *testing.T) {
 	directories := []string{"/cgi-bin", "/sub/dir/cgi-bin"}
 	for collapsed, want := range map[string][2]string{
