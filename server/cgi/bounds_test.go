@@ -39,6 +39,7 @@ func TestTimeout(t *testing.T) {
 	}{
 		"before_the_head":  {"hang", "504 Gateway Timeout", 1},
 		"with_a_child":     {"hang-with-child", "504 Gateway Timeout", 2},
+		"of_another_group": {"leaves-group", "504 Gateway Timeout", 1},
 		"in_the_content":   {"head-and-hang", "200 Script output follows begun\n cut: unexpected EOF", 1},
 		"after_its_output": {"deaf", "200 Script output follows all\n", 1},
 	} {
@@ -81,6 +82,24 @@ func TestAChildThatHoldsThePipe(t *testing.T) {
 	}
 }
 
+// What fills a pipe faster than it can be read does not keep the server from seeing that the script has ended.
+func TestAFloodEndsWithTheScript(t *testing.T) {
+	for _, raw := range []string{get("/cgi-bin/flood"), "HEAD /cgi-bin/flood HTTP/1.0\r\n\r\n", get("/cgi-bin/flood-errors"),
+		get("/cgi-bin/flood-local"), get("/cgi-bin/flood-broken")} {
+		t.Run(strings.Fields(raw)[0]+strings.Fields(raw)[1][len("/cgi-bin"):], func(t *testing.T) {
+			s := newService(t, nil)
+			conn := s.dial()
+			check(conn.SetDeadline(time.Now().Add(20 * time.Second)))
+			fmt.Fprint(conn, raw)
+			resp, text := s.answer(conn, raw)
+			if want := map[bool]int{false: 200, true: 500}[strings.Contains(raw, "broken")]; resp.StatusCode != want || strings.Contains(text, "cut") {
+				t.Errorf("%s: %q, %.100q", raw, resp.Status, text)
+			}
+			s.eventually("the end of the script", func() bool { return s.started == 1 && s.running == 0 })
+		})
+	}
+}
+
 func TestAClientThatGoesKillsTheScript(t *testing.T) {
 	for name, c := range map[string]struct {
 		raw   string
@@ -119,6 +138,16 @@ func TestAServerThatStopsKillsTheScript(t *testing.T) {
 	if resp, _ := s.answer(conn, "GET"); resp.StatusCode != 503 {
 		t.Errorf("got %q", resp.Status)
 	}
+}
+
+// The clock runs while the server reads for nobody.
+func TestAnEndlessAnswerForNobodyIsATimeout(t *testing.T) {
+	s := newService(t, shortTimeout)
+	if resp, text := s.ask("HEAD /cgi-bin/endless HTTP/1.0\r\n\r\n"); resp.StatusCode != 200 || text != "" {
+		t.Errorf("got %q %q", resp.Status, text)
+	}
+	s.dead(s.pids(1)...)
+	s.eventually("the failure", func() bool { return len(s.failures) == 1 && s.failures[0] == "timeout" })
 }
 
 // As many scripts as are allowed run; the next waits, no longer than a script may take, and while its client

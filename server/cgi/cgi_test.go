@@ -107,6 +107,17 @@ var scripts = map[string]func(){
 		fmt.Print(plain, "parent\n")
 		fmt.Fprintln(os.Stderr, "pid", sleeper(&syscall.SysProcAttr{Setsid: true}))
 	},
+	"flood":        func() { flood(os.Stdout, plain) },
+	"flood-errors": func() { flood(os.Stderr, plain) },
+	"flood-local":  func() { flood(os.Stdout, "Location: /hello.txt\n\n") },
+	"flood-broken": func() { flood(os.Stdout, "no head\n") },
+	"leaves-group": func() { // for that of the server
+		group, err := unix.Getpgid(os.Getppid())
+		check(err)
+		check(unix.Setpgid(0, group))
+		fmt.Fprintln(os.Stderr, "pid", os.Getpid())
+		time.Sleep(time.Hour)
+	},
 	"environ": func() {
 		environ := os.Environ()
 		slices.Sort(environ)
@@ -186,6 +197,15 @@ func sleeper(attr *syscall.SysProcAttr) int {
 	c.Stdout, c.Stderr, c.SysProcAttr = os.Stdout, os.Stderr, attr
 	check(c.Start())
 	return c.Process.Pid
+}
+
+// flood leaves a process behind that is in no group of ours and fills one of our outputs until nobody reads it.
+func flood(file *os.File, head string) {
+	fmt.Print(head)
+	c := exec.Command("/usr/bin/yes")
+	c.Stdout, c.SysProcAttr = file, &syscall.SysProcAttr{Setsid: true}
+	check(c.Start())
+	time.Sleep(200 * time.Millisecond)
 }
 
 // service is a whole server with scripts.

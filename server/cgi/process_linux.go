@@ -109,7 +109,7 @@ func (p *process) supervise(c command, files [3]*os.File, started chan<- error) 
 func (p *process) reap() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = unix.Kill(-p.pid, unix.SIGKILL)
+	p.signal()
 	_, _ = waitFor(p.pid, &p.status)
 	p.reaped = true
 	for {
@@ -132,8 +132,15 @@ func (p *process) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.reaped {
-		_ = unix.Kill(-p.pid, unix.SIGKILL)
+		p.signal()
 	}
+}
+
+// signal kills the group, and the script for itself, as it may have joined another group of its session: that
+// of the server. p.mu is held, and the script not reaped. An error means that nobody is there to be killed.
+func (p *process) signal() {
+	_ = unix.Kill(-p.pid, unix.SIGKILL)
+	_ = unix.Kill(p.pid, unix.SIGKILL)
 }
 
 // exitCode is os.waitstatus_to_exitcode: minus the signal that ended it. It is known once exited is closed.
@@ -153,36 +160,45 @@ func (p *process) close() {
 	}
 }
 
-// output reads what a script writes into a pipe. It ends when the script has, though another process may
-// still hold the pipe.
+// output reads what a script writes into a pipe. It ends when the script has, and with what the pipe holds then:
+// another process may still hold it, and write faster than it is read.
 type output struct {
 	file   *os.File
 	exited <-chan struct{}
+	ends   bool // left counts
+	left   int  // bytes in the pipe when the script had ended, less what has been read of them
 }
 
-func (o output) Read(b []byte) (int, error) {
+func (o *output) Read(b []byte) (int, error) {
 	select {
 	case <-o.exited:
-		return o.readNow(b)
+		return o.readRest(b)
 	default:
 	}
 	n, err := o.file.Read(b)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return o.readNow(b)
+		return o.readRest(b)
 	}
 	return n, err
 }
 
-// readNow reads what is in the pipe and waits for nothing.
-func (o output) readNow(b []byte) (n int, err error) {
+// readRest reads what was in the pipe when the script had ended, and waits for nothing.
+func (o *output) readRest(b []byte) (n int, err error) {
 	raw, err := o.file.SyscallConn()
 	if err != nil {
 		return 0, err
 	}
 	var readErr error
 	err = raw.Control(func(fd uintptr) {
+		if !o.ends {
+			o.left, readErr = unix.IoctlGetInt(int(fd), unix.TIOCINQ) // the other name of FIONREAD
+			o.ends = readErr == nil
+		}
+		if !o.ends || o.left == 0 {
+			return
+		}
 		for {
-			if n, readErr = unix.Read(int(fd), b); readErr != unix.EINTR {
+			if n, readErr = unix.Read(int(fd), b[:min(len(b), o.left)]); readErr != unix.EINTR {
 				return
 			}
 		}
@@ -193,8 +209,9 @@ func (o output) readNow(b []byte) (n int, err error) {
 	case readErr == unix.EAGAIN || readErr == nil && n == 0:
 		return 0, io.EOF
 	case readErr != nil:
-		return 0, os.NewSyscallError("read", readErr)
+		return 0, os.NewSyscallError("reading a script's output", readErr)
 	}
+	o.left -= n
 	return n, nil
 }
 

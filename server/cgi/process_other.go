@@ -32,6 +32,6 @@ func (p *process) kill()         {}
 func (p *process) close()        {}
 func (p *process) exitCode() int { return 0 }
 
-func (o output) Read([]byte) (int, error) { return 0, io.EOF }
+func (o *output) Read([]byte) (int, error) { return 0, io.EOF }
 
 func isExecutable(string) bool { return false }

@@ -32,7 +32,7 @@ type run struct {
 	noted   *message.Request
 	script  *script
 	process *process
-	stdout  output
+	stdout  *output
 	clock   *clock
 	began   time.Time
 
@@ -60,7 +60,7 @@ func (h *Handler) run(ctx context.Context, r *message.Request, x exchange, s *sc
 	if h.Started != nil {
 		h.Started()
 	}
-	p.stdout = output{p.process.stdout, p.process.exited}
+	p.stdout = &output{file: p.process.stdout, exited: p.process.exited}
 	p.clock = newClock(h.Timeout, func() { p.stop(errTimeout, TimedOut) })
 	p.release = append(p.release,
 		context.AfterFunc(ctx, func() { p.stop(errGone, Gone) }),
@@ -191,7 +191,7 @@ const maxErrorLine = 4096
 // logErrors logs standard error line by line.
 func (p *run) logErrors() {
 	defer close(p.logged)
-	lines := bufio.NewReaderSize(output{p.process.stderr, p.process.exited}, maxErrorLine)
+	lines := bufio.NewReaderSize(&output{file: p.process.stderr, exited: p.process.exited}, maxErrorLine)
 	for {
 		line, long, err := lines.ReadLine()
 		if err != nil {
