@@ -357,6 +357,18 @@ func TestAHalfClosingClientIsAnswered(t *testing.T) {
 	}
 }
 
+// Nor is one that sent more than the script reads.
+func TestAHalfClosingClientWithUnreadContentIsAnswered(t *testing.T) {
+	s := newService(t, nil)
+	conn := s.dial()
+	const size = 300 << 10
+	fmt.Fprintf(conn, "POST /cgi-bin/slow HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
+	check(conn.CloseWrite())
+	if _, text := s.answer(conn, "POST"); text != "at last\n" {
+		t.Errorf("got %q", text)
+	}
+}
+
 // The clock of a script stands still while its content comes slowly.
 func TestASlowUploadIsNoTimeout(t *testing.T) {
 	s := newService(t, func(o *cgi.Options, _ *site.Options) { o.Timeout = 500 * time.Millisecond })

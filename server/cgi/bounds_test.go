@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/previewd/previewd/server/cgi"
+	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site"
 )
 
@@ -105,9 +106,11 @@ func TestAClientThatGoesKillsTheScript(t *testing.T) {
 		raw   string
 		reset bool
 	}{
-		"reset_before_the_head":    {get("/cgi-bin/hang-with-child"), true},
-		"reset_in_the_content":     {get("/cgi-bin/head-and-hang"), true},
-		"reset_while_sending":      {"POST /cgi-bin/hang HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc", true},
+		"reset_before_the_head": {get("/cgi-bin/hang-with-child"), true},
+		"reset_in_the_content":  {get("/cgi-bin/head-and-hang"), true},
+		"reset_while_sending":   {"POST /cgi-bin/hang HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc", true},
+		"reset_with_unread_content": {"POST /cgi-bin/hang HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n" +
+			strings.Repeat("x", 300<<10), true},
 		"reset_with_more_waiting":  {get("/cgi-bin/hang") + get("/cgi-bin/hello"), true},
 		"cannot_be_written_to":     {get("/cgi-bin/endless"), false},
 		"cannot_be_written_to_1.0": {"GET /cgi-bin/endless HTTP/1.0\r\n\r\n", false},
@@ -182,6 +185,30 @@ func TestScriptsWaitForEachOther(t *testing.T) {
 	s.note(func() {
 		if s.started != 2 || s.most != 1 {
 			t.Errorf("%d scripts were started, %d at once", s.started, s.most)
+		}
+	})
+}
+
+// A script that has ended makes room for the next, however slowly its client takes the answer.
+func TestASlowClientHoldsNoSlot(t *testing.T) {
+	s := newService(t, func(o *cgi.Options, _ *site.Options) { o.MaxProcesses, o.Timeout = 1, 5*time.Second })
+	var answers []message.Response
+	for range 3 {
+		answers = append(answers, s.Serve(t.Context(), &message.Request{Method: "GET", Target: "/cgi-bin/hello", Content: message.NoContent{}}))
+	}
+	for _, resp := range answers {
+		if resp.Status != 200 {
+			t.Fatalf("status %d: %v", resp.Status, resp.Err)
+		}
+		var text strings.Builder
+		if _, err := resp.Body.WriteTo(&text); err != nil || text.String() != "hello\n" {
+			t.Errorf("got %q, %v", &text, err)
+		}
+		check(resp.Body.Close())
+	}
+	s.note(func() {
+		if s.most != 1 || s.running != 0 || len(s.failures) != 0 {
+			t.Errorf("%d at once, %d running, failures %q", s.most, s.running, s.failures)
 		}
 	})
 }

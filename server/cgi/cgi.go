@@ -49,7 +49,7 @@ type Options struct {
 
 	// Log is called with each line that a script writes to its standard error.
 	Log func(script, line string)
-	// Started is called when a script has been started and Ended when it has ended, after d. Failed is called
+	// Started is called when a script was started and Ended when it has ended, after d. Failed is called
 	// once for a request that a script did not answer as it should.
 	Started func()
 	Ended   func(d time.Duration)
@@ -162,16 +162,7 @@ func (h *Handler) takeSlot(ctx context.Context, r *message.Request) *message.Fai
 	ctx, cancel := context.WithTimeout(ctx, h.Timeout)
 	defer cancel()
 	gone := make(chan struct{})
-	if r.Watcher != nil {
-		watched := make(chan struct{})
-		go func() {
-			defer close(watched)
-			if r.Watcher.AwaitGone(ctx) {
-				close(gone)
-			}
-		}()
-		defer func() { cancel(); <-watched }()
-	}
+	defer watchOver(ctx, r.Watcher, func() { close(gone) })()
 	select {
 	case h.slots <- struct{}{}:
 		return nil

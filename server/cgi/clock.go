@@ -64,3 +64,31 @@ func (c *clock) update() {
 	}
 	c.running = run
 }
+
+// A client that sends content, or takes an answer, is waited for while it keeps a pace, and for a while behind
+// it: else a few that dribble would hold all slots. The times are those that the engine gives a client that
+// does nothing at all.
+const (
+	minRate         = 1 << 10 // bytes a second
+	contentPatience = 30 * time.Second
+	answerPatience  = 60 * time.Second
+)
+
+// patience is how far a client may fall behind minRate.
+type patience struct {
+	most, left time.Duration
+	end        func()
+}
+
+// newPatience returns a patience of so much. It calls end when it is over.
+func newPatience(most time.Duration, end func()) *patience { return &patience{most, most, end} }
+
+// wait calls transfer, which waits for the client, and returns what it does.
+func (p *patience) wait(transfer func() (int, error)) (n int, err error) {
+	began := time.Now()
+	timer := time.AfterFunc(p.left, p.end)
+	n, err = transfer()
+	timer.Stop()
+	p.left = min(p.most, p.left-time.Since(began)+time.Duration(n)*time.Second/minRate)
+	return n, err
+}

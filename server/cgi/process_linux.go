@@ -33,6 +33,8 @@ type command struct {
 	environ   []string
 	user      *User
 	content   bool // whether standard input is a pipe; else it is at its end
+
+	started, ended func() // called once the script runs, and once it does not; started may be nil
 }
 
 // start starts a script in a process group of its own.
@@ -87,6 +89,9 @@ func (p *process) supervise(c command, files [3]*os.File, started chan<- error) 
 	}
 	pid, _, err := syscall.StartProcess(c.file, c.arguments, attr)
 	p.pid = pid
+	if err == nil && c.started != nil {
+		c.started()
+	}
 	started <- err
 	if err != nil {
 		return
@@ -94,6 +99,7 @@ func (p *process) supervise(c command, files [3]*os.File, started chan<- error) 
 	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 	p.reap()
+	c.ended()
 	close(p.exited)
 	// Whoever waits for the other end of a pipe is woken: nobody may be there any more, and a process that
 	// left the group may hold it for ever.

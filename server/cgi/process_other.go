@@ -19,6 +19,8 @@ type command struct {
 	environ   []string
 	user      *User
 	content   bool
+
+	started, ended func()
 }
 
 type output struct {

@@ -20,7 +20,8 @@ var (
 	errGone    = errors.New("the client is gone")
 	errStopped = errors.New("the server stops")
 	errContent = errors.New("the request's content ended early")
-	errSlow    = errors.New("the request's content did not come")
+	errSlow    = errors.New("the request's content did not come, or too slowly")
+	errSlack   = errors.New("the client took the answer too slowly")
 
 	errUnfinished = errors.New("the answer was not finished")
 )
@@ -51,14 +52,12 @@ func (h *Handler) run(ctx context.Context, r *message.Request, x exchange, s *sc
 	p := &run{handler: h, request: r, noted: x.noted, script: s, began: time.Now(),
 		fed: make(chan struct{}), logged: make(chan struct{})}
 	h.runs.Add(1)
+	c.started, c.ended = h.Started, p.leaveSlot
 	var err error
 	if p.process, err = start(c); err != nil {
 		h.runs.Done()
 		<-h.slots
 		return h.notStarted(x, s, err)
-	}
-	if h.Started != nil {
-		h.Started()
 	}
 	p.stdout = &output{file: p.process.stdout, exited: p.process.exited}
 	p.clock = newClock(h.Timeout, func() { p.stop(errTimeout, TimedOut) })
@@ -82,6 +81,14 @@ func (h *Handler) run(ctx context.Context, r *message.Request, x exchange, s *sc
 	resp := head.response()
 	resp.Body = &body{run: p, rest: rest, length: head.length}
 	return resp
+}
+
+// leaveSlot makes room for another script when this one has ended: its client may still take the answer.
+func (p *run) leaveSlot() {
+	if p.handler.Ended != nil {
+		p.handler.Ended(time.Since(p.began))
+	}
+	<-p.handler.slots
 }
 
 // refuse answers for a script whose head is not valid, or that was killed before it was there.
@@ -125,6 +132,15 @@ func (p *run) stop(why error, f Failure) {
 	p.process.kill()
 }
 
+// giveUp kills the script of a client that is too slow. One that has ended is in nobody's way.
+func (p *run) giveUp(why error) {
+	select {
+	case <-p.process.exited:
+	default:
+		p.stop(why, Gone)
+	}
+}
+
 // fail notes a failure, unless there is one already. p.mu is held.
 func (p *run) fail(f Failure) {
 	if p.failure == "" {
@@ -142,7 +158,7 @@ func (p *run) whyStopped() error {
 func (p *run) feed(ctx context.Context) {
 	defer close(p.fed)
 	if p.process.stdin != nil {
-		err := p.copyContent()
+		err := p.copyContent(ctx)
 		// An error of the pipe means that the script does not want more.
 		_ = p.process.stdin.Close()
 		switch {
@@ -165,16 +181,15 @@ const copyBuffer = 32 << 10
 
 // copyContent copies the content to the script's standard input, as far as it reads it. An error is one of
 // the content.
-func (p *run) copyContent() error {
+func (p *run) copyContent(ctx context.Context) error {
 	buf := make([]byte, copyBuffer)
+	client := newPatience(contentPatience, func() { p.giveUp(errSlow) })
 	for {
 		p.clock.awaitClient(true)
-		n, err := p.request.Content.Read(buf)
+		n, err := client.wait(func() (int, error) { return p.request.Content.Read(buf) })
 		p.clock.awaitClient(false)
-		if n > 0 {
-			if _, err := p.process.stdin.Write(buf[:n]); err != nil {
-				return nil
-			}
+		if n > 0 && !p.give(ctx, buf[:n]) {
+			return nil
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -183,6 +198,30 @@ func (p *run) copyContent() error {
 			return err
 		}
 	}
+}
+
+// give writes a piece of content to the script, which may take its time, and watches over the client meanwhile.
+func (p *run) give(ctx context.Context, piece []byte) (taken bool) {
+	defer watchOver(ctx, p.request.Watcher, func() { p.stop(errGone, Gone) })()
+	_, err := p.process.stdin.Write(piece)
+	return err == nil
+}
+
+// watchOver calls gone when the client is, until stop is called. Nothing reads from the client meanwhile. A nil
+// watcher sees nothing.
+func watchOver(ctx context.Context, w message.Watcher, gone func()) (stop func()) {
+	if w == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if w.AwaitGone(ctx) {
+			gone()
+		}
+	}()
+	return func() { cancel(); <-watched }
 }
 
 // maxErrorLine bounds a line of standard error in the log, in bytes; the rest of a longer one is left out.
@@ -248,9 +287,6 @@ func (p *run) close() {
 	<-p.logged
 	p.process.close()
 	h := p.handler
-	if h.Ended != nil {
-		h.Ended(time.Since(p.began))
-	}
 	p.mu.Lock()
 	if code := p.process.exitCode(); code != 0 && (p.stopped == nil || p.failure == BadHead && code > 0) {
 		p.noted.Notes = append(p.noted.Notes, "CGI script exit code "+strconv.Itoa(code))
@@ -260,7 +296,6 @@ func (p *run) close() {
 		h.failed(p.failure)
 	}
 	p.mu.Unlock()
-	<-h.slots
 	h.runs.Done()
 }
 
@@ -286,12 +321,13 @@ func (b *body) WriteTo(w io.Writer) (n int64, err error) {
 func (b *body) copyTo(w io.Writer) (n int64, err error) {
 	piece := b.rest
 	buf := make([]byte, copyBuffer)
+	client := newPatience(answerPatience, func() { b.run.giveUp(errSlack) })
 	for {
 		if b.length >= 0 {
 			piece = piece[:min(int64(len(piece)), b.length-n)]
 		}
 		if len(piece) > 0 {
-			m, err := w.Write(piece)
+			m, err := client.wait(func() (int, error) { return w.Write(piece) })
 			n += int64(m)
 			if err != nil {
 				return n, err
