@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"sync"
 	"time"
 )
@@ -21,8 +20,8 @@ type connections struct {
 	mu    sync.Mutex
 	set   map[connection]struct{}
 	empty chan struct{} // closed when the set becomes empty, if someone waits for it
-	// cancel tells handlers that their connections are cut.
-	cancel context.CancelFunc
+	// cancel tells handlers that their connections are about to be cut.
+	cancel func()
 }
 
 func (s *connections) add(c connection) {
@@ -88,23 +87,36 @@ func (s *connections) drain(timeout <-chan time.Time) error {
 	}
 }
 
-// cutGrace is how long connections that were cut may take to report their last exchange.
-const cutGrace = time.Second
+const (
+	// lastWord is how long handlers that were told of the cut may take to say so to their clients: a script
+	// is killed and answered for.
+	lastWord = 500 * time.Millisecond
+	// cutGrace is how long connections that were cut may take to report their last exchange.
+	cutGrace = time.Second
+)
 
-// cut closes all connections, waits until they have reported, and tells how many there were.
+// cut ends all connections: after lastWord it closes those that are left, and waits until they have reported.
+// It tells how many there were.
 func (s *connections) cut() error {
 	s.mu.Lock()
 	n := len(s.set)
 	s.cancel()
-	for c := range s.set {
-		c.Cut()
-	}
 	if n == 0 {
 		s.mu.Unlock()
 		return nil
 	}
 	empty := make(chan struct{})
 	s.empty = empty
+	s.mu.Unlock()
+	select {
+	case <-empty:
+		return &CutError{n}
+	case <-time.After(lastWord):
+	}
+	s.mu.Lock()
+	for c := range s.set {
+		c.Cut()
+	}
 	s.mu.Unlock()
 	select {
 	case <-empty:

@@ -377,12 +377,20 @@ func TestDrainOverTLSCutsAtItsTimeout(t *testing.T) {
 			<-ctx.Done()
 			return message.Fail(503, "")
 		}}, protocol)
-		go func() { _, _ = get(client(t), "https://"+s.address) }()
+		said := make(chan string, 1)
+		go func() {
+			text, _ := get(client(t), "https://"+s.address)
+			said <- text
+		}()
 		<-inside
 		s.stop()
 		var cut *CutError
 		if err := <-s.ended; !errors.As(err, &cut) || cut.Connections != 1 {
 			t.Errorf("%s: Serve = %v, want a cut of 1 connection", protocol, err)
+		}
+		// A handler that heeds its context has the last word.
+		if text := <-said; !strings.Contains(text, "Error code: 503") {
+			t.Errorf("%s: got %q", protocol, text)
 		}
 	}
 }

@@ -142,7 +142,8 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 // serve is Serve for one listener.
 func (s *Server) serve(ctx context.Context, l net.Listener, alone bool) error {
 	// Handlers outlive ctx by the drain.
-	handlers, cut := context.WithCancel(context.WithoutCancel(ctx))
+	handlers, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	cut := func() { cancel(message.ErrStopping) }
 	defer cut()
 	a := &acceptor{server: s, listener: l, cut: handlers.Done(), alone: alone, connections: connections{cancel: cut}}
 	if secure, ok := l.(*secureListener); ok {

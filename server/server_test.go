@@ -138,7 +138,7 @@ func TestDrainCutsAtItsTimeout(t *testing.T) {
 	s := serve(t, &Server{ShutdownTimeout: 100 * time.Millisecond, Handler: func(ctx context.Context, _ *message.Request) message.Response {
 		close(inside)
 		<-ctx.Done()
-		gone.Store(true)
+		gone.Store(errors.Is(context.Cause(ctx), message.ErrStopping))
 		return message.Fail(503, "")
 	}})
 	conn := s.dial(t)
@@ -149,7 +149,10 @@ func TestDrainCutsAtItsTimeout(t *testing.T) {
 	if err := <-s.ended; !errors.As(err, &cut) || cut.Connections != 1 {
 		t.Errorf("Serve = %v, want 1 connection cut", err)
 	}
-	_, _ = io.ReadAll(conn)
+	// A handler that heeds its context has the last word.
+	if text, _ := io.ReadAll(conn); !strings.HasPrefix(string(text), "HTTP/1.1 503 ") || !gone.Load() {
+		t.Errorf("got %q, the context said why: %v", text, gone.Load())
+	}
 }
 
 func TestNoConnectionIsResetWhileTheListenerCloses(t *testing.T) {

@@ -153,6 +153,30 @@ func TestAnEndlessAnswerForNobodyIsATimeout(t *testing.T) {
 	s.eventually("the failure", func() bool { return len(s.failures) == 1 && s.failures[0] == "timeout" })
 }
 
+// A script that still runs at the end of SHUTDOWN_TIMEOUT, and one that waits for it, are answered for before
+// their connections are cut.
+func TestAServerThatCutsSaysSo(t *testing.T) {
+	s := newServiceThatStops(t, 300*time.Millisecond, func(o *cgi.Options, _ *site.Options) { o.MaxProcesses = 2 })
+	s.cuts = true
+	first, second, third := s.dial(), s.dial(), s.dial()
+	fmt.Fprint(first, "GET /cgi-bin/hang HTTP/1.1\r\n\r\n")
+	fmt.Fprint(second, "GET /cgi-bin/head-and-hang HTTP/1.1\r\n\r\n")
+	pids := s.pids(2)
+	fmt.Fprint(third, "POST /cgi-bin/hello HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
+	s.stop()
+	if resp, _ := s.answer(first, "GET"); resp.StatusCode != 503 {
+		t.Errorf("the first got %q", resp.Status)
+	}
+	if resp, text := s.answer(second, "GET"); text != "begun\n cut: unexpected EOF" {
+		t.Errorf("the second got %q %q", resp.Status, text)
+	}
+	if resp, _ := s.answer(third, "POST"); resp.StatusCode != 503 {
+		t.Errorf("the third got %q", resp.Status)
+	}
+	s.dead(pids...)
+	s.eventually("the failures", func() bool { return strings.Join(s.failures, " ") == "shutdown shutdown shutdown" })
+}
+
 // As many scripts as are allowed run; the next waits, no longer than a script may take, and while its client
 // is there.
 func TestScriptsWaitForEachOther(t *testing.T) {

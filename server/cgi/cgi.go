@@ -171,12 +171,13 @@ func (h *Handler) takeSlot(ctx context.Context, r *message.Request) *message.Fai
 		return &message.Failure{Status: 503, Cause: errGone}
 	case <-h.ended.Done():
 		h.failed(Stopped)
-		return &message.Failure{Status: 503, Cause: errStopped}
+		return &message.Failure{Status: 503, Cause: message.ErrStopping}
 	case <-ctx.Done():
 	}
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		h.failed(Gone)
-		return &message.Failure{Status: 503, Cause: errGone}
+		why, kind := reason(ctx)
+		h.failed(kind)
+		return &message.Failure{Status: 503, Cause: why}
 	}
 	h.failed(Busy)
 	return &message.Failure{Status: 503, Cause: fmt.Errorf("%d scripts were running for %v", h.MaxProcesses, h.Timeout)}

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -215,6 +216,7 @@ type service struct {
 	address string
 	dir     string
 	stop    context.CancelFunc
+	cuts    bool // the server may cut connections when it stops
 
 	mu       sync.Mutex
 	lines    []string // of standard error
@@ -228,6 +230,12 @@ type service struct {
 
 // newService serves a site with all scripts in /cgi-bin. change may change what is left as it is here.
 func newService(t *testing.T, change func(*cgi.Options, *site.Options)) *service {
+	t.Helper()
+	return newServiceThatStops(t, 5*time.Second, change)
+}
+
+// newServiceThatStops is newService with a SHUTDOWN_TIMEOUT.
+func newServiceThatStops(t *testing.T, within time.Duration, change func(*cgi.Options, *site.Options)) *service {
 	t.Helper()
 	dir, err := os.MkdirTemp(base, "site-")
 	check(err)
@@ -267,7 +275,7 @@ func newService(t *testing.T, change func(*cgi.Options, *site.Options)) *service
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	ended := make(chan error, 1)
-	engine := &server.Server{Handler: s.Methods().Serve, Profile: options.Profile, ShutdownTimeout: 5 * time.Second,
+	engine := &server.Server{Handler: s.Methods().Serve, Profile: options.Profile, ShutdownTimeout: within,
 		Observe: func(x *message.Exchange) {
 			s.note(func() {
 				s.notes = append(s.notes, x.Request.Notes...)
@@ -283,7 +291,8 @@ func newService(t *testing.T, change func(*cgi.Options, *site.Options)) *service
 	t.Cleanup(func() {
 		s.Close()
 		stop()
-		if err := <-ended; err != nil {
+		var cut *server.CutError
+		if err := <-ended; err != nil && !(s.cuts && errors.As(err, &cut)) {
 			t.Errorf("Serve = %v", err)
 		}
 		check(os.RemoveAll(dir))

@@ -18,7 +18,6 @@ import (
 var (
 	errTimeout = errors.New("the script took too long")
 	errGone    = errors.New("the client is gone")
-	errStopped = errors.New("the server stops")
 	errContent = errors.New("the request's content ended early")
 	errSlow    = errors.New("the request's content did not come, or too slowly")
 	errSlack   = errors.New("the client took the answer too slowly")
@@ -62,8 +61,8 @@ func (h *Handler) run(ctx context.Context, r *message.Request, x exchange, s *sc
 	p.stdout = &output{file: p.process.stdout, exited: p.process.exited}
 	p.clock = newClock(h.Timeout, func() { p.stop(errTimeout, TimedOut) })
 	p.release = append(p.release,
-		context.AfterFunc(ctx, func() { p.stop(errGone, Gone) }),
-		context.AfterFunc(h.ended, func() { p.stop(errStopped, Stopped) }))
+		context.AfterFunc(ctx, func() { p.stop(reason(ctx)) }),
+		context.AfterFunc(h.ended, func() { p.stop(message.ErrStopping, Stopped) }))
 	feed, stopFeed := context.WithCancel(context.Background())
 	p.stopFeed = stopFeed
 	go p.feed(feed)
@@ -81,6 +80,14 @@ func (h *Handler) run(ctx context.Context, r *message.Request, x exchange, s *sc
 	resp := head.response()
 	resp.Body = &body{run: p, rest: rest, length: head.length}
 	return resp
+}
+
+// reason tells why a request's context has ended.
+func reason(ctx context.Context) (error, Failure) {
+	if errors.Is(context.Cause(ctx), message.ErrStopping) {
+		return message.ErrStopping, Stopped
+	}
+	return errGone, Gone
 }
 
 // leaveSlot makes room for another script when this one has ended: its client may still take the answer.
@@ -103,7 +110,7 @@ func (p *run) refuse(err error) message.Response {
 		f.Status, f.Message = 400, "Request content ended early"
 	case errors.Is(f.Cause, errSlow):
 		f.Status = 408
-	case errors.Is(f.Cause, errStopped):
+	case errors.Is(f.Cause, message.ErrStopping):
 		f.Status = 503
 	}
 	return f.Response()

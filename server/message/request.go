@@ -3,13 +3,18 @@ package message
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/netip"
 )
 
 // Handler answers a request. The Request belongs to the engine and may be used until the Response's Body
-// is closed; its strings may be kept. ctx ends when the connection does.
+// is closed; its strings may be kept. ctx ends when the connection does, and, with ErrStopping as its Cause, a
+// moment before the server cuts what is unfinished when it stops.
 type Handler func(ctx context.Context, r *Request) Response
+
+// ErrStopping is why the context of a handler ends whose answer the server does not wait for any longer.
+var ErrStopping = errors.New("the server stops")
 
 // Request is what a client asked. Texts are bytes as received, which http.server reads as Latin-1; use
 // Latin1 to show them.
