@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/previewd/previewd/config"
 )
 
 // TestTranscripts plays testdata/transcripts against the whole service, over HTTP/1.x, the same over TLS, and
@@ -437,6 +439,52 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return string(o.text)
+}
+
+// What CGI says of a request is not mixed with the server's own environment: CGI_PASS_ENV may not name it.
+func TestWhatScriptsAreToldOfTheRequestIsNotPassedOn(t *testing.T) {
+	dir := t.TempDir()
+	layOut(t, dir, "cgi-bin/environ", []byte("#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\nenv\n"))
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	service := startService(t, []string{"PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "LOG_FORMAT=text", "DIRECTORY=" + dir, "CGI=true",
+		"PATH=" + os.Getenv("PATH"), "TZ=UTC", "LANG=C", "HTTP_PROXY=http://localhost:1", "CGI_PASS_ENV=TZ,LANG,PATH"})
+	r, err := http.NewRequest("POST", "http://"+service.addr+"/cgi-bin/environ/info?a=b", strings.NewReader("content"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth("user", "password")
+	r.Header.Set("Proxy", "http://localhost:1")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		name, _, _ := strings.Cut(line, "=")
+		told[name]++
+	}
+	for name, times := range told {
+		if times > 1 || name == "HTTP_PROXY" {
+			t.Errorf("%s is there %d times", name, times)
+		}
+		switch name {
+		case "PATH", "TZ", "LANG", "PWD", "OLDPWD", "SHLVL", "_": // the last four are the shell's
+		default:
+			if _, err := config.Load(nil, map[string]string{"CGI_PASS_ENV": name}); err == nil {
+				t.Errorf("CGI_PASS_ENV=%s is allowed", name)
+			}
+		}
+	}
+	if len(told) < 20 {
+		t.Errorf("got %s", text)
+	}
 }
 
 func TestExitCodes(t *testing.T) {

@@ -3,11 +3,13 @@ package config
 import (
 	"errors"
 	"fmt"
+	"path"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/caarlos0/env/v11"
 )
@@ -38,10 +40,13 @@ var rules = []struct {
 	{"ADMIN_BIND", func(c *Config) error { return each(isHost, hosts, c.AdminBind) }},
 	{"TLS_SELF_SIGNED_HOSTS", func(c *Config) error { return each(isHost, hosts, c.TLSSelfSignedHosts...) }},
 	{"CGI_DIRECTORIES", func(c *Config) error {
-		return each(isSitePath, "not a path of the site, allowed are those that begin with a slash, such as /cgi-bin", c.CGIDirectories...)
+		return each(isSitePath, "not a plain path of the site, allowed are such as /cgi-bin and /a/b, without empty parts, . and .., and without %, ? and #", c.CGIDirectories...)
 	}},
 	{"CGI_PASS_ENV", func(c *Config) error {
-		return each(isVariableName, "not the name of a variable, allowed are letters, digits and underscores", c.CGIPassEnv...)
+		if err := each(isVariableName, "not the name of a variable, allowed are letters, digits and underscores", c.CGIPassEnv...); err != nil {
+			return err
+		}
+		return each(isFree, "a variable that CGI keeps for the request, allowed are others", c.CGIPassEnv...)
 	}},
 	{"TLS_ALPN", func(c *Config) error {
 		return each(isALPN, "not a protocol of this server, allowed are h2 and http/1.1", c.TLSALPN...)
@@ -73,7 +78,13 @@ func each(ok func(string) bool, wrong string, values ...string) error {
 	return nil
 }
 
-func isSitePath(s string) bool { return strings.HasPrefix(s, "/") }
+// isSitePath says whether a path is what it is after decoding and without its empty and dotted parts, but for a
+// slash at its end: another would never be found in a request.
+func isSitePath(s string) bool {
+	trimmed := strings.TrimSuffix(s, "/")
+	return strings.HasPrefix(s, "/") && path.Clean(s) == "/"+strings.TrimPrefix(trimmed, "/") &&
+		!strings.HasPrefix(s, "//") && !strings.ContainsAny(s, "%?#") && utf8.ValidString(s)
+}
 
 func isFileName(s string) bool { return s != "." && s != ".." && !strings.ContainsAny(s, "/\x00") }
 
@@ -82,6 +93,13 @@ func isALPN(s string) bool { return s == "h2" || s == "http/1.1" }
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func isVariableName(s string) bool { return variableName.MatchString(s) }
+
+// ofCGI are the variables of RFC 3875, section 4.1. HTTP_PROXY is what programs take for the server's own setting
+// (httpoxy), so one that a field seems to have set is never there.
+var ofCGI = regexp.MustCompile(`^(HTTP_.*|AUTH_TYPE|CONTENT_LENGTH|CONTENT_TYPE|GATEWAY_INTERFACE|PATH_INFO|PATH_TRANSLATED|QUERY_STRING|` +
+	`REMOTE_ADDR|REMOTE_HOST|REMOTE_IDENT|REMOTE_USER|REQUEST_METHOD|SCRIPT_NAME|SERVER_NAME|SERVER_PORT|SERVER_PROTOCOL|SERVER_SOFTWARE)$`)
+
+func isFree(variable string) bool { return !ofCGI.MatchString(variable) }
 
 func isRedirect(s string) bool {
 	port, err := parsePort(s)

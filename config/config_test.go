@@ -123,6 +123,8 @@ func TestAccepted(t *testing.T) {
 		{"size largest", nil, []string{"CACHE_SIZE=9223372036854775807"}, "CacheSize", Size(1<<63 - 1)},
 
 		{"list", nil, []string{"INDEX_PAGES= a.html , b c.html"}, "IndexPages", []string{"a.html", "b c.html"}},
+		{"CGI directory with a slash at its end", nil, []string{"CGI_DIRECTORIES=/cgi-bin/,/,/é"}, "CGIDirectories", []string{"/cgi-bin/", "/", "/é"}},
+		{"CGI environment that is passed on anyway", nil, []string{"CGI_PASS_ENV=PATH,TZ,LANG,http_proxy,HTTPS"}, "CGIPassEnv", []string{"PATH", "TZ", "LANG", "http_proxy", "HTTPS"}},
 		{"CGI settings without CGI", nil, []string{"CGI_PASS_ENV=HOME, _x1"}, "CGIPassEnv", []string{"HOME", "_x1"}},
 		{"ALPN", nil, []string{"TLS_ALPN=http/1.1"}, "TLSALPN", []string{"http/1.1"}},
 		{"hosts", nil, []string{"TLS_SELF_SIGNED_HOSTS=dev.example,::1"}, "TLSSelfSignedHosts", []string{"dev.example", "::1"}},
@@ -181,7 +183,8 @@ func TestRefused(t *testing.T) {
 		host     = `: not an address or host name, allowed are such as 127.0.0.1, ::1 (no brackets, no port) or localhost`
 		link     = `: a Kubernetes service link, not a setting: put enableServiceLinks: false into the pod's spec`
 		empty    = `: an empty element, allowed are values separated by single commas`
-		sitePath = `: not a path of the site, allowed are those that begin with a slash, such as /cgi-bin`
+		sitePath = `: not a plain path of the site, allowed are such as /cgi-bin and /a/b, without empty parts, . and .., and without %, ? and #`
+		cgiOwn   = `: a variable that CGI keeps for the request, allowed are others`
 		notYet   = `: not supported by this version yet`
 		beside   = `: HTTPS does not listen beside HTTP, allowed are off and the port to name; else set a certificate and TLS_PORT`
 	)
@@ -250,6 +253,15 @@ func TestRefused(t *testing.T) {
 		{"index empty element", nil, []string{"INDEX_PAGES=a,,b"}, `INDEX_PAGES="a,,b"` + empty},
 		{"index only a comma", nil, []string{"INDEX_PAGES=,"}, `INDEX_PAGES=","` + empty},
 		{"CGI directory", nil, []string{"CGI_DIRECTORIES=cgi-bin"}, `CGI_DIRECTORIES="cgi-bin"` + sitePath},
+		{"CGI directory with a dot", nil, []string{"CGI_DIRECTORIES=/cgi-bin,/./x"}, `CGI_DIRECTORIES="/cgi-bin,/./x": "/./x" is ` + sitePath[2:]},
+		{"CGI directory with two slashes", nil, []string{"CGI_DIRECTORIES=//cgi-bin"}, `CGI_DIRECTORIES="//cgi-bin"` + sitePath},
+		{"CGI directory with two slashes at its end", nil, []string{"CGI_DIRECTORIES=/cgi-bin//"}, `CGI_DIRECTORIES="/cgi-bin//"` + sitePath},
+		{"CGI directory with ..", nil, []string{"CGI_DIRECTORIES=/a/../cgi-bin"}, `CGI_DIRECTORIES="/a/../cgi-bin"` + sitePath},
+		{"CGI directory encoded", nil, []string{"CGI_DIRECTORIES=/%63gi-bin"}, `CGI_DIRECTORIES="/%63gi-bin"` + sitePath},
+		{"CGI directory with a query", nil, []string{"CGI_DIRECTORIES=/cgi-bin?x"}, `CGI_DIRECTORIES="/cgi-bin?x"` + sitePath},
+		{"CGI directory with a fragment", nil, []string{"CGI_DIRECTORIES=/cgi-bin#x"}, `CGI_DIRECTORIES="/cgi-bin#x"` + sitePath},
+		{"CGI variable", nil, []string{"CGI_PASS_ENV=HOME,SCRIPT_NAME"}, `CGI_PASS_ENV="HOME,SCRIPT_NAME": "SCRIPT_NAME" is ` + cgiOwn[2:]},
+		{"CGI variable of a field", nil, []string{"CGI_PASS_ENV=HTTP_PROXY"}, `CGI_PASS_ENV="HTTP_PROXY"` + cgiOwn},
 		{"CGI environment", nil, []string{"CGI_PASS_ENV=A=B"}, `CGI_PASS_ENV="A=B": not the name of a variable, allowed are letters, digits and underscores`},
 		{"ALPN", nil, []string{"TLS_ALPN=h2,h3"}, `TLS_ALPN="h2,h3": "h3" is not a protocol of this server, allowed are h2 and http/1.1`},
 		{"self-signed host", nil, []string{"TLS_SELF_SIGNED_HOSTS=*.dev"}, `TLS_SELF_SIGNED_HOSTS="*.dev"` + host},

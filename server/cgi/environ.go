@@ -1,6 +1,7 @@
 package cgi
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,15 +11,15 @@ import (
 // defaultPath is the PATH of scripts where the server has none.
 const defaultPath = "/usr/local/bin:/usr/bin:/bin"
 
-// PassedOn returns what scripts get of the server's own environment: PATH, TZ, LANG, and the names given.
-// http.server passes on all of it.
+// PassedOn returns what scripts get of the server's own environment, each once: PATH, TZ, LANG, and the names
+// given, which are none of those that a request sets. http.server passes on all of it.
 func PassedOn(environ map[string]string, names []string) []string {
 	passed := []string{"PATH=" + defaultPath}
 	if path := environ["PATH"]; path != "" {
 		passed[0] = "PATH=" + path
 	}
 	for _, name := range append([]string{"TZ", "LANG"}, names...) {
-		if value, found := environ[name]; found && name != "PATH" {
+		if value, found := environ[name]; found && name != "PATH" && !slices.Contains(passed, name+"="+value) {
 			passed = append(passed, name+"="+value)
 		}
 	}

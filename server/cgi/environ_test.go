@@ -49,7 +49,7 @@ func TestArguments(t *testing.T) {
 
 func TestPassedOn(t *testing.T) {
 	server := map[string]string{"PATH": "/opt/bin", "TZ": "", "SECRET": "s", "WANTED": "a=b", "HTTP_PROXY": "p"}
-	if got, want := PassedOn(server, []string{"WANTED", "MISSING", "PATH"}), []string{"PATH=/opt/bin", "TZ=", "WANTED=a=b"}; !slices.Equal(got, want) {
+	if got, want := PassedOn(server, []string{"WANTED", "MISSING", "PATH", "TZ", "WANTED"}), []string{"PATH=/opt/bin", "TZ=", "WANTED=a=b"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got, want := PassedOn(nil, nil), []string{"PATH=/usr/local/bin:/usr/bin:/bin"}; !slices.Equal(got, want) {
