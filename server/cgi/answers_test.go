@@ -232,7 +232,15 @@ func TestEnvironment(t *testing.T) {
 			map[string]string{"REQUEST_METHOD": "POST", "PATH_INFO": "/a b/d/", "PATH_TRANSLATED": s.dir + "/a b/d/", "QUERY_STRING": "x=+y",
 				"HTTP_ACCEPT": "a/b,c/d", "HTTP_COOKIE": "a=1, b=2", "HTTP_REFERER": "r", "HTTP_USER_AGENT": "café",
 				"CONTENT_TYPE": "t/t; x=y", "CONTENT_LENGTH": "003", "AUTH_TYPE": "Basic", "REMOTE_USER": "user"}},
-		"fragment":         {get("/cgi-bin/environ#frag"), `[""]`, map[string]string{"SCRIPT_NAME": "/cgi-bin/environ#frag"}},
+		"fragment":        {get("/cgi-bin/environ#frag"), `[""]`, map[string]string{"SCRIPT_NAME": "/cgi-bin/environ#frag"}},
+		"encoded_slashes": {get("/cgi-bin/environ/a%2Fb%252Fc//d"), `[""]`, map[string]string{"PATH_INFO": "/a/b/c/d", "PATH_TRANSLATED": s.dir + "/a/b/c/d"}},
+		"dots_in_info":    {get("/cgi-bin/environ/%252e%252e/%252e%252e/etc"), `[""]`, map[string]string{"PATH_INFO": "/../../etc", "PATH_TRANSLATED": s.dir + "/etc"}},
+		"query_in_info":   {get("/cgi-bin/environ/a%3Fb/c?d"), `["b/c?d"]`, map[string]string{"PATH_INFO": "/a", "PATH_TRANSLATED": s.dir + "/a", "QUERY_STRING": "b/c?d"}},
+		"first_of_several": {"GET /cgi-bin/environ HTTP/1.0\r\nUser-Agent: a\r\nUser-Agent: b\r\nReferer: c\r\nReferer: d\r\nContent-Type: e/f\r\n" +
+			"Content-Type: g/h\r\nAuthorization: Digest i\r\nAuthorization: Basic dXNlcjpwdw==\r\n\r\n", `[""]`,
+			map[string]string{"HTTP_USER_AGENT": "a", "HTTP_REFERER": "c", "CONTENT_TYPE": "e/f", "AUTH_TYPE": "Digest"}},
+		"empty_fields": {"GET /cgi-bin/environ HTTP/1.0\r\nAccept:\r\nAccept: a\r\nCookie:\r\nContent-Type:\r\nAuthorization: Basic\r\n\r\n", `[""]`,
+			map[string]string{"HTTP_ACCEPT": ",a", "CONTENT_TYPE": ""}},
 		"encoded_question": {get("/cgi-bin/environ%3Fa+%2B"), `["a  "]`, map[string]string{"QUERY_STRING": "a++"}},
 		"third_decoding":   {get("/cgi-bin/environ/%252541"), `[""]`, map[string]string{"PATH_INFO": "/%41", "PATH_TRANSLATED": s.dir + "/A"}},
 	} {
