@@ -175,7 +175,7 @@ func (h *Handler) takeSlot(ctx context.Context, r *message.Request) *message.Fai
 	case <-ctx.Done():
 	}
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		why, kind := reason(ctx)
+		kind, why := reason(ctx)
 		h.failed(kind)
 		return &message.Failure{Status: 503, Cause: why}
 	}

@@ -59,10 +59,10 @@ func (h *Handler) run(ctx context.Context, r *message.Request, x exchange, s *sc
 		return h.notStarted(x, s, err)
 	}
 	p.stdout = &output{file: p.process.stdout, exited: p.process.exited}
-	p.clock = newClock(h.Timeout, func() { p.stop(errTimeout, TimedOut) })
+	p.clock = newClock(h.Timeout, func() { p.stop(TimedOut, errTimeout) })
 	p.release = append(p.release,
 		context.AfterFunc(ctx, func() { p.stop(reason(ctx)) }),
-		context.AfterFunc(h.ended, func() { p.stop(message.ErrStopping, Stopped) }))
+		context.AfterFunc(h.ended, func() { p.stop(Stopped, message.ErrStopping) }))
 	feed, stopFeed := context.WithCancel(context.Background())
 	p.stopFeed = stopFeed
 	go p.feed(feed)
@@ -83,11 +83,11 @@ func (h *Handler) run(ctx context.Context, r *message.Request, x exchange, s *sc
 }
 
 // reason tells why a request's context has ended.
-func reason(ctx context.Context) (error, Failure) {
+func reason(ctx context.Context) (Failure, error) {
 	if errors.Is(context.Cause(ctx), message.ErrStopping) {
-		return message.ErrStopping, Stopped
+		return Stopped, message.ErrStopping
 	}
-	return errGone, Gone
+	return Gone, errGone
 }
 
 // leaveSlot makes room for another script when this one has ended: its client may still take the answer.
@@ -100,7 +100,7 @@ func (p *run) leaveSlot() {
 
 // refuse answers for a script whose head is not valid, or that was killed before it was there.
 func (p *run) refuse(err error) message.Response {
-	p.stop(fmt.Errorf("no valid head: %w", err), BadHead)
+	p.stop(BadHead, fmt.Errorf("no valid head: %w", err))
 	p.close()
 	f := &message.Failure{Status: 500, Cause: fmt.Errorf("script %q: %w", p.script.name, p.whyStopped())}
 	switch {
@@ -129,7 +129,7 @@ func (p *run) redirect(ctx context.Context, x exchange, location string) message
 }
 
 // stop kills the script. The first reason counts.
-func (p *run) stop(why error, f Failure) {
+func (p *run) stop(f Failure, why error) {
 	p.mu.Lock()
 	if p.stopped == nil {
 		p.stopped = why
@@ -144,7 +144,7 @@ func (p *run) giveUp(why error) {
 	select {
 	case <-p.process.exited:
 	default:
-		p.stop(why, Gone)
+		p.stop(Gone, why)
 	}
 }
 
@@ -171,15 +171,15 @@ func (p *run) feed(ctx context.Context) {
 		switch {
 		case err == nil || ctx.Err() != nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			p.stop(errSlow, Gone)
+			p.stop(Gone, errSlow)
 		case errors.Is(err, io.ErrUnexpectedEOF):
-			p.stop(errContent, Gone)
+			p.stop(Gone, errContent)
 		default:
-			p.stop(errGone, Gone)
+			p.stop(Gone, errGone)
 		}
 	}
 	if p.request.Watcher != nil && p.request.Watcher.AwaitGone(ctx) {
-		p.stop(errGone, Gone)
+		p.stop(Gone, errGone)
 	}
 }
 
@@ -209,7 +209,7 @@ func (p *run) copyContent(ctx context.Context) error {
 
 // give writes a piece of content to the script, which may take its time, and watches over the client meanwhile.
 func (p *run) give(ctx context.Context, piece []byte) (taken bool) {
-	defer watchOver(ctx, p.request.Watcher, func() { p.stop(errGone, Gone) })()
+	defer watchOver(ctx, p.request.Watcher, func() { p.stop(Gone, errGone) })()
 	_, err := p.process.stdin.Write(piece)
 	return err == nil
 }
@@ -358,7 +358,7 @@ func (b *body) copyTo(w io.Writer) (n int64, err error) {
 // Close lets a script end whose content nobody wants, as for HEAD, and kills one that could not be sent.
 func (b *body) Close() error {
 	if b.err != nil {
-		b.run.stop(b.err, Gone)
+		b.run.stop(Gone, b.err)
 	}
 	if !b.written {
 		b.run.discard()
