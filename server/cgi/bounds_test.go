@@ -39,6 +39,7 @@ func TestTimeout(t *testing.T) {
 		processes int
 	}{
 		"before_the_head":  {"hang", "504 Gateway Timeout", 1},
+		"behind_the_head":  {"head-alone", "504 Gateway Timeout", 1},
 		"with_a_child":     {"hang-with-child", "504 Gateway Timeout", 2},
 		"of_another_group": {"leaves-group", "504 Gateway Timeout", 1},
 		"in_the_content":   {"head-and-hang", "200 Script output follows begun\n cut: unexpected EOF", 1},

@@ -88,6 +88,11 @@ var scripts = map[string]func(){
 		fmt.Fprintln(os.Stderr, "pid", child)
 		time.Sleep(time.Minute)
 	},
+	"head-alone": func() {
+		fmt.Print(plain)
+		fmt.Fprintln(os.Stderr, "pid", os.Getpid())
+		time.Sleep(time.Minute)
+	},
 	"head-and-hang": func() {
 		fmt.Print(plain, "begun\n")
 		fmt.Fprintln(os.Stderr, "pid", os.Getpid())

@@ -102,18 +102,23 @@ func (p *run) leaveSlot() {
 func (p *run) refuse(err error) message.Response {
 	p.stop(BadHead, fmt.Errorf("no valid head: %w", err))
 	p.close()
-	f := &message.Failure{Status: 500, Cause: fmt.Errorf("script %q: %w", p.script.name, p.whyStopped())}
+	return p.answerFor(p.whyStopped()).Response()
+}
+
+// answerFor is what a client is told, if it still can be, of what went wrong.
+func (p *run) answerFor(err error) *message.Failure {
+	f := &message.Failure{Status: 500, Cause: fmt.Errorf("script %q: %w", p.script.name, err)}
 	switch {
-	case errors.Is(f.Cause, errTimeout):
+	case errors.Is(err, errTimeout):
 		f.Status = 504
-	case errors.Is(f.Cause, errContent):
+	case errors.Is(err, errContent):
 		f.Status, f.Message = 400, "Request content ended early"
-	case errors.Is(f.Cause, errSlow):
+	case errors.Is(err, errSlow):
 		f.Status = 408
-	case errors.Is(f.Cause, message.ErrStopping):
+	case errors.Is(err, message.ErrStopping):
 		f.Status = 503
 	}
-	return f.Response()
+	return f
 }
 
 // redirect lets the script end, and answers as its local redirect would be.
@@ -346,10 +351,10 @@ func (b *body) copyTo(w io.Writer) (n int64, err error) {
 			continue
 		}
 		if !errors.Is(err, io.EOF) {
-			return n, fmt.Errorf("script %q: %w", b.run.script.name, err)
+			return n, b.run.answerFor(err)
 		}
 		if n < b.length {
-			return n, fmt.Errorf("script %q: its content ended %d bytes before its Content-Length", b.run.script.name, b.length-n)
+			return n, b.run.answerFor(fmt.Errorf("its content ended %d bytes before its Content-Length", b.length-n))
 		}
 		return n, nil
 	}

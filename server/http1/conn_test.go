@@ -40,6 +40,10 @@ func echo(_ context.Context, r *message.Request) message.Response {
 		})}
 	case "/unstarted-stream":
 		return message.Response{Status: 200, Body: message.NewStream(func(io.Writer) error { return errors.New("no start") })}
+	case "/unstarted-failure":
+		return message.Response{Status: 200, Body: message.NewStream(func(io.Writer) error {
+			return fmt.Errorf("making it: %w", &message.Failure{Status: 504, Cause: errors.New("no start")})
+		})}
 	case "/short":
 		return message.Response{Status: 200, Body: message.NewSizedStream(10, func(w io.Writer) error {
 			_, err := io.WriteString(w, "short")
@@ -204,6 +208,7 @@ func TestExchanges(t *testing.T) {
 		"stream_to_http10":         {"GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\nonetwo"},
 		"broken_stream_has_no_end": {"GET /broken-stream HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n"},
 		"unstarted_stream_is_500":  {"GET /unstarted-stream HTTP/1.1\r\n\r\n", errorAnswer("HTTP/1.1", 500, "")},
+		"unstarted_stream_says":    {"GET /unstarted-failure HTTP/1.1\r\n\r\n", errorAnswer("HTTP/1.1", 504, "")},
 		"short_content_is_cut":     {"GET /short HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort"},
 		"long_content_is_500":      {"GET /long HTTP/1.1\r\n\r\n", errorAnswer("HTTP/1.1", 500, "")},
 		"content_length":           {"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET /close HTTP/1.1\r\n\r\n", ok("", "POST /a [abc]") + "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbye"},

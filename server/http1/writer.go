@@ -58,9 +58,8 @@ func (w *answerWriter) send(resp message.Response, keep bool) bool {
 	}
 	if err != nil && !w.headSent && !w.broken && w.failure == nil {
 		// Nothing has left yet: the client can be told.
-		failure := &message.Failure{Status: 500, Cause: err}
 		w.head, w.chunked = w.head[:0], false
-		return w.send(failure.Response(), false)
+		return w.send(message.FailureOf(err).Response(), false)
 	}
 	w.err = errors.Join(w.err, err)
 	w.broken = w.broken || err != nil

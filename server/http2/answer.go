@@ -55,7 +55,7 @@ func (a *answer) send(resp message.Response) {
 	}
 	if err != nil && !a.headSent && a.failure == nil {
 		// Nothing has left yet: the client can be told.
-		a.send((&message.Failure{Status: 500, Cause: err}).Response())
+		a.send(message.FailureOf(err).Response())
 		return
 	}
 	a.err = errors.Join(a.err, err)

@@ -214,6 +214,9 @@ func TestErrorsHaveTheirPage(t *testing.T) {
 		{"a split field", answering(message.Response{Status: 200, Fields: message.Fields{{Name: "A", Value: "b\r\nC: d"}}}), 500, "Message: Internal Server Error.", "CR, LF or NUL, in the field"},
 		{"a body that fails before its first byte", answering(message.Response{Status: 200, Body: message.NewStream(func(io.Writer) error { return errors.New("gone") })}),
 			500, "Message: Internal Server Error.", "gone"},
+		{"a body that fails before its first byte, and says how", answering(message.Response{Status: 200, Body: message.NewStream(func(io.Writer) error {
+			return fmt.Errorf("making it: %w", &message.Failure{Status: 504, Cause: errors.New("late")})
+		})}), 504, "Message: Gateway Timeout.", "late"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := connect(t, &Engine{Handler: c.handler})

@@ -8,7 +8,8 @@ import (
 	"sync"
 )
 
-// Body is the content of an answer. WriteTo is called at most once, Close always, exactly once.
+// Body is the content of an answer. WriteTo is called at most once, Close always, exactly once. An error of WriteTo
+// cuts the answer; before its first byte it is answered with FailureOf.
 type Body interface {
 	// Len is the length in bytes, -1 if it is not known before the end.
 	Len() int64

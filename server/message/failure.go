@@ -1,6 +1,9 @@
 package message
 
-import "strconv"
+import (
+	"errors"
+	"strconv"
+)
 
 // Failure is an error answer: send_error(code, message, explain) as a value.
 type Failure struct {
@@ -15,6 +18,16 @@ type Failure struct {
 // Fail returns a Failure's Response: an error page that closes the connection, as send_error does.
 func Fail(status int, message string) Response {
 	return (&Failure{Status: status, Message: message}).Response()
+}
+
+// FailureOf returns what is answered for an error of a Body of which nothing has been sent: the *Failure in it,
+// else a 500 with the error as its cause.
+func FailureOf(err error) *Failure {
+	var f *Failure
+	if errors.As(err, &f) {
+		return f
+	}
+	return &Failure{Status: 500, Cause: err}
 }
 
 // Response returns the answer that reports f. The engine adds the page, see Profile.Complete.
