@@ -26,7 +26,11 @@ func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	control := http.NewResponseController(w)
 	request := c.request(r, control)
-	resp, refused := c.respond(r.Context(), request)
+	held := beyondFree(request)
+	defer e.held.Add(-held)
+	resp, refused := c.respond(r.Context(), request, e.held.Add(held))
+	// net/http holds its request until the client has made room for what is buffered of the answer.
+	defer func() { r.URL, r.RequestURI, r.Header = nil, "", nil }()
 	a := answer{engine: e, w: w, control: control, request: request}
 	a.send(resp)
 	if e.Observe != nil {
@@ -39,12 +43,25 @@ func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// respond asks the handler. A panic is answered with 500, and its stack goes to the operator.
-func (c *Conn) respond(ctx context.Context, r *message.Request) (resp message.Response, refused bool) {
+// beyondFree is how many bytes of a head are more than freeHead.
+func beyondFree(r *message.Request) int64 {
+	size := len(r.Line)
+	for _, f := range r.Fields {
+		size += len(f.Name) + len(f.Value)
+	}
+	return int64(max(0, size-freeHead))
+}
+
+// respond asks the handler, unless the head is too large for itself or together with all that are held. A panic
+// is answered with 500, and its stack goes to the operator.
+func (c *Conn) respond(ctx context.Context, r *message.Request, held int64) (resp message.Response, refused bool) {
 	if c.engine.Bounds != nil {
 		if failure := c.engine.Bounds(r); failure != nil {
 			return failure.Response(), true
 		}
+	}
+	if held > headBudget {
+		return (&message.Failure{Status: 503, Message: "Too many unfinished requests"}).Response(), true
 	}
 	defer func() {
 		if p := recover(); p != nil {

@@ -1,0 +1,114 @@
+package http2
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+const initialWindowSize = 4 // of the settings (RFC 9113, section 6.5.2)
+
+// heap is how many bytes are in use.
+func heap() int {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what pools hold outlives one
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// large are fields of n bytes in all.
+func large(n int) (fields [][2]string) {
+	const each = 60_000
+	for ; n > 0; n -= each {
+		fields = append(fields, [2]string{"x", strings.Repeat("x", min(n, each))})
+	}
+	return fields
+}
+
+// A head is not held until the client makes room for the end of the answer.
+func TestTheHeadOfARequestThatIsAnsweredTakesNoMemory(t *testing.T) {
+	const streams = 60
+	for status, size := range map[int]int{200: maxHead - 100_000, 431: readHead - 100_000} {
+		answered := make(chan int, streams)
+		e := &Engine{Handler: answering(message.Response{Status: 200, Body: message.Bytes("hello")}),
+			Observe: func(x *message.Exchange) { answered <- x.Status }}
+		if status == 431 {
+			e.Bounds = func(*message.Request) *message.Failure { return &message.Failure{Status: status} }
+		}
+		f, _ := dialFrames(t, e, initialWindowSize, 0)
+		before := heap()
+		for i := range uint32(streams) {
+			f.say(request(2*i+1, "/", large(size)...)...)
+			if got := <-answered; got != status {
+				t.Fatalf("stream %d: %d", i, got)
+			}
+		}
+		if grown := heap() - before; grown > 20<<20 {
+			t.Errorf("%d: the heads of %d requests take %d MiB", status, streams, grown>>20)
+		}
+	}
+}
+
+// Heads of requests that are being answered share a budget beyond what each may have.
+func TestHeadsOfRequestsUnderWayShareABudget(t *testing.T) {
+	answered := make(chan int, 100)
+	release := make(chan struct{})
+	e := &Engine{
+		Handler: func(context.Context, *message.Request) message.Response {
+			answered <- 0
+			<-release
+			return message.Response{Status: 200}
+		},
+		Observe: func(x *message.Exchange) { answered <- x.Status },
+	}
+	f, _ := dialFrames(t, e)
+	began := 0
+	for i := range uint32(20) {
+		f.say(request(2*i+1, "/", large(1_000_000)...)...)
+		switch status := <-answered; status {
+		case 0:
+			began++
+		case 503:
+		default:
+			t.Fatalf("stream %d: %d", i, status)
+		}
+	}
+	if began != headBudget/1_000_000 {
+		t.Errorf("%d heads of 1 MB were admitted at once, want %d", began, headBudget/1_000_000)
+	}
+	f.say(request(101, "/small")...)
+	if status := <-answered; status != 0 {
+		t.Errorf("a small head: %d", status)
+	}
+	close(release)
+	for range began + 1 {
+		if status := <-answered; status != 200 {
+			t.Errorf("a request that was admitted: %d", status)
+		}
+	}
+	f.say(request(103, "/", large(1_000_000)...)...)
+	if status := <-answered; status != 0 {
+		t.Errorf("afterwards: %d, the budget is not given back", status)
+	}
+}
+
+// Beyond what net/http reads the connection ends, and that is heard.
+func TestAHeadBeyondAllBoundsIsAComplaint(t *testing.T) {
+	heard := make(chan string, 10)
+	e := &Engine{Handler: answering(message.Response{Status: 200}), Complaint: func(text string) { heard <- text }}
+	f, _ := dialFrames(t, e)
+	f.say(request(1, "/", large(5<<20)...)...)
+	select {
+	case text := <-heard:
+		if !strings.Contains(text, "connection error") {
+			t.Errorf("heard %q", text)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("nothing was heard")
+	}
+}
