@@ -2,6 +2,7 @@ package certs
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"os"
 	"path/filepath"
@@ -117,6 +118,52 @@ func TestABrokenPairKeepsTheGoodOneAndIsToldOnce(t *testing.T) {
 			t.Errorf("told %q, Err is %v", got, k.Err())
 		}
 	})
+}
+
+// A password that takes a second to be found wrong must not take it every time.
+func TestABrokenPairIsParsedOnce(t *testing.T) {
+	key := newKey()
+	write(t, map[string]string{"c": certificate(key, 1), "k": sec1(key)})
+	k, err := Open(Files{Chain: "c", Key: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed := 0
+	k.parse = func(c content) (*tls.Certificate, error) {
+		parsed++
+		return k.files.parse(c)
+	}
+	var d diary
+	look := func(times int) {
+		for range times {
+			k.look(d.events())
+		}
+	}
+	for n, text := range []string{"garbage", sec1(newKey()), ""} {
+		overwrite(t, "k", text)
+		look(5)
+		if parsed != n+1 {
+			t.Errorf("broken pair %d: parsed %d times in all", n+1, parsed)
+		}
+	}
+	// What cannot be read is no pair, and another thing than files that are empty.
+	if err := os.Remove("k"); err != nil {
+		t.Fatal(err)
+	}
+	look(3)
+	overwrite(t, "c", "")
+	overwrite(t, "k", "")
+	d.lines = nil
+	look(3)
+	if got, want := d.read(), `broken: certificate "c": not PEM; the certificate of before is kept`; got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	overwrite(t, "c", certificate(key, 2))
+	overwrite(t, "k", sec1(key))
+	look(2)
+	if got := serial(t, k); got != 2 || k.Err() != nil {
+		t.Errorf("number %d is shown, want 2; %v", got, k.Err())
+	}
 }
 
 func TestFilesThatComeBackMendThePair(t *testing.T) {
