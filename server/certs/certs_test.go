@@ -3,6 +3,7 @@ package certs
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -143,6 +144,16 @@ func TestABrokenPairIsOneLineThatNamesTheFile(t *testing.T) {
 		{"no certificate", two, map[string]string{"k": sec1(key)}, `certificate "c": no such file or directory`},
 		{"no key", two, map[string]string{"c": chain}, `key "k": no such file or directory`},
 		{"no password file", three, map[string]string{"c": chain, "k": sec1(key)}, `password file "p": no such file or directory`},
+		{"directory for certificate", Files{Chain: ".", Key: "k"}, map[string]string{"k": sec1(key)}, `certificate ".": is a directory`},
+		{"directory for key", Files{Chain: "c", Key: "."}, map[string]string{"c": chain}, `key ".": is a directory`},
+		{"directory for password file", Files{Chain: "c", Key: "k", Password: "."}, map[string]string{"c": chain, "k": sec1(key)}, `password file ".": is a directory`},
+		{"key empty", two, map[string]string{"c": chain, "k": ""}, `key "k": not PEM`},
+		{"certificate not PEM but DER", two, map[string]string{"c": pemBytes(chain), "k": sec1(key)}, `certificate "c": not PEM`},
+		{"key that cannot sign", two, map[string]string{"c": chain, "k": plainPKCS8(must(ecdh.X25519().GenerateKey(rand.Reader)))},
+			`key "k": a key of type *ecdh.PrivateKey cannot sign`},
+		{"key of another certificate in the chain file", Files{Chain: "c"}, map[string]string{"c": chain + sec1(newKey())}, `key "c": does not fit certificate "c"`},
+		{"encrypted in the chain file, no password", Files{Chain: "c"}, map[string]string{"c": chain + encrypted(key, "pw", scrypt)},
+			`key "c": it is encrypted, and TLS_PASSWORD_FILE is not set`},
 		{"certificate not PEM", two, map[string]string{"c": "hello", "k": sec1(key)}, `certificate "c": not PEM`},
 		{"certificate empty", two, map[string]string{"c": "", "k": sec1(key)}, `certificate "c": not PEM`},
 		{"key not PEM", two, map[string]string{"c": chain, "k": "hello"}, `key "k": not PEM`},
@@ -181,6 +192,27 @@ func TestABrokenPairIsOneLineThatNamesTheFile(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", err, c.want)
 			}
 		})
+	}
+}
+
+// pemBytes is what the first PEM block of a text has.
+func pemBytes(text string) string {
+	b, _ := pem.Decode([]byte(text))
+	return string(b.Bytes)
+}
+
+func TestAFileThatMayNotBeReadIsNamed(t *testing.T) {
+	key := newKey()
+	write(t, map[string]string{"c": certificate(key, 1), "k": sec1(key)})
+	if err := os.Chmod("k", 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile("k"); err == nil {
+		t.Skip("nothing is kept from this user")
+	}
+	_, err := Files{Chain: "c", Key: "k"}.Load()
+	if want := `key "k": permission denied`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
