@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"io"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -111,6 +112,12 @@ func request(stream uint32, path string, fields ...[2]string) []frame {
 		block, kind, flags = block[16384:], frameContinuation, 0
 	}
 	return append(list, frame{kind, flags | flagEndHeaders, stream, block})
+}
+
+// upload is the head of a POST whose content follows.
+func upload(stream uint32, length int) frame {
+	block := "\x83\x87\x84" + literal(":authority", "localhost") + literal("content-length", strconv.Itoa(length))
+	return frame{frameHeaders, flagEndHeaders, stream, block}
 }
 
 // literal is a field of HPACK that is not indexed and not compressed (RFC 7541, section 6.2.2).

@@ -81,17 +81,19 @@ func TestHeadsOfRequestsUnderWayShareABudget(t *testing.T) {
 	if began != headBudget/1_000_000 {
 		t.Errorf("%d heads of 1 MB were admitted at once, want %d", began, headBudget/1_000_000)
 	}
-	f.say(request(101, "/small")...)
-	if status := <-answered; status != 0 {
-		t.Errorf("a small head: %d", status)
+	for i := range uint32(5) { // whatever others take, and while a larger one is refused
+		f.say(append(request(101+4*i, "/", large(1_000_000)...), request(103+4*i, "/small")...)...)
+		if one, other := <-answered, <-answered; one+other != 503 {
+			t.Fatalf("a large head and a small one: %d and %d, want 503 and 0 in any order", one, other)
+		}
 	}
 	close(release)
-	for range began + 1 {
+	for range began + 5 {
 		if status := <-answered; status != 200 {
 			t.Errorf("a request that was admitted: %d", status)
 		}
 	}
-	f.say(request(103, "/", large(1_000_000)...)...)
+	f.say(request(201, "/", large(1_000_000)...)...)
 	if status := <-answered; status != 0 {
 		t.Errorf("afterwards: %d, the budget is not given back", status)
 	}
@@ -110,5 +112,57 @@ func TestAHeadBeyondAllBoundsIsAComplaint(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("nothing was heard")
+	}
+}
+
+// A client that is still sending gets the whole answer before anything else, and no reset as long as what it sends
+// is within bounds.
+func TestContentThatNobodyReadsIsReadAway(t *testing.T) {
+	const piece = 16 << 10
+	for _, c := range []struct {
+		name    string
+		length  int
+		sent    int
+		ends    bool // by the client, whose content is complete then
+		resets  bool // by the server, when it has had enough
+		content string
+	}{
+		{"content that came with the head", 10, 10, true, false, "nobody reads"},
+		{"content that comes after the answer", 4 * piece, 4 * piece, true, false, "nobody reads"},
+		{"more of it than is read away", 100 * piece, 20 * piece, false, true, "nobody reads"},
+		{"content that does not come", 10, 0, false, true, "nobody reads"},
+		{"an answer without content", 4 * piece, 4 * piece, true, false, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, _ := dialFrames(t, &Engine{Handler: answering(message.Response{Status: 501, Body: message.Bytes(c.content)})})
+			f.say(upload(1, c.length))
+			if c.content != "" {
+				if x, _ := f.await(frameData); x.payload != c.content || x.flags != 0 {
+					t.Errorf("the answer's content: %q with flags %d", x.payload, x.flags)
+				}
+			} else if x, _ := f.await(frameHeaders); x.flags != flagEndHeaders {
+				t.Errorf("the answer's head has flags %d", x.flags)
+			}
+			for n := 0; n < c.sent; n += piece {
+				f.say(frame{frameData, 0, 1, strings.Repeat("x", min(piece, c.sent-n))})
+			}
+			if c.ends {
+				f.say(frame{frameData, flagEndStream, 1, ""})
+			}
+			if x, _ := f.await(frameData); x.payload != "" || x.flags != flagEndStream {
+				t.Errorf("the end of the answer: %q with flags %d", x.payload, x.flags)
+			}
+			f.say(request(3, "/")...)
+			reset := false
+			for x := range f.got {
+				reset = reset || x.kind == frameReset && x.stream == 1
+				if x.kind == frameHeaders {
+					break
+				}
+			}
+			if reset != c.resets {
+				t.Errorf("reset %v, want %v", reset, c.resets)
+			}
+		})
 	}
 }
