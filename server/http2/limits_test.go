@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,6 +163,93 @@ func TestContentThatNobodyReadsIsReadAway(t *testing.T) {
 			}
 			if reset != c.resets {
 				t.Errorf("reset %v, want %v", reset, c.resets)
+			}
+		})
+	}
+}
+
+// A client that asks and takes back at once, again and again (CVE-2023-44487), gets no more handlers than it may
+// have streams, and in the end no more of the connection.
+func TestRapidResetIsBounded(t *testing.T) {
+	var running, most, observed atomic.Int64
+	release := make(chan struct{})
+	heard := make(chan string, 10)
+	e := &Engine{
+		Handler: func(context.Context, *message.Request) message.Response {
+			n := running.Add(1)
+			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			}
+			<-release // whether or not the client is still there
+			running.Add(-1)
+			return message.Response{Status: 200}
+		},
+		Observe:   func(*message.Exchange) { observed.Add(1) },
+		Complaint: func(text string) { heard <- text },
+	}
+	f, _ := dialFrames(t, e)
+	before, goroutines := heap(), runtime.NumGoroutine()
+	for i := range uint32(20_000) {
+		f.say(append(request(2*i+1, "/"), frame{frameReset, 0, 2*i + 1, "\x00\x00\x00\x08"})...)
+	}
+	select {
+	case text := <-heard:
+		if !strings.Contains(text, "ENHANCE_YOUR_CALM") {
+			t.Errorf("heard %q", text)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("nothing was heard")
+	}
+	const streams = 250 // net/http's MaxConcurrentStreams
+	if n := runtime.NumGoroutine() - goroutines; most.Load() > streams || n > streams+20 {
+		t.Errorf("%d handlers at once, %d goroutines more than before", most.Load(), n)
+	}
+	if grown := heap() - before; grown > 20<<20 {
+		t.Errorf("%d MiB more than before", grown>>20)
+	}
+	close(release)
+	for range 1000 {
+		if running.Load() == 0 && observed.Load() == most.Load() {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if observed.Load() != most.Load() {
+		t.Errorf("%d handlers ran, %d exchanges were observed", most.Load(), observed.Load())
+	}
+}
+
+// GOAWAY tells the client which of its requests are answered (RFC 9113, section 6.8).
+func TestWakingSaysGoodbye(t *testing.T) {
+	inside, release := make(chan struct{}, 1), make(chan struct{})
+	e := &Engine{Handler: func(context.Context, *message.Request) message.Response {
+		inside <- struct{}{}
+		<-release
+		return message.Response{Status: 200, Body: message.Bytes("hello")}
+	}}
+	for name, busy := range map[string]bool{"idle": false, "with a stream": true} {
+		t.Run(name, func(t *testing.T) {
+			release = make(chan struct{})
+			f, conn := dialFrames(t, e)
+			f.say(request(1, "/")...)
+			<-inside
+			if !busy {
+				close(release)
+				if _, open := f.await(frameData); !open {
+					t.Fatal("no answer")
+				}
+			}
+			conn.Wake()
+			x, _ := f.await(frameGoAway)
+			if len(x.payload) < 8 || x.payload[4:8] != "\x00\x00\x00\x00" {
+				t.Errorf("GOAWAY with %q, want NO_ERROR", x.payload)
+			}
+			if busy {
+				close(release)
+				if x, _ := f.await(frameData); x.payload != "hello" {
+					t.Errorf("the stream in flight got %q", x.payload)
+				}
+			}
+			for range f.got { // to the end
 			}
 		})
 	}
