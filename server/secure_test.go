@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -496,18 +497,30 @@ func TestListenersShareTheSlotsOfMaxConnections(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	s := &Server{Handler: hello, MaxConnections: 1}
+	var open, most atomic.Int64
+	s := &Server{Handler: hello, MaxConnections: 1, Closed: func() { open.Add(-1) }, Opened: func() {
+		if n := open.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+	}}
 	go func() {
 		ended <- s.Serve(ctx, plain, Secure(secure, &tls.Config{GetCertificate: ca.Certificate, NextProtos: []string{"h2"}}))
 	}()
+	var group sync.WaitGroup
 	for range 3 {
 		for _, url := range []string{"http://" + plain.Addr().String(), "https://" + secure.Addr().String()} {
 			c := client(t)
-			if text, err := get(c, url); text != "hello" {
-				t.Errorf("%s: %q, %v", url, text, err)
-			}
-			c.CloseIdleConnections()
+			group.Go(func() {
+				defer c.CloseIdleConnections()
+				if text, err := get(c, url); text != "hello" {
+					t.Errorf("%s: %q, %v", url, text, err)
+				}
+			})
 		}
+	}
+	group.Wait()
+	if most.Load() != 1 {
+		t.Errorf("%d connections were served at once", most.Load())
 	}
 	stop()
 	if err := <-ended; err != nil {

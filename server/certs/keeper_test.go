@@ -194,6 +194,34 @@ func TestAPairThatFitsNotYetIsNotBroken(t *testing.T) {
 	})
 }
 
+// A chain that is written in place is looked at in the middle: no half of it is shown, and it is not broken yet.
+func TestAChainThatIsHalfWrittenIsNotShown(t *testing.T) {
+	key := newKey()
+	for name, cut := range map[string]int{"within the certificate": 200, "behind it": len(certificate(key, 2)) + 200} {
+		t.Run(name, func(t *testing.T) {
+			watching(t, func(t *testing.T, k *Keeper, d *diary) {
+				whole := certificate(key, 2) + certificate(newKey(), 3)
+				overwrite(t, "k", sec1(key))
+				overwrite(t, "c", whole[:cut])
+				time.Sleep(pollInterval + pollInterval/2)
+				synctest.Wait()
+				if got := serial(t, k); got != 1 || k.Err() != nil {
+					t.Errorf("number %d is shown; %v", got, k.Err())
+				}
+				overwrite(t, "c", whole)
+				later()
+				pair, err := k.Certificate(nil)
+				if err != nil || pair.Leaf.SerialNumber.Int64() != 2 || len(pair.Certificate) != 2 {
+					t.Errorf("number %v is shown with a chain of %d, %v", pair.Leaf.SerialNumber, len(pair.Certificate), err)
+				}
+				if got := d.read(); strings.Contains(got, "broken") {
+					t.Errorf("told %q", got)
+				}
+			})
+		})
+	}
+}
+
 func TestTheSwitchedLinkOfKubernetesIsSeen(t *testing.T) {
 	write(t, nil)
 	keys := map[string]int64{"..1": 1, "..2": 2}
