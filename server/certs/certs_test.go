@@ -270,3 +270,29 @@ func TestKeysOfOpenSSLAreLoaded(t *testing.T) {
 		})
 	}
 }
+
+// FuzzAPair: whatever the files hold, it is a pair whose key fits, or one line that says what is wrong.
+func FuzzAPair(f *testing.F) {
+	key := newKey()
+	chain := certificate(key, 1)
+	f.Add(chain, sec1(key))
+	f.Add(chain+plainPKCS8(key), "")
+	f.Add(chain+chain[:200], sec1(newKey()))
+	f.Add("hello\n"+chain, legacy(key, "pw"))
+	f.Fuzz(func(t *testing.T, chain, key string) {
+		if strings.Contains(chain+key, encryptedPKCS8) {
+			t.Skip("how long the password takes is in the file")
+		}
+		files := Files{Chain: "c", Password: "p"}
+		if key != "" {
+			files.Key = "k"
+		}
+		pair, err := files.parse(content{chain, key, "pw"})
+		switch {
+		case err != nil && (pair != nil || strings.Contains(err.Error(), "\n")):
+			t.Errorf("%v, %q", pair, err)
+		case err == nil && (pair.Leaf == nil || fits(pair.Leaf, pair.PrivateKey.(crypto.Signer)) != nil):
+			t.Errorf("a pair that does not fit: %v", pair)
+		}
+	})
+}
