@@ -51,8 +51,10 @@ const (
 	writeTimeout = 60 * time.Second
 	// contentTimeout is how long request content may come without a byte.
 	contentTimeout = 30 * time.Second
-	// skipTimeout and skipBytes bound the content nobody read that is read away behind an answer.
+	// skipTimeout and skipBytes bound the content nobody read that is read away behind an answer. A client that
+	// sends nothing for skipPause is waiting for the end of the answer.
 	skipTimeout = 2 * time.Second
+	skipPause   = 200 * time.Millisecond
 	skipBytes   = 256 << 10
 	// firstRequestGrace is how long a new connection may take for its first request while the server drains.
 	firstRequestGrace = time.Second

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -50,10 +51,25 @@ func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // though they must not (RFC 9113, section 8.1).
 func skip(body io.Reader, control *http.ResponseController) {
 	// An error of any of these means that the stream has ended.
-	if control.Flush() == nil && control.SetReadDeadline(time.Now().Add(skipTimeout)) == nil {
-		_, _ = io.CopyN(io.Discard, body, skipBytes)
+	if control.Flush() != nil {
+		return
+	}
+	buf := buffers.Get().(*[pieceSize]byte)
+	defer buffers.Put(buf)
+	end := time.Now().Add(skipTimeout)
+	for n := 0; n < skipBytes && time.Now().Before(end); {
+		if control.SetReadDeadline(time.Now().Add(skipPause)) != nil {
+			return
+		}
+		m, err := body.Read(buf[:])
+		if err != nil {
+			return
+		}
+		n += m
 	}
 }
+
+var buffers = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
 // beyondFree is how many bytes of a head are more than freeHead.
 func beyondFree(r *message.Request) int64 {
