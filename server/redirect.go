@@ -17,23 +17,38 @@ func RedirectToHTTPS(port int, next message.Handler) message.Handler {
 		if r.TLS != nil || r.Scheme == "https" {
 			return next(ctx, r)
 		}
-		location := "https://" + authority(r, port) + originForm(r.Target)
+		host, target := r.Fields.Get("Host"), r.Target
+		if authority, rest, absolute := cutAuthority(target); absolute {
+			host, target = authority, rest // RFC 9112, section 3.2.2: the Host field is ignored
+		}
+		location := "https://" + authority(host, r.Local.Addr(), port) + originForm(target)
 		return message.Response{Status: 308, Fields: message.Fields{{Name: "Location", Value: location}}}
 	}
 }
 
 const httpsPort = 443 // RFC 9110, section 4.2.2
 
+// cutAuthority cuts a target in absolute-form (RFC 9112, section 3.2.2) behind its authority.
+func cutAuthority(target string) (authority, rest string, absolute bool) {
+	scheme, rest, found := strings.Cut(target, "://")
+	if !found || strings.ContainsAny(scheme, "/?") {
+		return "", "", false
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		return rest[:i], rest[i:], true
+	}
+	return rest, "", true
+}
+
 // authority is the host that the client asked, with another port. A client that names none, or nothing that
 // can be one, is sent to the address that it has reached.
-func authority(r *message.Request, port int) string {
-	host := r.Fields.Get("Host")
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.IndexByte(host[i:], ']') < 0 {
+func authority(host string, reached netip.Addr, port int) string {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.Trim(host[i+1:], "0123456789") == "" {
 		host = host[:i]
 	}
 	if !isHost(host) {
-		host = r.Local.Addr().WithZone("").String()
-		if r.Local.Addr().Is6() {
+		host = reached.WithZone("").String()
+		if reached.Is6() {
 			host = "[" + host + "]"
 		}
 	}
@@ -55,12 +70,11 @@ func isHost(s string) bool {
 	}) < 0
 }
 
-// originForm returns path and query of a request target (RFC 9112, section 3.2), with what cannot stand in a
+// originForm returns path and query of a request target (RFC 9112, section 3.2.1), with what cannot stand in a
 // URL percent-encoded.
 func originForm(target string) string {
-	if _, rest, absolute := strings.Cut(target, "://"); absolute && target[0] != '/' {
-		_, path, _ := strings.Cut(rest, "/")
-		target = "/" + path
+	if strings.HasPrefix(target, "?") {
+		target = "/" + target
 	}
 	if !strings.HasPrefix(target, "/") {
 		return "/"

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -317,6 +318,103 @@ func get(c *http.Client, url string) (string, error) {
 	return string(text), err
 }
 
+// halving is a connection whose writes can be kept back in part.
+type halving struct {
+	net.Conn
+	keep bool
+	rest []byte
+}
+
+func (h *halving) Write(p []byte) (int, error) {
+	if !h.keep {
+		return h.Conn.Write(p)
+	}
+	h.rest = append(h.rest, p[len(p)/2:]...)
+	n, err := h.Conn.Write(p[:len(p)/2])
+	return n + len(p) - len(p)/2, err
+}
+
+// release writes what was kept back.
+func (h *halving) release(t *testing.T) {
+	t.Helper()
+	h.keep = false
+	if _, err := h.Conn.Write(h.rest); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDrainAnswersARequestOfWhichHalfARecordHasCome: crypto/tls hands out nothing of it before the record is
+// whole, and the kernel has nothing any more.
+func TestDrainAnswersARequestOfWhichHalfARecordHasCome(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		version  uint16
+		asked    bool   // the connection has been used before
+		together string // what comes whole with the half record
+	}{
+		{"new", tls.VersionTLS13, false, ""},
+		{"used", tls.VersionTLS13, true, ""},
+		{"TLS 1.2", tls.VersionTLS12, true, ""},
+		{"with another request", tls.VersionTLS13, true, "GET /first HTTP/1.1\r\n\r\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := serveTLS(t, &Server{Handler: hello}, "http/1.1")
+			_, config := trust()
+			config = config.Clone()
+			config.MaxVersion = c.version
+			wire := &halving{Conn: s.dial(t)}
+			conn, idle := tls.Client(wire, config), s.dialTLS(t, "http/1.1")
+			if err := conn.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = ask(t, idle)
+			if c.asked {
+				_, _ = ask(t, conn)
+			}
+			if c.together != "" {
+				whole := &bytes.Buffer{}
+				wire.Conn = writesTo{wire.Conn, whole}
+				fmt.Fprint(conn, c.together)
+				fmt.Fprint(conn, "GET / HTTP/1.1\r\n\r\n")
+				wire.Conn = wire.Conn.(writesTo).Conn
+				cut := whole.Len() - 20
+				wire.rest = bytes.Clone(whole.Bytes()[cut:])
+				if _, err := wire.Conn.Write(whole.Bytes()[:cut]); err != nil {
+					t.Fatal(err)
+				}
+				if text, _ := answer(t, conn); text != "hello" {
+					t.Errorf("first: %q", text)
+				}
+			} else {
+				wire.keep = true
+				fmt.Fprint(conn, "GET / HTTP/1.1\r\n\r\n")
+			}
+			time.Sleep(50 * time.Millisecond) // nothing tells when the bytes were read
+			s.stop()
+			if _, err := io.ReadAll(idle); err != nil {
+				t.Errorf("the idle connection: %v", err)
+			}
+			time.Sleep(time.Second + 100*time.Millisecond)
+			wire.release(t)
+			if text, closing := answer(t, conn); text != "hello" || !closing {
+				t.Errorf("got %q, close %v", text, closing)
+			}
+			if err := <-s.ended; err != nil {
+				t.Errorf("Serve = %v", err)
+			}
+		})
+	}
+}
+
+// writesTo is a connection of which the writes go elsewhere.
+type writesTo struct {
+	net.Conn
+	io.Writer
+}
+
+func (w writesTo) Write(p []byte) (int, error) { return w.Writer.Write(p) }
+
 // TestDrainGoesOnServingHTTP2ForTheDelay: old connections are told to part with their next answer, new ones
 // are served.
 func TestDrainGoesOnServingHTTP2ForTheDelay(t *testing.T) {
@@ -407,18 +505,30 @@ func TestListenersShareTheSlotsOfMaxConnections(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	s := &Server{Handler: hello, MaxConnections: 1}
+	var open, most atomic.Int64
+	s := &Server{Handler: hello, MaxConnections: 1, Closed: func() { open.Add(-1) }, Opened: func() {
+		if n := open.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+	}}
 	go func() {
 		ended <- s.Serve(ctx, plain, Secure(secure, &tls.Config{GetCertificate: ca.Certificate, NextProtos: []string{"h2"}}))
 	}()
+	var group sync.WaitGroup
 	for range 3 {
 		for _, url := range []string{"http://" + plain.Addr().String(), "https://" + secure.Addr().String()} {
 			c := client(t)
-			if text, err := get(c, url); text != "hello" {
-				t.Errorf("%s: %q, %v", url, text, err)
-			}
-			c.CloseIdleConnections()
+			group.Go(func() {
+				defer c.CloseIdleConnections()
+				if text, err := get(c, url); text != "hello" {
+					t.Errorf("%s: %q, %v", url, text, err)
+				}
+			})
 		}
+	}
+	group.Wait()
+	if most.Load() != 1 {
+		t.Errorf("%d connections were served at once", most.Load())
 	}
 	stop()
 	if err := <-ended; err != nil {

@@ -33,7 +33,8 @@ type Server struct {
 	Handler message.Handler
 	// Profile is what all answers have in common; its zero value is http.server's, with HTTP/1.1.
 	Profile message.Profile
-	// Expect may refuse a request with "Expect: 100-continue": handle_expect_100. Nil continues.
+	// Expect may refuse a request with "Expect: 100-continue": handle_expect_100. Nil continues. It is not
+	// called over HTTP/2, where net/http keeps the field to itself and continues when content is read.
 	Expect func(ctx context.Context, r *message.Request) *message.Failure
 	// Proxies are trusted to say for whom they speak.
 	Proxies TrustedProxies

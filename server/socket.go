@@ -27,6 +27,9 @@ type socket struct {
 	limited atomic.Bool  // a deadline for writing is set from above
 	renewed atomic.Int64 // when the deadline for writing was set here, Unix nanoseconds; 0 if it is not
 
+	incoming records
+	within   atomic.Bool // what was read ends within a record of TLS
+
 	// While the handshake goes on: what the client has sent, if it is not TLS.
 	greeting bool
 	foreign  []byte
@@ -38,6 +41,9 @@ const recordTypeHandshake = 22
 // Read reads from the kernel, and keeps what a client says that does not speak TLS.
 func (s *socket) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
+	if n > 0 {
+		s.within.Store(!s.incoming.endWith(p[:n]))
+	}
 	if s.greeting && n > 0 {
 		if len(s.foreign) == 0 && p[0] == recordTypeHandshake {
 			s.greeting = false
@@ -46,6 +52,40 @@ func (s *socket) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// MidRecord says whether what was read ends within a record: crypto/tls holds the beginning back until the rest
+// has come.
+func (s *socket) MidRecord() bool { return s.within.Load() }
+
+// recordHead is the length of what comes before the content of a record: its type, a version, and the length of
+// the content in the last two bytes (RFC 8446, section 5.1).
+const recordHead = 5
+
+// records follows the records of TLS in a stream of bytes. The zero value is at the beginning of one.
+type records struct {
+	head [recordHead]byte
+	have int // bytes of head that have come
+	left int // bytes of the record that are still to come behind its head
+}
+
+// endWith steps over p and says whether it ends where a record ends.
+func (r *records) endWith(p []byte) bool {
+	for len(p) > 0 {
+		if r.left > 0 {
+			n := min(r.left, len(p))
+			r.left -= n
+			p = p[n:]
+			continue
+		}
+		n := copy(r.head[r.have:], p)
+		r.have += n
+		p = p[n:]
+		if r.have == recordHead {
+			r.left, r.have = int(r.head[3])<<8|int(r.head[4]), 0
+		}
+	}
+	return r.have == 0 && r.left == 0
 }
 
 // Write writes all of p.

@@ -3,6 +3,7 @@ package certs
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -143,9 +144,26 @@ func TestABrokenPairIsOneLineThatNamesTheFile(t *testing.T) {
 		{"no certificate", two, map[string]string{"k": sec1(key)}, `certificate "c": no such file or directory`},
 		{"no key", two, map[string]string{"c": chain}, `key "k": no such file or directory`},
 		{"no password file", three, map[string]string{"c": chain, "k": sec1(key)}, `password file "p": no such file or directory`},
+		{"directory for certificate", Files{Chain: ".", Key: "k"}, map[string]string{"k": sec1(key)}, `certificate ".": is a directory`},
+		{"directory for key", Files{Chain: "c", Key: "."}, map[string]string{"c": chain}, `key ".": is a directory`},
+		{"directory for password file", Files{Chain: "c", Key: "k", Password: "."}, map[string]string{"c": chain, "k": sec1(key)}, `password file ".": is a directory`},
+		{"key empty", two, map[string]string{"c": chain, "k": ""}, `key "k": not PEM`},
+		{"certificate not PEM but DER", two, map[string]string{"c": pemBytes(chain), "k": sec1(key)}, `certificate "c": not PEM`},
+		{"key that cannot sign", two, map[string]string{"c": chain, "k": plainPKCS8(must(ecdh.X25519().GenerateKey(rand.Reader)))},
+			`key "k": a key of type *ecdh.PrivateKey cannot sign`},
+		{"key of another certificate in the chain file", Files{Chain: "c"}, map[string]string{"c": chain + sec1(newKey())}, `key "c": does not fit certificate "c"`},
+		{"encrypted in the chain file, no password", Files{Chain: "c"}, map[string]string{"c": chain + encrypted(key, "pw", scrypt)},
+			`key "c": it is encrypted, and TLS_PASSWORD_FILE is not set`},
 		{"certificate not PEM", two, map[string]string{"c": "hello", "k": sec1(key)}, `certificate "c": not PEM`},
 		{"certificate empty", two, map[string]string{"c": "", "k": sec1(key)}, `certificate "c": not PEM`},
 		{"key not PEM", two, map[string]string{"c": chain, "k": "hello"}, `key "k": not PEM`},
+		{"certificate cut off", two, map[string]string{"c": chain[:len(chain)/2], "k": sec1(key)}, `certificate "c": a PEM block in it is malformed or cut off`},
+		{"chain cut off behind the certificate", two, map[string]string{"c": chain + certificate(newKey(), 2)[:300], "k": sec1(key)},
+			`certificate "c": a PEM block in it is malformed or cut off`},
+		{"chain malformed before the certificate", two, map[string]string{"c": strings.Replace(certificate(newKey(), 2), "END", "DNE", 1) + chain, "k": sec1(key)},
+			`certificate "c": a PEM block in it is malformed or cut off`},
+		{"key cut off", two, map[string]string{"c": chain, "k": sec1(key)[:100]}, `key "k": a PEM block in it is malformed or cut off`},
+		{"key cut off in the chain file", Files{Chain: "c"}, map[string]string{"c": chain + sec1(key)[:100]}, `certificate "c": a PEM block in it is malformed or cut off`},
 		{"files exchanged", Files{Chain: "k", Key: "c"}, map[string]string{"c": chain, "k": sec1(key)},
 			`certificate "k": no CERTIFICATE in it, only EC PRIVATE KEY`},
 		{"certificate for key", two, map[string]string{"c": chain, "k": chain}, `key "k": no PRIVATE KEY in it, only CERTIFICATE`},
@@ -181,6 +199,27 @@ func TestABrokenPairIsOneLineThatNamesTheFile(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", err, c.want)
 			}
 		})
+	}
+}
+
+// pemBytes is what the first PEM block of a text has.
+func pemBytes(text string) string {
+	b, _ := pem.Decode([]byte(text))
+	return string(b.Bytes)
+}
+
+func TestAFileThatMayNotBeReadIsNamed(t *testing.T) {
+	key := newKey()
+	write(t, map[string]string{"c": certificate(key, 1), "k": sec1(key)})
+	if err := os.Chmod("k", 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile("k"); err == nil {
+		t.Skip("nothing is kept from this user")
+	}
+	_, err := Files{Chain: "c", Key: "k"}.Load()
+	if want := `key "k": permission denied`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
@@ -230,4 +269,30 @@ func TestKeysOfOpenSSLAreLoaded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzAPair: whatever the files hold, it is a pair whose key fits, or one line that says what is wrong.
+func FuzzAPair(f *testing.F) {
+	key := newKey()
+	chain := certificate(key, 1)
+	f.Add(chain, sec1(key))
+	f.Add(chain+plainPKCS8(key), "")
+	f.Add(chain+chain[:200], sec1(newKey()))
+	f.Add("hello\n"+chain, legacy(key, "pw"))
+	f.Fuzz(func(t *testing.T, chain, key string) {
+		if strings.Contains(chain+key, encryptedPKCS8) {
+			t.Skip("how long the password takes is in the file")
+		}
+		files := Files{Chain: "c", Password: "p"}
+		if key != "" {
+			files.Key = "k"
+		}
+		pair, err := files.parse(content{chain, key, "pw"})
+		switch {
+		case err != nil && (pair != nil || strings.Contains(err.Error(), "\n")):
+			t.Errorf("%v, %q", pair, err)
+		case err == nil && (pair.Leaf == nil || fits(pair.Leaf, pair.PrivateKey.(crypto.Signer)) != nil):
+			t.Errorf("a pair that does not fit: %v", pair)
+		}
+	})
 }

@@ -80,6 +80,8 @@ func (f Files) parse(c content) (*tls.Certificate, error) {
 		pair.Certificate = append(pair.Certificate, block.Bytes)
 	}
 	switch {
+	case blocks < begun(c.chain):
+		return nil, fmt.Errorf("certificate %q: %w", f.Chain, errCutOff)
 	case blocks == 0:
 		return nil, fmt.Errorf("certificate %q: not PEM", f.Chain)
 	case len(pair.Certificate) == 0:
@@ -120,7 +122,9 @@ func (f Files) privateKey(c content) (crypto.Signer, error) {
 		text = c.chain
 	}
 	var others []string
+	blocks := 0
 	for block := range eachBlock(text) {
+		blocks++
 		if !isKey(block) {
 			others = append(others, block.Type)
 			continue
@@ -132,6 +136,8 @@ func (f Files) privateKey(c content) (crypto.Signer, error) {
 		return key, nil
 	}
 	switch {
+	case blocks < begun(text):
+		return nil, fmt.Errorf("key %q: %w", f.keyFile(), errCutOff)
 	case f.Key == "":
 		return nil, fmt.Errorf("certificate %q: no PRIVATE KEY in it, and TLS_KEY is not set", f.Chain)
 	case others == nil:
@@ -140,7 +146,21 @@ func (f Files) privateKey(c content) (crypto.Signer, error) {
 	return nil, fmt.Errorf("key %q: no PRIVATE KEY in it, only %s", f.Key, enumerate(others))
 }
 
-var errOtherKey = errors.New("does not fit")
+var (
+	errOtherKey = errors.New("does not fit")
+	errCutOff   = errors.New("a PEM block in it is malformed or cut off")
+)
+
+// begun is how many PEM blocks begin in a file. Where it is more than there are, the file is perhaps being written:
+// what there is of the chain is not to be shown.
+func begun(text string) int {
+	const begin = "-----BEGIN "
+	n := strings.Count(text, "\n"+begin)
+	if strings.HasPrefix(text, begin) {
+		n++
+	}
+	return n
+}
 
 // fits says whether key is that of a certificate.
 func fits(leaf *x509.Certificate, key crypto.Signer) error {

@@ -22,9 +22,9 @@ const (
 // and compares what they hold, which sees through every way of replacing them: by rename, in place, or by
 // the symbolic link that Kubernetes switches.
 type Keeper struct {
-	files Files
-	// now is the clock; events are as in Watch.
-	now     func() time.Time
+	files   Files
+	parse   func(content) (*tls.Certificate, error) // files.parse
+	now     func() time.Time                        // the clock
 	current atomic.Pointer[tls.Certificate]
 
 	mu     sync.Mutex
@@ -32,8 +32,8 @@ type Keeper struct {
 
 	// What follows belongs to Watch.
 	shown    content // what current was made of
-	suspect  content // what was broken at the last look
-	failure  string  // the error at the last look, "" for none
+	suspect  content // what was broken at the last look; the zero value is also what cannot be read
+	failure  error   // the error at the last look
 	reported bool    // it has been told
 	told     validity
 }
@@ -58,7 +58,7 @@ func Open(files Files) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Keeper{files: files, now: time.Now, shown: c}
+	k := &Keeper{files: files, parse: files.parse, now: time.Now, shown: c}
 	k.current.Store(pair)
 	return k, nil
 }
@@ -95,7 +95,8 @@ func (k *Keeper) Watch(ctx context.Context, events Events) {
 }
 
 // look reads the files once and takes a new pair if it is good. Where two files are replaced one after the
-// other, the pair may not fit for a moment: it is broken only when it is found so twice.
+// other, the pair may not fit for a moment: it is broken only when it is found so twice. It is not parsed twice:
+// the password of an encrypted key is made to take a second of a processor.
 func (k *Keeper) look(events Events) {
 	c, err := k.files.read()
 	if err == nil && c == k.shown {
@@ -103,8 +104,12 @@ func (k *Keeper) look(events Events) {
 		return
 	}
 	var pair *tls.Certificate
-	if err == nil {
-		pair, err = k.files.parse(c)
+	switch {
+	case err != nil:
+	case k.failure != nil && c == k.suspect && c != content{}:
+		err = k.failure
+	default:
+		pair, err = k.parse(c)
 	}
 	if err != nil {
 		k.suspected(c, err, events)
@@ -118,8 +123,8 @@ func (k *Keeper) look(events Events) {
 
 // suspected notes that the files are broken.
 func (k *Keeper) suspected(c content, err error, events Events) {
-	if c != k.suspect || err.Error() != k.failure {
-		k.suspect, k.failure, k.reported = c, err.Error(), false
+	if c != k.suspect || k.failure == nil || err.Error() != k.failure.Error() {
+		k.suspect, k.failure, k.reported = c, err, false
 		return
 	}
 	if k.reported {
@@ -135,7 +140,7 @@ func (k *Keeper) suspected(c content, err error, events Events) {
 
 // mend notes that the files hold what is shown.
 func (k *Keeper) mend() {
-	k.suspect, k.failure, k.reported = content{}, "", false
+	k.suspect, k.failure, k.reported = content{}, nil, false
 	k.mu.Lock()
 	k.broken = nil
 	k.mu.Unlock()

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"os"
 	"path/filepath"
@@ -119,6 +120,52 @@ func TestABrokenPairKeepsTheGoodOneAndIsToldOnce(t *testing.T) {
 	})
 }
 
+// A password that takes a second to be found wrong must not take it every time.
+func TestABrokenPairIsParsedOnce(t *testing.T) {
+	key := newKey()
+	write(t, map[string]string{"c": certificate(key, 1), "k": sec1(key)})
+	k, err := Open(Files{Chain: "c", Key: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed := 0
+	k.parse = func(c content) (*tls.Certificate, error) {
+		parsed++
+		return k.files.parse(c)
+	}
+	var d diary
+	look := func(times int) {
+		for range times {
+			k.look(d.events())
+		}
+	}
+	for n, text := range []string{"garbage", sec1(newKey()), ""} {
+		overwrite(t, "k", text)
+		look(5)
+		if parsed != n+1 {
+			t.Errorf("broken pair %d: parsed %d times in all", n+1, parsed)
+		}
+	}
+	// What cannot be read is no pair, and another thing than files that are empty.
+	if err := os.Remove("k"); err != nil {
+		t.Fatal(err)
+	}
+	look(3)
+	overwrite(t, "c", "")
+	overwrite(t, "k", "")
+	d.lines = nil
+	look(3)
+	if got, want := d.read(), `broken: certificate "c": not PEM; the certificate of before is kept`; got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	overwrite(t, "c", certificate(key, 2))
+	overwrite(t, "k", sec1(key))
+	look(2)
+	if got := serial(t, k); got != 2 || k.Err() != nil {
+		t.Errorf("number %d is shown, want 2; %v", got, k.Err())
+	}
+}
+
 func TestFilesThatComeBackMendThePair(t *testing.T) {
 	watching(t, func(t *testing.T, k *Keeper, d *diary) {
 		good := string(must(os.ReadFile("k")))
@@ -145,6 +192,34 @@ func TestAPairThatFitsNotYetIsNotBroken(t *testing.T) {
 			t.Errorf("told %q, Err is %v", got, k.Err())
 		}
 	})
+}
+
+// A chain that is written in place is looked at in the middle: no half of it is shown, and it is not broken yet.
+func TestAChainThatIsHalfWrittenIsNotShown(t *testing.T) {
+	key := newKey()
+	for name, cut := range map[string]int{"within the certificate": 200, "behind it": len(certificate(key, 2)) + 200} {
+		t.Run(name, func(t *testing.T) {
+			watching(t, func(t *testing.T, k *Keeper, d *diary) {
+				whole := certificate(key, 2) + certificate(newKey(), 3)
+				overwrite(t, "k", sec1(key))
+				overwrite(t, "c", whole[:cut])
+				time.Sleep(pollInterval + pollInterval/2)
+				synctest.Wait()
+				if got := serial(t, k); got != 1 || k.Err() != nil {
+					t.Errorf("number %d is shown; %v", got, k.Err())
+				}
+				overwrite(t, "c", whole)
+				later()
+				pair, err := k.Certificate(nil)
+				if err != nil || pair.Leaf.SerialNumber.Int64() != 2 || len(pair.Certificate) != 2 {
+					t.Errorf("number %v is shown with a chain of %d, %v", pair.Leaf.SerialNumber, len(pair.Certificate), err)
+				}
+				if got := d.read(); strings.Contains(got, "broken") {
+					t.Errorf("told %q", got)
+				}
+			})
+		})
+	}
 }
 
 func TestTheSwitchedLinkOfKubernetesIsSeen(t *testing.T) {

@@ -12,10 +12,16 @@ func Bounds(r *message.Request) *message.Failure {
 	if len(r.Fields) >= maxFieldLines {
 		return tooManyFields()
 	}
+	size := len(r.Line)
 	for _, f := range r.Fields {
-		if len(f.Name)+len(": \r\n")+len(f.Value) > maxLine {
+		line := len(f.Name) + len(": \r\n") + len(f.Value)
+		if line > maxLine {
 			return p.lineTooLong()
 		}
+		size += line
+	}
+	if size > maxHead {
+		return headTooLarge("bytes", maxHead)
 	}
 	return nil
 }

@@ -123,14 +123,20 @@ func (c *Conn) awaitRequest() bool {
 }
 
 // lastLook decides on a connection that waits while the server drains: a request whose first byte is
-// there is answered, and a connection that was never asked anything gets a moment to ask.
+// there is answered, and a connection that was never asked anything gets a moment to ask. Over TLS the first
+// byte is that of its record.
 func (c *Conn) lastLook() bool {
 	buf := getBuffer()
 	n, err := c.wire.tryRead(buf)
 	c.deadline = time.Time{}
 	if grace := time.Until(c.opened.Add(firstRequestGrace)); n == 0 && err == nil && !c.served && grace > 0 {
 		c.setDeadline(time.Now().Add(grace))
-		n, _ = c.wire.read(buf)
+		if n, err = c.wire.read(buf); isTimeout(err) {
+			err = nil
+		}
+	}
+	if n == 0 && err == nil && c.wire.unread() {
+		n, _ = c.readUntil(buf, time.Now().Add(c.engine.HeaderTimeout))
 	}
 	if n == 0 {
 		putBuffer(buf)

@@ -13,9 +13,16 @@ import (
 // wireOf returns the wire of a connection.
 func wireOf(conn net.Conn, disk message.Gate) wire {
 	if t, ok := conn.(*tls.Conn); ok {
-		return tlsWire{streamWire{t}, t, disk}
+		follower, _ := t.NetConn().(recordFollower)
+		return tlsWire{streamWire{t}, t, follower, disk}
 	}
 	return newWire(conn, disk)
+}
+
+// recordFollower is a connection beneath TLS that knows where its records end.
+type recordFollower interface {
+	// MidRecord says whether what was read ends within a record.
+	MidRecord() bool
 }
 
 // tlsWire is a wire over TLS. The deadlines of writing are the business of the connection beneath, which
@@ -23,8 +30,9 @@ func wireOf(conn net.Conn, disk message.Gate) wire {
 // record is kept for the next read.
 type tlsWire struct {
 	streamWire
-	conn *tls.Conn
-	disk message.Gate
+	conn    *tls.Conn
+	beneath recordFollower // nil if the connection is none
+	disk    message.Gate
 }
 
 // maxRecord is how many bytes a record of TLS carries at most (RFC 8446, section 5.1).
@@ -52,8 +60,11 @@ func (w tlsWire) write(head, content []byte) (n int, err error) {
 	return n, err
 }
 
-// unread asks the kernel: a record that has come may be more input.
-func (w tlsWire) unread() bool { return inKernel(w.conn.NetConn()) }
+// unread asks the connection beneath and the kernel: a record that has come, or the beginning of one, may be more
+// input.
+func (w tlsWire) unread() bool {
+	return w.beneath != nil && w.beneath.MidRecord() || inKernel(w.conn.NetConn())
+}
 
 func (w tlsWire) tryWrite(p []byte) (int, error) { return w.conn.Write(p) }
 

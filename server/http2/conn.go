@@ -59,7 +59,8 @@ func (c *Conn) Serve(ctx context.Context) {
 	c.server.Protocols.SetHTTP2(true)
 	c.server.Handler = c
 	c.server.DisableGeneralOptionsHandler = true // "OPTIONS *" is asked of the Handler as all else
-	c.server.MaxHeaderBytes = maxHead
+	c.server.MaxHeaderBytes = readHead
+	c.server.HTTP2 = &http.HTTP2Config{MaxReadFrameSize: maxFrame}
 	c.server.IdleTimeout = c.engine.IdleTimeout
 	c.server.ErrorLog = c.engine.errorLog
 	c.server.ConnState = c.changed

@@ -29,18 +29,33 @@ type Engine struct {
 	IdleTimeout time.Duration
 
 	draining atomic.Bool
+	held     atomic.Int64 // bytes of heads beyond freeHead a request
 	once     sync.Once
 	errorLog *log.Logger
 	date     atomic.Pointer[dateText]
 }
 
 const (
-	// maxHead bounds a request's head in bytes, as in HTTP/1.x.
-	maxHead = 1 << 20
+	// maxHead bounds a request's head in bytes, as in HTTP/1.x. net/http reads readHead, so that what is too
+	// large is answered here; beyond that it answers itself, or ends the connection.
+	maxHead  = 1 << 20
+	readHead = 2 * maxHead
+	// maxFrame bounds a frame that a client sends, in bytes: the least that RFC 9113, section 6.5.2, allows. A
+	// connection keeps a buffer of the largest that has come.
+	maxFrame = 16 << 10
+	// freeHead is how many bytes of head a request may hold, while it is answered, without asking; what all
+	// requests hold beyond it shares headBudget.
+	freeHead   = 16 << 10
+	headBudget = 8 << 20
 	// writeTimeout is how long a client may leave no room for content (RFC 9113, section 5.2).
 	writeTimeout = 60 * time.Second
 	// contentTimeout is how long request content may come without a byte.
 	contentTimeout = 30 * time.Second
+	// skipTimeout and skipBytes bound the content nobody read that is read away behind an answer. A client that
+	// sends nothing for skipPause is waiting for the end of the answer.
+	skipTimeout = 2 * time.Second
+	skipPause   = 200 * time.Millisecond
+	skipBytes   = 256 << 10
 	// firstRequestGrace is how long a new connection may take for its first request while the server drains.
 	firstRequestGrace = time.Second
 )

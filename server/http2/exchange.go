@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -26,32 +27,77 @@ func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	control := http.NewResponseController(w)
 	request := c.request(r, control)
-	resp, refused := c.respond(r.Context(), request)
+	resp, held, refused := c.respond(r.Context(), request)
 	a := answer{engine: e, w: w, control: control, request: request}
 	a.send(resp)
 	if e.Observe != nil {
 		e.Observe(&message.Exchange{Request: request, Status: a.status, Sent: a.sent, Start: start,
 			Duration: time.Since(start), Refused: refused, Failure: a.failure, Err: a.err})
 	}
+	// net/http holds its request until the client has made room for what is buffered of the answer.
+	r.URL, r.RequestURI, r.Header = nil, "", nil
+	e.held.Add(-held)
 	if a.broken {
 		// The stream is reset, so that content that broke off does not look complete.
 		panic(http.ErrAbortHandler)
 	}
+	if r.ContentLength != 0 {
+		skip(r.Body, control)
+	}
 }
 
-// respond asks the handler. A panic is answered with 500, and its stack goes to the operator.
-func (c *Conn) respond(ctx context.Context, r *message.Request) (resp message.Response, refused bool) {
+// skip reads content away that nobody has read, once the answer has been sent but for its end. The end of a stream
+// of which content is still coming is followed by a reset, and clients are known to lose the answer by that,
+// though they must not (RFC 9113, section 8.1).
+func skip(body io.Reader, control *http.ResponseController) {
+	// An error of any of these means that the stream has ended.
+	if control.Flush() != nil {
+		return
+	}
+	buf := buffers.Get().(*[pieceSize]byte)
+	defer buffers.Put(buf)
+	end := time.Now().Add(skipTimeout)
+	for n := 0; n < skipBytes && time.Now().Before(end); {
+		if control.SetReadDeadline(time.Now().Add(skipPause)) != nil {
+			return
+		}
+		m, err := body.Read(buf[:])
+		if err != nil {
+			return
+		}
+		n += m
+	}
+}
+
+var buffers = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+
+// beyondFree is how many bytes of a head are more than freeHead.
+func beyondFree(r *message.Request) int64 {
+	size := len(r.Line)
+	for _, f := range r.Fields {
+		size += len(f.Name) + len(f.Value)
+	}
+	return int64(max(0, size-freeHead))
+}
+
+// respond asks the handler, unless the head is too large for itself or together with all that are held; held is
+// what it has of the budget. A panic is answered with 500, and its stack goes to the operator.
+func (c *Conn) respond(ctx context.Context, r *message.Request) (resp message.Response, held int64, refused bool) {
 	if c.engine.Bounds != nil {
 		if failure := c.engine.Bounds(r); failure != nil {
-			return failure.Response(), true
+			return failure.Response(), 0, true
 		}
+	}
+	if held = beyondFree(r); held > 0 && c.engine.held.Add(held) > headBudget {
+		c.engine.held.Add(-held)
+		return (&message.Failure{Status: 503, Message: "Too many unfinished requests"}).Response(), 0, true
 	}
 	defer func() {
 		if p := recover(); p != nil {
 			resp = (&message.Failure{Status: 500, Cause: fmt.Errorf("panic in the handler: %v\n%s", p, debug.Stack())}).Response()
 		}
 	}()
-	return c.engine.Handler(ctx, r), false
+	return c.engine.Handler(ctx, r), held, false
 }
 
 // request is what the client asked. HTTP/2 has no request line; the one here is as it would stand in

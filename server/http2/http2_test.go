@@ -501,6 +501,28 @@ func TestExpectContinueIsAnsweredWhenContentIsRead(t *testing.T) {
 	}
 }
 
+// An answer that does not want the content is the last word: no 100 follows it.
+func TestExpectContinueIsNotAnsweredBehindTheAnswer(t *testing.T) {
+	p := connect(t, &Engine{Handler: answering(message.Fail(413, "No more"))})
+	p.Transport.(*http.Transport).ExpectContinueTimeout = 10 * time.Second
+	for range 2 {
+		r, err := http.NewRequest("POST", "https://localhost/", strings.NewReader(strings.Repeat("x", 100_000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Expect", "100-continue")
+		resp, err := p.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != 413 || err != nil || !strings.Contains(string(page), "No more") {
+			t.Errorf("got %s, %v\n%s", resp.Status, err, page)
+		}
+	}
+}
+
 // Close ends a Read that waits for content which does not come: a CGI script that ended needs no more.
 func TestContentThatIsClosedIsNotWaitedFor(t *testing.T) {
 	p := connect(t, &Engine{Handler: func(_ context.Context, r *message.Request) message.Response {

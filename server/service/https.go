@@ -82,6 +82,9 @@ func openAuthority(c config.Config, registry *metrics.Metrics, log *accesslog.Lo
 	if err != nil {
 		return nil, err
 	}
+	for _, note := range authority.Notes() {
+		log.Warn(note)
+	}
 	registry.CA = authority.PEM
 	what := "development CA"
 	if made {

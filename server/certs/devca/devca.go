@@ -51,6 +51,7 @@ type Authority struct {
 	opts    Options
 	ca      *pair
 	names   names
+	notes   []string
 	current atomic.Pointer[tls.Certificate]
 }
 
@@ -66,23 +67,40 @@ func Open(opts Options) (a *Authority, made bool, err error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	required := namesOf(opts.Hosts)
-	all := namesOf(append([]string{opts.Hostname}, opts.Hosts...))
-	a = &Authority{opts: opts, names: all}
+	a = &Authority{opts: opts, names: namesOf(opts)}
 	if opts.StateDir == "" {
-		a.ca, err = makeCA(all, opts.Now())
+		a.ca, err = makeCA(opts, opts.Now())
 		made = true
 	} else {
-		a.ca, made, err = keptCA(opts.StateDir, required, all, opts.Now())
+		a.ca, made, err = a.kept()
 	}
 	if err != nil {
 		return nil, false, err
 	}
-	if !all.within(a.ca.certificate) {
-		a.names = required
+	if !a.names.within(a.ca.certificate) {
+		opts.Hostname = ""
+		a.names = namesOf(opts)
 	}
 	return a, made, a.renew()
 }
+
+// kept returns the CA of the state directory, and notes what there is to tell of it.
+func (a *Authority) kept() (ca *pair, made bool, err error) {
+	ca, made, replaced, err := keptCA(a.opts)
+	if err != nil {
+		return nil, false, err
+	}
+	if replaced != "" {
+		a.notes = append(a.notes, "the development CA that was kept is replaced, and has to be trusted anew: "+replaced)
+	}
+	if err := ca.publish(a.opts.StateDir); err != nil {
+		a.notes = append(a.notes, fmt.Sprintf("TLS_STATE_DIR has no %s, and it cannot be written: %v", certificateName, err))
+	}
+	return ca, made, nil
+}
+
+// Notes are what the operator should know of the CA, a line each.
+func (a *Authority) Notes() []string { return a.notes }
 
 // Certificate returns the certificate for the server: GetCertificate of a tls.Config.
 func (a *Authority) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -104,8 +122,10 @@ func (a *Authority) Fingerprint() string {
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
 }
 
-// Watch renews the certificate in time until ctx ends. An error of renewal is handed to report.
+// Watch renews the certificate in time until ctx ends. An error of renewal is handed to report, and once that the
+// CA is near its end.
 func (a *Authority) Watch(ctx context.Context, report func(error)) {
+	told := false
 	ticker := time.NewTicker(renewInterval)
 	defer ticker.Stop()
 	for {
@@ -115,6 +135,13 @@ func (a *Authority) Watch(ctx context.Context, report func(error)) {
 		case <-ticker.C:
 		}
 		if a.NotAfter().Sub(a.opts.Now()) > renewBefore {
+			continue
+		}
+		if end := a.ca.certificate.NotAfter; !a.NotAfter().Before(end) {
+			if !told {
+				report(fmt.Errorf("the development CA ends at %s: start anew to have another made", end.UTC().Format(time.RFC3339)))
+			}
+			told = true
 			continue
 		}
 		if err := a.renew(); err != nil {
@@ -137,10 +164,16 @@ func (a *Authority) renew() error {
 	return nil
 }
 
-// makeCA makes a CA that vouches for names and nothing else.
-func makeCA(n names, now time.Time) (*pair, error) {
+// makeCA makes a CA that vouches for the names of opts and nothing else.
+func makeCA(opts Options, now time.Time) (*pair, error) {
+	n := namesOf(opts)
+	var unit []string // see madeOn
+	if opts.Hostname != "" {
+		unit = []string{opts.Hostname}
+	}
 	template := &x509.Certificate{
-		Subject:               pkix.Name{Organization: []string{"previewd"}, CommonName: "previewd development CA " + now.UTC().Format("2006-01-02 15:04:05")},
+		Subject: pkix.Name{Organization: []string{"previewd"}, OrganizationalUnit: unit,
+			CommonName: "previewd development CA " + now.UTC().Format("2006-01-02 15:04:05")},
 		NotBefore:             now.Add(-backdated),
 		NotAfter:              now.Add(caLife),
 		IsCA:                  true,
@@ -161,12 +194,28 @@ func makeCA(n names, now time.Time) (*pair, error) {
 	return ca, nil
 }
 
-// makeLeaf makes a certificate for a server of these names.
+// madeOn is the name of the machine on which a CA was made, "" if it had none.
+func madeOn(ca *x509.Certificate) string {
+	if len(ca.Subject.OrganizationalUnit) == 0 {
+		return ""
+	}
+	return ca.Subject.OrganizationalUnit[0]
+}
+
+// earlier is the earlier of two times.
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// makeLeaf makes a certificate for a server of these names. It ends with its CA at the latest.
 func (ca *pair) makeLeaf(n names, now time.Time) (*pair, error) {
 	return issue(&x509.Certificate{
 		Subject:     pkix.Name{Organization: []string{"previewd"}, CommonName: "localhost"},
 		NotBefore:   now.Add(-backdated),
-		NotAfter:    now.Add(leafLife),
+		NotAfter:    earlier(now.Add(leafLife), ca.certificate.NotAfter),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:    n.dns,

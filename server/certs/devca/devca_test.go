@@ -68,10 +68,8 @@ func TestTheCertificateIsForTheNamesOfTheServer(t *testing.T) {
 // forged is a certificate that the CA's key signed for another name.
 func forged(t *testing.T, a *Authority, hosts ...string) *x509.Certificate {
 	t.Helper()
-	n := namesOf(nil)
-	n.dns, n.addresses = nil, nil
-	extra := namesOf(hosts)
-	n.dns, n.addresses = extra.dns[1:], extra.addresses[2:]
+	n := namesOf(Options{Hosts: hosts})
+	n.dns, n.addresses = n.dns[1:], n.addresses[2:]
 	leaf, err := a.ca.makeLeaf(n, time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -166,9 +164,104 @@ func TestTheStateDirectoryKeepsTheCA(t *testing.T) {
 	if !made || third.Fingerprint() == first.Fingerprint() {
 		t.Error("the CA was kept though it does not vouch for a name that is asked for")
 	}
-	late := func() time.Time { return time.Now().Add(caLife - leafLife) }
-	if _, made = open(t, Options{StateDir: dir, Now: late}); !made {
-		t.Error("the CA was kept though the certificate would outlive it")
+}
+
+func TestAKeptCAThatDoesNotFitIsReplacedAndItIsSaidWhy(t *testing.T) {
+	first := Options{Hostname: "pod-1", Hosts: []string{"a.example", "b.example", "192.0.2.1"}}
+	loose := func(c *x509.Certificate) { c.PermittedDNSDomainsCritical = false }
+	free := func(c *x509.Certificate) { c.PermittedDNSDomains, c.PermittedIPRanges = nil, nil }
+	wider := func(c *x509.Certificate) { c.PermittedDNSDomains[1] = "example" }
+	for _, c := range []struct {
+		name   string
+		change func(*x509.Certificate) // of the CA that is there
+		opts   Options
+		want   string // why another is made, "" if it is kept
+	}{
+		{"the same names", nil, first, ""},
+		{"the same names in another order", nil, Options{Hostname: "pod-1", Hosts: []string{"192.0.2.1", "B.example.", "a.example", "a.example"}}, ""},
+		{"another name of the machine", nil, Options{Hostname: "pod-2", Hosts: first.Hosts}, ""},
+		{"no name of the machine", nil, Options{Hosts: first.Hosts}, ""},
+		{"a name fewer", nil, Options{Hostname: "pod-1", Hosts: []string{"a.example", "192.0.2.1"}},
+			"it vouches for a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128, asked for are a.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128"},
+		{"an address fewer", nil, Options{Hosts: []string{"a.example", "b.example"}},
+			"it vouches for a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128, asked for are a.example b.example localhost pod-1 127.0.0.0/8 ::1/128"},
+		{"a name more", nil, Options{Hostname: "pod-1", Hosts: append([]string{"c.example"}, first.Hosts...)},
+			"it vouches for a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128, asked for are a.example b.example c.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128"},
+		{"a name below one that is there", nil, Options{Hostname: "pod-1", Hosts: append([]string{"c.a.example"}, first.Hosts...)},
+			"it vouches for a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128, asked for are a.example b.example c.a.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128"},
+		{"constraints that are not critical", loose, first, "its name constraints are not critical"},
+		{"no constraints", free, first, "its name constraints are not critical"},
+		{"a wider constraint", wider, first,
+			"it vouches for a.example b.example example localhost 127.0.0.0/8 192.0.2.1/32 ::1/128, asked for are a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128"},
+		{"the end of the CA", nil, Options{Hostname: "pod-1", Hosts: first.Hosts, Now: func() time.Time { return time.Now().Add(caLife - leafLife) }},
+			"it ends at "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			opts := first
+			opts.StateDir = dir
+			a, _ := open(t, opts)
+			if c.change != nil {
+				template := *a.ca.certificate
+				template.PublicKey = nil
+				c.change(&template)
+				other, err := issue(&template, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := other.keep(dir); err != nil {
+					t.Fatal(err)
+				}
+				a.ca = other
+			}
+			c.opts.StateDir = dir
+			b, made := open(t, c.opts)
+			if made != (c.want != "") || made == (a.Fingerprint() == b.Fingerprint()) {
+				t.Errorf("new %v, fingerprint %s after %s", made, b.Fingerprint(), a.Fingerprint())
+			}
+			notes := strings.Join(b.Notes(), "\n")
+			if want := "the development CA that was kept is replaced, and has to be trusted anew: " + c.want; made && !strings.HasPrefix(notes, want) ||
+				!made && notes != "" || strings.Contains(notes, "\n") {
+				t.Errorf("notes %q, want %q", notes, want)
+			}
+			text, err := os.ReadFile(filepath.Join(dir, certificateName))
+			if err != nil || string(text) != string(b.PEM()) {
+				t.Errorf("%s is not that of the CA: %v", certificateName, err)
+			}
+		})
+	}
+}
+
+func TestTheCertificateOfAKeptCAIsThereToBeTaken(t *testing.T) {
+	for name, spoil := range map[string]func(file string) error{
+		"missing":    os.Remove,
+		"another's":  func(file string) error { return os.WriteFile(file, []byte("hello"), 0o644) },
+		"unreadable": func(file string) error { return os.Chmod(file, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := Options{StateDir: t.TempDir()}
+			open(t, opts)
+			file := filepath.Join(opts.StateDir, certificateName)
+			if err := spoil(file); err != nil {
+				t.Fatal(err)
+			}
+			a, made := open(t, opts)
+			text, err := os.ReadFile(file)
+			if made || string(text) != string(a.PEM()) || err != nil || len(a.Notes()) > 0 {
+				t.Errorf("new %v, %s is %q, %v, notes %q", made, certificateName, text, err, a.Notes())
+			}
+		})
+	}
+	// A directory that cannot be written to is no reason not to start: /ca.pem has the certificate too.
+	opts := Options{StateDir: t.TempDir()}
+	open(t, opts)
+	file := filepath.Join(opts.StateDir, certificateName)
+	if err := errors.Join(os.Remove(file), os.Mkdir(file, 0o700), os.Mkdir(filepath.Join(file, "x"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	a, made := open(t, opts)
+	if notes := a.Notes(); made || len(notes) != 1 || !strings.HasPrefix(notes[0], "TLS_STATE_DIR has no "+certificateName+", and it cannot be written: ") || strings.Contains(notes[0], "\n") {
+		t.Errorf("new %v, notes %q", made, notes)
 	}
 }
 
@@ -215,6 +308,38 @@ func TestTheCertificateIsRenewedInTime(t *testing.T) {
 		}
 		if current(t, a) == first || a.Fingerprint() != ca {
 			t.Error("the certificate is the first still, or the CA another")
+		}
+	})
+}
+
+// A certificate that outlives its CA is refused by some clients, and of no use to any.
+func TestNoCertificateOutlivesItsCA(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := open(t, Options{})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		reports := make(chan string, 10)
+		go a.Watch(ctx, func(err error) { reports <- err.Error() })
+		end := a.ca.certificate.NotAfter
+		time.Sleep(time.Until(end) - leafLife/2)
+		synctest.Wait()
+		if got := a.NotAfter(); got.After(end) || len(reports) > 0 {
+			t.Errorf("the certificate ends at %v, the CA at %v; %d reports", got, end, len(reports))
+		}
+		time.Sleep(leafLife/2 - time.Hour)
+		synctest.Wait()
+		last := current(t, a)
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		want := "the development CA ends at " + end.Format(time.RFC3339) + ": start anew to have another made"
+		if current(t, a) != last || !a.NotAfter().Equal(end) {
+			t.Errorf("another certificate %v, which ends at %v, the CA at %v", current(t, a) != last, a.NotAfter(), end)
+		}
+		if len(reports) != 1 {
+			t.Fatalf("%d reports", len(reports))
+		}
+		if got := <-reports; got != want {
+			t.Errorf("reported %q, want %q", got, want)
 		}
 	})
 }

@@ -15,14 +15,14 @@ type names struct {
 	addresses []netip.Addr
 }
 
-// namesOf sorts hosts into names and addresses, behind localhost and the loopback addresses. What is
+// namesOf sorts the hosts of opts into names and addresses, behind localhost and the loopback addresses. What is
 // neither is left out.
-func namesOf(hosts []string) names {
+func namesOf(opts Options) names {
 	n := names{
 		dns:       []string{"localhost"},
 		addresses: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()},
 	}
-	for _, host := range hosts {
+	for _, host := range append([]string{opts.Hostname}, opts.Hosts...) {
 		if address, err := netip.ParseAddr(host); err == nil {
 			if address = address.Unmap().WithZone(""); !slices.Contains(n.addresses, address) {
 				n.addresses = append(n.addresses, address)
@@ -68,6 +68,20 @@ func (n names) ranges() []*net.IPNet {
 		list = append(list, &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(bits, a.BitLen())})
 	}
 	return list
+}
+
+// constraints are the names as a CA may vouch for them.
+func (n names) constraints() string { return constraints(n.dns, n.ranges()) }
+
+// constraints is a text by which constraints can be compared: in order, addresses last.
+func constraints(dns []string, ranges []*net.IPNet) string {
+	list := slices.Sorted(slices.Values(dns))
+	var addresses []string
+	for _, r := range ranges {
+		addresses = append(addresses, r.String())
+	}
+	slices.Sort(addresses)
+	return strings.Join(append(list, addresses...), " ")
 }
 
 // within says whether a CA may vouch for all of the names.

@@ -1,6 +1,7 @@
 package devca
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
@@ -23,21 +24,50 @@ const (
 	directoryMode   = 0o700
 )
 
-// keptCA takes the CA from a directory. Another is made where there is none, where it does not vouch for
-// the required names, and where it will not outlive the next certificate of the server.
-func keptCA(dir string, required, all names, now time.Time) (ca *pair, made bool, err error) {
-	name := filepath.Join(dir, keyName)
+// keptCA takes the CA from a directory. Another is made where there is none, and where it is not fit any more:
+// replaced says why.
+func keptCA(opts Options) (ca *pair, made bool, replaced string, err error) {
+	name := filepath.Join(opts.StateDir, keyName)
 	ca, err = readCA(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, false, err
+		return nil, false, "", err
 	}
-	if err == nil && required.within(ca.certificate) && now.Add(leafLife).Before(ca.certificate.NotAfter) {
-		return ca, false, nil
+	if err == nil {
+		if replaced = ca.unfit(opts); replaced == "" {
+			return ca, false, "", nil
+		}
 	}
-	if ca, err = makeCA(all, now); err != nil {
-		return nil, false, err
+	if ca, err = makeCA(opts, opts.Now()); err != nil {
+		return nil, false, "", err
 	}
-	return ca, true, ca.keep(dir)
+	return ca, true, replaced, ca.keep(opts.StateDir)
+}
+
+// unfit says why a CA that was kept is not to be used any more, "" if it is: it must vouch for what is asked for
+// and nothing else, and outlive the next certificate of the server. Another name of the machine is no reason, as
+// that of a container is another each time; that with which the CA was made is in it.
+func (ca *pair) unfit(opts Options) string {
+	c := ca.certificate
+	opts.Hostname = madeOn(c)
+	has, asked := constraints(c.PermittedDNSDomains, c.PermittedIPRanges), namesOf(opts).constraints()
+	switch {
+	case !c.PermittedDNSDomainsCritical:
+		return "its name constraints are not critical"
+	case has != asked:
+		return fmt.Sprintf("it vouches for %s, asked for are %s", has, asked)
+	case !opts.Now().Add(leafLife).Before(c.NotAfter):
+		return "it ends at " + c.NotAfter.UTC().Format(time.RFC3339)
+	}
+	return ""
+}
+
+// publish sees to it that the CA's certificate lies beside its key.
+func (ca *pair) publish(dir string) error {
+	name, text := filepath.Join(dir, certificateName), encodeCertificate(ca.certificate)
+	if there, err := os.ReadFile(name); err == nil && bytes.Equal(there, text) {
+		return nil
+	}
+	return writeFile(name, text, certificateMode)
 }
 
 // readCA reads what keep has written. A key that others may read is closed to them.
@@ -90,13 +120,12 @@ func (ca *pair) keep(dir string) error {
 	if err != nil {
 		return err
 	}
-	certificate := encodeCertificate(ca.certificate)
 	key := pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
 	if err = os.MkdirAll(dir, directoryMode); err == nil {
-		err = writeFile(filepath.Join(dir, keyName), append(key, certificate...), keyMode)
+		err = writeFile(filepath.Join(dir, keyName), append(key, encodeCertificate(ca.certificate)...), keyMode)
 	}
 	if err == nil {
-		err = writeFile(filepath.Join(dir, certificateName), certificate, certificateMode)
+		err = ca.publish(dir)
 	}
 	if err != nil {
 		return fmt.Errorf("keeping the development CA in TLS_STATE_DIR: %w", err)
