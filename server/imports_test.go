@@ -10,19 +10,22 @@ import (
 func TestImportsGoOneWay(t *testing.T) {
 	const module = "github.com/previewd/previewd"
 	allowed := map[string]string{
-		"":                   "config metrics server server/accesslog server/message server/service",
-		"config":             "",
-		"metrics":            "server/message",
-		"server":             "server/http1 server/http2 server/message",
-		"server/accesslog":   "server/message",
-		"server/certs":       "",
-		"server/certs/devca": "",
-		"server/cgi":         "server/message",
-		"server/http1":       "server/message",
-		"server/http2":       "server/message",
-		"server/message":     "",
-		"server/service":     "config metrics server server/accesslog server/certs server/certs/devca server/cgi server/message server/site",
-		"server/site":        "server/message",
+		"":                        "config metrics server server/accesslog server/message server/service",
+		"config":                  "",
+		"metrics":                 "server/message",
+		"server":                  "server/http1 server/http2 server/message",
+		"server/accesslog":        "server/message",
+		"server/certs":            "",
+		"server/certs/devca":      "",
+		"server/cgi":              "server/message",
+		"server/http1":            "server/message",
+		"server/http2":            "server/message",
+		"server/message":          "",
+		"server/service":          "config metrics server server/accesslog server/certs server/certs/devca server/cgi server/message server/site",
+		"server/site":             "server/message server/site/cache server/site/coding server/site/conditional",
+		"server/site/cache":       "",
+		"server/site/coding":      "server/message",
+		"server/site/conditional": "server/message",
 	}
 	list, err := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{range .Imports}} {{.}}{{end}}`, module+"/...").Output()
 	if err != nil {
