@@ -1,0 +1,197 @@
+// Package cache keeps content in memory within a bound that holds exactly.
+//
+// It knows nothing of files: what an entry stands for, and whether it is still true, is its user's business.
+package cache
+
+import (
+	"container/list"
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+// overhead is counted in bytes for each entry on top of its content: for its key, its value and the lists
+// and tables that it stands in.
+const overhead = 1 << 10
+
+// Cache keeps content by key, up to a size. What was not asked for longest goes first. Its methods may be
+// called by any number of goroutines at once. A nil Cache keeps nothing.
+type Cache[K comparable, V any] struct {
+	size int64
+
+	mu      sync.Mutex
+	entries map[K]*list.Element // of *Entry[K, V]
+	recent  list.List           // the most recently used first
+	bytes   int64               // of all entries, those that are out of the table and still in use too
+
+	hits, misses, evictions atomic.Uint64
+}
+
+// New returns a Cache for size bytes, contents and overhead together; nil, which keeps nothing, for none.
+func New[K comparable, V any](size int64) *Cache[K, V] {
+	if size <= 0 {
+		return nil
+	}
+	return &Cache[K, V]{size: size, entries: make(map[K]*list.Element)}
+}
+
+// Entry is content that is kept, and a message.Body: it stays as it is until the last of its users has
+// closed it.
+type Entry[K comparable, V any] struct {
+	// Value is the user's own. It does not change.
+	Value V
+
+	cache *Cache[K, V]
+	key   K
+	data  memory
+	cost  int64
+	users int // the table counts as one; guarded by cache.mu
+}
+
+// Get returns the entry of a key, nil if there is none. The caller closes it. It counts nothing, as only the
+// caller can tell whether the entry is still true: see Hit and Miss.
+func (c *Cache[K, V]) Get(key K) *Entry[K, V] {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	element, found := c.entries[key]
+	if !found {
+		return nil
+	}
+	c.recent.MoveToFront(element)
+	e := element.Value.(*Entry[K, V])
+	e.users++
+	return e
+}
+
+// Hit counts a request that was answered from the cache, Miss one that might have been.
+func (c *Cache[K, V]) Hit() {
+	if c != nil {
+		c.hits.Add(1)
+	}
+}
+
+// Miss counts a request that was not answered from the cache though content like this is kept.
+func (c *Cache[K, V]) Miss() {
+	if c != nil {
+		c.misses.Add(1)
+	}
+}
+
+// Put keeps a copy of data in place of what the key had, and returns the entry, which the caller closes. It
+// returns nil if there is no room, because other entries are in use.
+func (c *Cache[K, V]) Put(key K, value V, data []byte) *Entry[K, V] {
+	if c == nil {
+		return nil
+	}
+	e := &Entry[K, V]{Value: value, cache: c, key: key, cost: sizeOf(len(data)) + overhead, users: 2}
+	if !c.reserve(e.cost, key) {
+		return nil
+	}
+	e.data = allocate(len(data))
+	copy(e.data.bytes, data)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remove(key) // another may have put one meanwhile
+	c.entries[key] = c.recent.PushFront(e)
+	return e
+}
+
+// reserve takes n bytes, for which it lets go what the key has and then what was not used longest.
+func (c *Cache[K, V]) reserve(n int64, key K) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remove(key)
+	for c.bytes+n > c.size {
+		oldest := c.recent.Back()
+		if oldest == nil {
+			return false
+		}
+		c.remove(oldest.Value.(*Entry[K, V]).key)
+		c.evictions.Add(1)
+	}
+	c.bytes += n
+	return true
+}
+
+// Drop forgets an entry that is not true any more, unless its key has got another.
+func (c *Cache[K, V]) Drop(e *Entry[K, V]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if element, found := c.entries[e.key]; found && element.Value == any(e) {
+		c.remove(e.key)
+	}
+}
+
+// Clear forgets all entries.
+func (c *Cache[K, V]) Clear() {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key := range c.entries {
+		c.remove(key)
+	}
+}
+
+// remove takes a key out of the table. It is called with mu held.
+func (c *Cache[K, V]) remove(key K) {
+	element, found := c.entries[key]
+	if !found {
+		return
+	}
+	delete(c.entries, key)
+	c.recent.Remove(element)
+	c.release(element.Value.(*Entry[K, V]))
+}
+
+// release ends one use of e. It is called with mu held.
+func (c *Cache[K, V]) release(e *Entry[K, V]) {
+	if e.users--; e.users > 0 {
+		return
+	}
+	c.bytes -= e.cost
+	e.data.free()
+	e.data = memory{}
+}
+
+// Counts are what a Cache has done and holds.
+type Counts struct {
+	Hits, Misses, Evictions uint64
+	Entries                 int
+	// Bytes are held now, of Size at most.
+	Bytes, Size int64
+}
+
+// Counts returns the counts, zero for a nil Cache.
+func (c *Cache[K, V]) Counts() Counts {
+	if c == nil {
+		return Counts{}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Counts{c.hits.Load(), c.misses.Load(), c.evictions.Load(), len(c.entries), c.bytes, c.size}
+}
+
+// Len returns the length in bytes.
+func (e *Entry[K, V]) Len() int64 { return int64(len(e.data.bytes)) }
+
+// InMemory returns the content, see message.InMemory. It may be used until Close.
+func (e *Entry[K, V]) InMemory() []byte { return e.data.bytes }
+
+// WriteTo writes the content in one call.
+func (e *Entry[K, V]) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(e.data.bytes)
+	return int64(n), err
+}
+
+// Close ends one use of the entry.
+func (e *Entry[K, V]) Close() error {
+	e.cache.mu.Lock()
+	defer e.cache.mu.Unlock()
+	e.cache.release(e)
+	return nil
+}

@@ -1,0 +1,167 @@
+package cache
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"testing"
+)
+
+func content(n int, seed byte) []byte { return bytes.Repeat([]byte{seed}, n) }
+
+// keep puts content and ends the use of it.
+func keep(t *testing.T, c *Cache[string, int], key string, n int) {
+	t.Helper()
+	e := c.Put(key, n, content(n, key[0]))
+	if e == nil {
+		t.Fatalf("no room for %s of %d bytes: %+v", key, n, c.Counts())
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func has(c *Cache[string, int], key string) bool {
+	e := c.Get(key)
+	if e == nil {
+		return false
+	}
+	_ = e.Close()
+	return true
+}
+
+func TestPutAndGet(t *testing.T) {
+	c := New[string, int](1 << 20)
+	for _, n := range []int{0, 1, page - 1, page, page + 1, 10 * page} {
+		keep(t, c, "a", n)
+		e := c.Get("a")
+		if e == nil || e.Value != n || e.Len() != int64(n) || !bytes.Equal(e.InMemory(), content(n, 'a')) {
+			t.Fatalf("%d bytes: got %+v", n, e)
+		}
+		var b bytes.Buffer
+		if m, err := e.WriteTo(&b); m != int64(n) || err != nil || b.Len() != n {
+			t.Errorf("%d bytes: WriteTo wrote %d, %v", n, m, err)
+		}
+		_ = e.Close()
+	}
+	if got := c.Counts(); got.Entries != 1 || got.Bytes != sizeOf(10*page)+overhead {
+		t.Errorf("the last of one key stays: %+v", got)
+	}
+	c.Clear()
+	if got := c.Counts(); got.Entries != 0 || got.Bytes != 0 {
+		t.Errorf("after Clear: %+v", got)
+	}
+}
+
+func TestWhatWasNotUsedLongestGoesFirst(t *testing.T) {
+	c := New[string, int](3 * (100 + overhead))
+	for _, key := range []string{"a", "b", "c"} {
+		keep(t, c, key, 100)
+	}
+	has(c, "a")
+	keep(t, c, "d", 100)
+	for key, want := range map[string]bool{"a": true, "b": false, "c": true, "d": true} {
+		if got := has(c, key); got != want {
+			t.Errorf("%s: got %v, want %v", key, got, want)
+		}
+	}
+	if got := c.Counts().Evictions; got != 1 {
+		t.Errorf("got %d evictions, want 1", got)
+	}
+}
+
+// TestEntriesInUseAreCounted holds the bound also for what is out of the table.
+func TestEntriesInUseAreCounted(t *testing.T) {
+	size := 2 * (sizeOf(page) + overhead)
+	c := New[string, int](size)
+	one, two := c.Put("a", 0, content(page, 'a')), c.Put("b", 0, content(page, 'b'))
+	if e := c.Put("c", 0, content(page, 'c')); e != nil {
+		t.Fatal("there is room beyond the size")
+	}
+	if !bytes.Equal(one.InMemory(), content(page, 'a')) || !bytes.Equal(two.InMemory(), content(page, 'b')) {
+		t.Error("content in use has changed")
+	}
+	if got := c.Counts(); got.Bytes != size || got.Entries != 0 {
+		t.Errorf("got %+v", got)
+	}
+	_, _ = one.Close(), two.Close()
+	if got := c.Counts(); got.Bytes != 0 {
+		t.Errorf("got %+v", got)
+	}
+	keep(t, c, "c", page)
+}
+
+func TestDropForgetsOnlyThatEntry(t *testing.T) {
+	c := New[string, int](1 << 20)
+	old := c.Put("a", 1, content(10, 'a'))
+	keep(t, c, "a", 20)
+	c.Drop(old)
+	if !has(c, "a") {
+		t.Error("a newer entry was dropped")
+	}
+	e := c.Get("a")
+	c.Drop(e)
+	_, _ = e.Close(), old.Close()
+	if has(c, "a") || c.Counts().Bytes != 0 {
+		t.Errorf("got %+v", c.Counts())
+	}
+}
+
+func TestNilKeepsNothing(t *testing.T) {
+	c := New[string, int](0)
+	c.Hit()
+	c.Miss()
+	c.Clear()
+	if c.Put("a", 0, nil) != nil || c.Get("a") != nil || c.Counts() != (Counts{}) {
+		t.Error("a nil cache keeps something")
+	}
+}
+
+// TestLoad lets many goroutines use a cache that is too small for them.
+func TestLoad(t *testing.T) {
+	const size = 64 << 10
+	c := New[string, int](size)
+	var all sync.WaitGroup
+	for worker := range 8 {
+		all.Go(func() {
+			r := rand.New(rand.NewPCG(1, uint64(worker)))
+			for range 5000 {
+				key := fmt.Sprintf("%c", 'a'+r.IntN(20))
+				e := c.Get(key)
+				if e == nil {
+					if e = c.Put(key, 0, content(r.IntN(3*page), key[0])); e == nil {
+						continue
+					}
+				}
+				if b := e.InMemory(); len(b) > 0 && (b[0] != key[0] || b[len(b)-1] != key[0]) {
+					t.Errorf("%s: got another's content %q", key, b[:1])
+				}
+				if _, err := e.WriteTo(io.Discard); err != nil {
+					t.Error(err)
+				}
+				if got := c.Counts().Bytes; got > size {
+					t.Errorf("%d bytes, allowed are %d", got, size)
+				}
+				if r.IntN(10) == 0 {
+					c.Drop(e)
+				}
+				_ = e.Close()
+			}
+		})
+	}
+	all.Wait()
+	c.Clear()
+	if got := c.Counts(); got.Bytes != 0 || got.Entries != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestGetAllocatesNothing(t *testing.T) {
+	c := New[string, int](1 << 20)
+	keep(t, c, "a", 100)
+	if n := testing.AllocsPerRun(100, func() { has(c, "a") }); n != 0 {
+		t.Errorf("got %v allocations", n)
+	}
+}
