@@ -21,16 +21,6 @@ type loader struct {
 	wrong  map[string]string // by variable: the problem's whole line
 }
 
-// notYet lists what this version cannot do. A feature that lands deletes its row.
-var notYet = []struct {
-	variable string
-	asked    func(c *Config) bool
-}{
-	{"CACHE_CONTROL", func(c *Config) bool { return c.CacheControl != "no-cache" }},
-	{"CACHE_FINGERPRINTED", func(c *Config) bool { return c.CacheFingerprinted }},
-	{"COMPRESS", func(c *Config) bool { return c.Compress == "static" }},
-}
-
 // rules are what values must fulfil beyond the type of their field.
 var rules = []struct {
 	variable string
@@ -201,11 +191,6 @@ func (l *loader) check() {
 			l.refuse(byVariable[rule.variable], err.Error())
 		}
 	}
-	for _, feature := range notYet {
-		if f := byVariable[feature.variable]; feature.asked(&l.config) && l.fine(f.variable) {
-			l.wrong[f.variable] = l.unsupported(f)
-		}
-	}
 }
 
 // refuse notes the one line about a value, unless there is one already.
@@ -213,14 +198,6 @@ func (l *loader) refuse(f field, why string) {
 	if v := l.given[f.variable]; l.fine(f.variable) {
 		l.wrong[f.variable] = fmt.Sprintf("%s=%s: %s", v.name, quote(v.text), why)
 	}
-}
-
-func (l *loader) unsupported(f field) string {
-	option := ""
-	if f.option != "" {
-		option = " (--" + f.option + ")"
-	}
-	return fmt.Sprintf("%s=%s%s: not supported by this version yet", f.variable, printable(l.given[f.variable].text), option)
 }
 
 // fine says that nothing is known against any of the variables.

@@ -63,7 +63,7 @@ type Config struct {
 	// CacheSize defaults to less where Fit has found a memory limit.
 	CacheSize          Size   `env:"CACHE_SIZE" envDefault:"64MiB" shown:"64MiB, at most a quarter of the memory limit" doc:"file cache, in bytes or with KiB, MiB, GiB; 0 = off"`
 	CacheMaxFile       Size   `env:"CACHE_MAX_FILE" envDefault:"1MiB" doc:"largest file in the cache"`
-	CacheControl       string `env:"CACHE_CONTROL" envDefault:"no-cache" doc:"Cache-Control field of every file"`
+	CacheControl       string `env:"CACHE_CONTROL" envDefault:"no-cache" doc:"Cache-Control field of files"`
 	CacheFingerprinted bool   `env:"CACHE_FINGERPRINTED" envDefault:"false" doc:"names with a content hash are immutable for a year"`
 	Compress           string `env:"COMPRESS" envDefault:"auto" oneof:"auto,static,off" doc:"auto, static (precompressed neighbours only) or off"`
 
@@ -129,9 +129,10 @@ func address(host string, port Port) string {
 }
 
 // Fit adapts the defaults to limit, the memory limit of the control group in bytes: unless CACHE_SIZE is
-// set, the cache takes at most a quarter of it, and content for answers under way an eighth. It returns what debug.SetMemoryLimit is to be given: 85 % of
-// limit, the rest being what the runtime does not count; or -1, which changes nothing, if GOMEMLIMIT is set,
-// as the runtime has obeyed that already.
+// set, the cache takes at most a quarter of it, and content for answers under way an eighth. It returns what
+// debug.SetMemoryLimit is to be given: 85 % of limit without the cache, which lies outside the Go heap, the rest
+// being what the runtime does not count, but never below half of limit; or -1, which changes nothing, if
+// GOMEMLIMIT is set, as the runtime has obeyed that already.
 func (c *Config) Fit(limit int64) (goMemLimit int64) {
 	if !c.cacheSizeSet {
 		c.CacheSize = min(c.CacheSize, Size(limit/4))
@@ -140,7 +141,7 @@ func (c *Config) Fit(limit int64) (goMemLimit int64) {
 	if c.goMemLimitSet {
 		return -1
 	}
-	return limit/100*85 + limit%100*85/100
+	return max(limit/100*85+limit%100*85/100-int64(c.CacheSize), limit/2)
 }
 
 // FitTasks adapts to limit, the tasks that the control group may have, health checks included: a quarter may

@@ -57,6 +57,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	}
 	files := site.New(siteOptions(c, disk))
 	registry := metrics.New(setup.Build, setup.Dropped)
+	registry.WatchCache(func() metrics.Cache { return metrics.Cache(files.CacheCounts()) })
 	scripts, err := newScripts(c, setup.Environ, setup.Profile, files, registry, log)
 	if err != nil {
 		return err
@@ -168,9 +169,15 @@ func siteOptions(c config.Config, disk message.Gate) site.Options {
 		Listing:     c.Listing,
 		Symlinks:    site.Policy(c.Symlinks),
 		Hidden:      site.Policy(c.Hidden),
+		Exact:       c.Protocol == "HTTP/1.0",
 		MaxFile:     int64(c.CacheMaxFile),
 		MaxInFlight: int64(c.MaxInFlight),
 		Disk:        disk,
+
+		CacheSize:     int64(c.CacheSize),
+		CacheControl:  c.CacheControl,
+		Fingerprinted: c.CacheFingerprinted,
+		Compress:      site.Compression(c.Compress),
 	}
 }
 

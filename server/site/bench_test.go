@@ -10,7 +10,8 @@ import (
 )
 
 func benchmark(b *testing.B, files map[string]string, r *message.Request, status int) {
-	s := newSite(b, build(b, b.TempDir(), files))
+	r.Method = "GET"
+	s := newSite(b, build(b, b.TempDir(), files), later)
 	b.ReportAllocs()
 	for b.Loop() {
 		resp := s.Serve(context.Background(), r)

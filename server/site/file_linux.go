@@ -48,11 +48,15 @@ func (f file) status() (status, error) {
 	if err := unix.Fstat(f.fd, &st); err != nil {
 		return status{}, err
 	}
+	return newStatus(&st), nil
+}
+
+func newStatus(st *unix.Stat_t) status {
 	return status{
 		dev: uint64(st.Dev), ino: st.Ino, mode: fileMode(st.Mode), uid: st.Uid, gid: st.Gid, size: st.Size,
 		mtime: instant{int64(st.Mtim.Sec), int64(st.Mtim.Nsec)},
 		ctime: instant{int64(st.Ctim.Sec), int64(st.Ctim.Nsec)},
-	}, nil
+	}
 }
 
 // statusOf is status for what os.Root found.
@@ -85,10 +89,10 @@ func (f file) isBeingWritten() bool {
 	return err == unix.EAGAIN
 }
 
-// read reads from the start of the file until buf is full or the file ends.
-func (f file) read(buf []byte) (n int, err error) {
+// readAt reads from an offset on until buf is full or the file ends.
+func (f file) readAt(buf []byte, offset int64) (n int, err error) {
 	for n < len(buf) {
-		m, err := unix.Pread(f.fd, buf[n:], int64(n))
+		m, err := unix.Pread(f.fd, buf[n:], offset+int64(n))
 		if err == unix.EINTR {
 			continue
 		}

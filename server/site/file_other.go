@@ -45,9 +45,9 @@ func (st status) describe() string { return fmt.Sprintf("mode %v", st.mode) }
 // isBeingWritten cannot be told here.
 func (f file) isBeingWritten() bool { return false }
 
-// read reads from the start of the file until buf is full or the file ends.
-func (f file) read(buf []byte) (int, error) {
-	n, err := f.opened.ReadAt(buf, 0)
+// readAt reads from an offset on until buf is full or the file ends.
+func (f file) readAt(buf []byte, offset int64) (int, error) {
+	n, err := f.opened.ReadAt(buf, offset)
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"errors"
 	"io/fs"
 	"path"
 	"slices"
@@ -10,38 +11,92 @@ import (
 	"github.com/previewd/previewd/server/message"
 )
 
-// listDirectory answers with a page of the names in a directory: list_directory of 3.14. f is the open
-// directory, noFile if it cannot be read.
-func (s *Site) listDirectory(r *message.Request, t tree, name string, f file) message.Response {
+// link is a symbolic link in a listing, and whether it led to a directory.
+type link struct {
+	name  string
+	isDir bool
+}
+
+// listDirectory answers with a page of the names in a directory: list_directory of 3.14. st is its status,
+// as look has it.
+//
+// A page is kept as long as its directory is as it was: names and types cannot change without it. Where a
+// link leads can, so each is looked at again.
+func (s *Site) listDirectory(r *message.Request, t tree, name string, st status) message.Response {
 	display, ok := fsencode(unquote(message.Latin1(targetPath(r.Target))))
 	if !ok {
 		return notFound(nil) // a lone surrogate, where CPython dies
 	}
-	var err error = fs.ErrPermission
-	var list []entry
-	if f != noFile {
-		list, err = f.entries()
+	k := key{name: name, listing: "/" + display}
+	if src, found := s.kept(k, st); found {
+		if s.leadAsBefore(t, name, src.links) {
+			return message.Response{Status: 200, Fields: src.fields, Body: src.body}
+		}
+		src.close()
+	} else {
+		s.cache.Miss()
 	}
+	read := s.now()
+	page, st, links, err := s.readListing(t, name, display)
 	if err != nil {
-		cause := s.unreadable(t, name, err)
-		return (&message.Failure{Status: 404, Message: "No permission to list directory", Cause: cause}).Response()
+		return s.refuseListing(t, name, err)
+	}
+	fields := s.unvalidated("Content-type", "text/html; charset=utf-8")
+	src := s.keep(k, source{&resource{st: st, fields: fields, links: links}, message.Bytes(page)}, read)
+	return message.Response{Status: 200, Fields: src.fields, Body: src.body}
+}
+
+// refuseListing answers for a directory that cannot be opened or read.
+func (s *Site) refuseListing(t tree, name string, err error) message.Response {
+	if isRefused(err) || isTemporary(err) || errors.Is(err, fs.ErrNotExist) {
+		return s.refuse(t, name, err)
+	}
+	cause := s.unreadable(t, name, err)
+	return (&message.Failure{Status: 404, Message: "No permission to list directory", Cause: cause}).Response()
+}
+
+// readListing makes the page of a directory, and tells the status of the directory and the links that go
+// with it.
+func (s *Site) readListing(t tree, name, display string) (page []byte, st status, links []link, err error) {
+	f, st, err := t.open(name)
+	if err != nil {
+		return nil, st, nil, err
+	}
+	defer f.close()
+	list, err := f.entries()
+	if err != nil {
+		return nil, st, nil, err
 	}
 	if s.opts.Hidden == HiddenDeny {
 		list = slices.DeleteFunc(list, func(e entry) bool { return isHidden(e.name) })
 	}
-	list = sortEntries(list)
 	isDir := func(e entry) bool {
-		if e.mode&fs.ModeSymlink == 0 || s.opts.Symlinks == SymlinksDeny {
+		if e.mode&fs.ModeSymlink == 0 {
 			return e.mode.IsDir()
 		}
-		st, err := t.stat(path.Join(name, e.name))
-		return err == nil && st.mode.IsDir()
+		dir := s.leadsToDirectory(t, name, e.name)
+		links = append(links, link{e.name, dir})
+		return dir
 	}
-	return message.Response{
-		Status: 200,
-		Fields: message.Fields{{Name: "Content-type", Value: "text/html; charset=utf-8"}},
-		Body:   message.Bytes(listingPage(display, list, isDir)),
+	return listingPage(display, sortEntries(list), isDir), st, links, nil
+}
+
+// leadsToDirectory says whether a link in a directory leads to one, as far as links are followed.
+func (s *Site) leadsToDirectory(t tree, directory, name string) bool {
+	if s.opts.Symlinks == SymlinksDeny {
+		return false
 	}
+	st, err := t.stat(path.Join(directory, name))
+	return err == nil && st.mode.IsDir()
+}
+
+func (s *Site) leadAsBefore(t tree, directory string, links []link) bool {
+	for _, l := range links {
+		if s.leadsToDirectory(t, directory, l.name) != l.isDir {
+			return false
+		}
+	}
+	return true
 }
 
 // listingPage makes the page. Names are bytes as the file system has them; display is the path in the

@@ -82,7 +82,7 @@ func endsInSlash(path string) bool {
 
 // redirect answers a directory's target without a slash with the one that has it. Nothing is decoded,
 // normalised or made absolute.
-func redirect(u splitTarget) message.Response {
+func (s *Site) redirect(u splitTarget) message.Response {
 	u.path += "/"
 	location := u.unsplit()
 	// Control characters that urlsplit drops may uncover a second slash, and the reference would be to
@@ -93,5 +93,6 @@ func redirect(u splitTarget) message.Response {
 	if strings.IndexByte(location, 0) >= 0 {
 		return notFound(nil)
 	}
-	return message.Response{Status: 301, Fields: message.Fields{{Name: "Location", Value: location}}}
+	// Clients may keep a 301 for ever (RFC 9110, section 15.4.2), but the next build may have a file there.
+	return message.Response{Status: 301, Fields: s.unvalidated("Location", location)}
 }

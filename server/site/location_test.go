@@ -27,7 +27,7 @@ func TestRedirect(t *testing.T) {
 		{"\x01////evil/..", "/evil/../"},
 		{"/\t/evil/..", "/evil/../"},
 	} {
-		resp := redirect(urlsplit(c.target))
+		resp := new(Site).redirect(urlsplit(c.target))
 		if got := resp.Fields.Get("Location"); resp.Status != 301 || got != c.location || resp.Body != nil {
 			t.Errorf("%q is redirected to %q (%d), want %q", c.target, got, resp.Status, c.location)
 		}
@@ -40,7 +40,7 @@ func FuzzRedirect(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, target string) {
-		resp := redirect(urlsplit(target))
+		resp := new(Site).redirect(urlsplit(target))
 		location := resp.Fields.Get("Location")
 		if strings.ContainsAny(location, "\r\n\x00") || strings.HasPrefix(location, "//") {
 			t.Fatalf("%q is redirected to %q", target, location)

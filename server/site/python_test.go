@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/conditional"
 )
 
 // pythonScript answers each line of input, a JSON array of a function's name and its argument as Latin-1
@@ -57,9 +58,9 @@ var inGo = map[string]func(string) any{
 		}
 		return []any{message.Latin1(name), slash}
 	},
-	"location": func(s string) any { return message.Latin1(redirect(urlsplit(s)).Fields.Get("Location")) },
+	"location": func(s string) any { return message.Latin1(new(Site).redirect(urlsplit(s)).Fields.Get("Location")) },
 	"date": func(s string) any {
-		seconds, ok := parseDate(s)
+		seconds, ok := conditional.ParseDate(s)
 		if !ok {
 			return nil
 		}

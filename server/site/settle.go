@@ -45,7 +45,7 @@ func (f file) unrest(st status, now time.Time) time.Duration {
 // whether it has.
 func (s *Site) settle(ctx context.Context, f file, st status, deadline time.Time) (status, bool, error) {
 	for {
-		now := time.Now()
+		now := s.now()
 		wait := f.unrest(st, now)
 		if wait == 0 || now.After(deadline) {
 			return st, wait == 0, nil

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/cache"
+	"github.com/previewd/previewd/server/site/coding"
 )
 
 // Policy is a choice in Options.
@@ -45,8 +49,25 @@ type Options struct {
 	Symlinks Policy
 	// Hidden is HiddenServe (also if empty) or HiddenDeny.
 	Hidden Policy
+	// Exact keeps to what http.server answers: its one validator, the date, and no Cache-Control, no ranges, no
+	// content codings. What is kept in memory does not show.
+	Exact bool
 	// MaxFile is the size in bytes up to which a file is read whole before it is answered.
 	MaxFile int64
+	// CacheSize is how many bytes of content and listings are kept in memory, bookkeeping included. Zero
+	// keeps nothing.
+	CacheSize int64
+	// CacheControl is the Cache-Control field of files and listings; empty sends none.
+	CacheControl string
+	// Fingerprinted makes files with the hash of their content in their names immutable for a year.
+	Fingerprinted bool
+	// Compress is CompressAuto, CompressStatic or CompressOff (also if empty).
+	Compress Compression
+	// Now is the clock, nil for time.Now.
+	Now func() time.Time
+	// Encoders is how many contents are compressed at a time at most. Zero is one for each thread that runs
+	// Go code.
+	Encoders int
 	// MaxInFlight is how many bytes of content are held in memory for answers under way; what is beyond is
 	// sent from the open file. Zero is 16 MiB.
 	MaxInFlight int64
@@ -60,6 +81,11 @@ type Site struct {
 	current atomic.Pointer[sharedTree]
 	reopen  sync.Mutex // held while current is replaced
 	memory  memory
+
+	cache    *cache.Cache[key, *resource]
+	loads    loads
+	digests  digests
+	encoders *coding.Encoders
 }
 
 // New returns a Site. The directory is looked at for the first time by Serve or Ready.
@@ -68,8 +94,26 @@ func New(opts Options) *Site {
 	if left == 0 {
 		left = maxInFlight
 	}
-	return &Site{opts: opts, memory: memory{left: left}}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Compress == "" || opts.Exact {
+		opts.Compress = CompressOff
+	}
+	if opts.Encoders == 0 {
+		opts.Encoders = runtime.GOMAXPROCS(0)
+	}
+	s := &Site{opts: opts, memory: memory{left: left}, cache: cache.New[key, *resource](opts.CacheSize)}
+	if opts.Compress == CompressAuto {
+		s.encoders = coding.New(opts.Encoders)
+	}
+	return s
 }
+
+func (s *Site) now() time.Time { return s.opts.Now() }
+
+// CacheCounts returns what the cache has done and holds.
+func (s *Site) CacheCounts() cache.Counts { return s.cache.Counts() }
 
 // Methods returns the handlers of the methods that a Site answers: do_GET and do_HEAD.
 func (s *Site) Methods() message.Methods {
@@ -78,7 +122,8 @@ func (s *Site) Methods() message.Methods {
 
 // Serve answers a GET or HEAD request: send_head.
 //
-// A small file costs, on Linux: stat the directory, openat2, fstat, pread, fstat, close.
+// A file that is kept costs, on Linux: stat the directory, stat the file. Another small one costs on top:
+// stat, openat2, fstat, pread, fstat, close.
 func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
 	s.opts.Disk.Enter()
 	defer s.opts.Disk.Leave()
@@ -94,31 +139,39 @@ func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
 	if s.opts.Hidden == HiddenDeny && isHidden(name) {
 		return notFound(hiddenName(name))
 	}
-	f, st, err := t.open(name)
+	st, err := t.look(name, true)
 	switch {
+	case err == nil && st.mode.IsRegular() && !slash:
+		return s.sendFile(ctx, r, t, name, st)
 	case err == nil && st.mode.IsDir():
-		defer f.close()
-		return s.sendDirectory(ctx, r, t, name, f)
-	case err == nil && !slash:
-		return s.sendFile(ctx, r, name, f, st)
-	case err == nil:
-		f.close()
-		return notFound(nil) // a slash after the name of a file: Issue17324
+		return s.sendDirectory(ctx, r, t, name, st)
 	}
-	// A directory that may be searched but not read still has its redirect and its index page.
-	if errors.Is(err, fs.ErrPermission) {
-		if st, e := t.stat(name); e == nil && st.mode.IsDir() {
-			return s.sendDirectory(ctx, r, t, name, noFile)
-		}
-	}
-	return s.refuse(t, name, err)
+	return s.refuseName(t, name, slash)
 }
 
-// sendDirectory is the part of send_head for a directory: the slash, the index page, the listing. f is
-// the open directory, noFile if it cannot be read.
-func (s *Site) sendDirectory(ctx context.Context, r *message.Request, t *sharedTree, name string, f file) message.Response {
+// refuseName answers for a name that seems to be neither a file nor a directory, or for a file's name with a
+// slash after it (Issue17324). What is wrong with it only opening it can tell.
+func (s *Site) refuseName(t tree, name string, slash bool) message.Response {
+	f, st, err := t.open(name)
+	if err != nil {
+		return s.refuse(t, name, err)
+	}
+	f.close()
+	if slash || st.mode.IsRegular() || st.mode.IsDir() {
+		return notFound(nil) // or it has come just now
+	}
+	return notFound(notRegular(name, st.mode))
+}
+
+// sendDirectory is the part of send_head for a directory: the slash, the index page, the listing. st is its
+// status, as look has it.
+func (s *Site) sendDirectory(ctx context.Context, r *message.Request, t tree, name string, st status) message.Response {
 	if u := urlsplit(r.Target); !endsInSlash(u.path) {
-		return redirect(u)
+		// One that may be searched but not read still has its redirect and its index page.
+		if _, err := t.stat(name); err != nil {
+			return s.refuse(t, name, err)
+		}
+		return s.redirect(u)
 	}
 	for _, page := range s.opts.IndexPages {
 		if resp, found := s.sendIndex(ctx, r, t, path.Join(name, page)); found {
@@ -126,55 +179,36 @@ func (s *Site) sendDirectory(ctx context.Context, r *message.Request, t *sharedT
 		}
 	}
 	if !s.opts.Listing {
+		if _, err := t.stat(name); err != nil {
+			return s.refuse(t, name, err)
+		}
 		return notFound(nil)
 	}
-	return s.listDirectory(r, t, name, f)
+	return s.listDirectory(r, t, name, st)
 }
 
 // sendIndex answers with the index page of that name if there is one. Whatever isfile would not call a
 // file is passed over; a link that may not be followed is not, as the listing would show what its index
 // page was meant to cover.
-func (s *Site) sendIndex(ctx context.Context, r *message.Request, t *sharedTree, name string) (resp message.Response, found bool) {
-	f, st, err := t.open(name)
+func (s *Site) sendIndex(ctx context.Context, r *message.Request, t tree, name string) (resp message.Response, found bool) {
+	st, err := t.look(name, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return resp, false
+	}
+	if err == nil && st.mode&fs.ModeSymlink != 0 {
+		st, err = t.look(name, true)
+	}
 	if err == nil && st.mode.IsRegular() {
-		return s.sendFile(ctx, r, name, f, st), true
+		return s.sendFile(ctx, r, t, name, st), true
 	}
-	if err == nil {
-		f.close()
-		return resp, false
+	// It may not be looked at, or it is a link that leads to no file that is there: stat tells what it is.
+	switch st, err = t.stat(name); {
+	case err == nil && st.mode.IsRegular():
+		return s.sendFile(ctx, r, t, name, st), true
+	case isRefused(err) || isTemporary(err):
+		return s.refuse(t, name, err), true
 	}
-	if errors.Is(err, fs.ErrPermission) {
-		st, e := t.stat(name)
-		found = e == nil && st.mode.IsRegular()
-	} else {
-		found = isRefused(err) || isTemporary(err)
-	}
-	if !found {
-		return resp, false
-	}
-	return s.refuse(t, name, err), true
-}
-
-// sendFile is the part of send_head for a file. It takes over f.
-func (s *Site) sendFile(ctx context.Context, r *message.Request, name string, f file, st status) message.Response {
-	if !st.mode.IsRegular() {
-		f.close()
-		return notFound(notRegular(name, st.mode))
-	}
-	if notModified(r.Fields, st.mtime) {
-		f.close()
-		return message.Response{Status: 304}
-	}
-	body, st, err := s.load(ctx, f, st)
-	if err != nil {
-		return unavailable(name, err)
-	}
-	fields := make(message.Fields, 0, 2)
-	fields = append(fields, message.Field{Name: "Content-type", Value: s.guessType(name)})
-	if date := lastModified(st.mtime); date != "" {
-		fields = append(fields, message.Field{Name: "Last-Modified", Value: date})
-	}
-	return message.Response{Status: 200, Fields: fields, Body: body}
+	return resp, false
 }
 
 // isHidden says whether a part of a path starts with a dot and is not .well-known.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,8 @@ func check(t testing.TB, err error) {
 
 // newSite returns a Site with http.server's defaults, changed by with.
 func newSite(t testing.TB, dir string, with ...func(*Options)) *Site {
-	opts := Options{Directory: dir, IndexPages: []string{"index.html", "index.htm"}, Listing: true, MaxFile: 1 << 20}
+	opts := Options{Directory: dir, IndexPages: []string{"index.html", "index.htm"}, Listing: true, MaxFile: 1 << 20,
+		CacheSize: 16 << 20, CacheControl: "no-cache", Compress: CompressAuto}
 	for _, change := range with {
 		change(&opts)
 	}
@@ -118,13 +120,50 @@ func TestFields(t *testing.T) {
 	want := message.Fields{
 		{Name: "Content-type", Value: "text/plain; charset=utf-8"},
 		{Name: "Last-Modified", Value: "Sun, 06 Nov 1994 08:49:37 GMT"},
+		{Name: "ETag", Value: `"ypeBEsobvcr6wjGzmiPcTQ"`}, // half of the SHA-256 of "a"
+		{Name: "Cache-Control", Value: "no-cache"},
+		{Name: "Vary", Value: "Accept-Encoding"},
+		{Name: "Accept-Ranges", Value: "bytes"},
 	}
-	if len(resp.Fields) != 2 || resp.Fields[0] != want[0] || resp.Fields[1] != want[1] {
+	if !slices.Equal(resp.Fields, want) {
 		t.Errorf("fields %q, want %q", resp.Fields, want)
 	}
 	resp, _ = get(t, s, "/a.txt", message.Field{Name: "If-Modified-Since", Value: want[1].Value})
-	if resp.Status != 304 || resp.Fields != nil || resp.Body != nil {
+	if resp.Status != 304 || !slices.Equal(resp.Fields, want[2:5]) || resp.Body != nil {
 		t.Errorf("not modified: %+v", resp)
+	}
+}
+
+// TestExact: nothing is answered that http.server does not.
+func TestExact(t *testing.T) {
+	dir := build(t, t.TempDir(), map[string]string{"a.txt": text(1000), "a.txt.br": "b", "dir/x": "", "future.txt": ""})
+	date := time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
+	check(t, os.Chtimes(filepath.Join(dir, "future.txt"), date, date))
+	s := newSite(t, dir, later, func(o *Options) { o.Exact = true })
+	plain := message.Fields{field("Content-type", "text/plain"), field("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT")}
+	since := field("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT")
+	for _, c := range []struct {
+		target string
+		fields []message.Field
+		status int
+		want   message.Fields
+	}{
+		{"/a.txt", nil, 200, plain},
+		{"/a.txt", []message.Field{since}, 304, nil},
+		{"/a.txt", []message.Field{since, field("If-None-Match", "*")}, 200, plain},
+		{"/a.txt", []message.Field{field("If-Match", `"x"`)}, 200, plain},
+		{"/a.txt", []message.Field{field("If-Unmodified-Since", "Sat, 05 Nov 1994 08:49:37 GMT")}, 200, plain},
+		{"/a.txt", []message.Field{field("Range", "bytes=0-1"), acceptEncoding("br, gzip")}, 200, plain},
+		{"/a.txt", []message.Field{acceptEncoding("br, gzip")}, 200, plain},
+		{"/future.txt", nil, 200, message.Fields{plain[0], field("Last-Modified", "Sun, 01 Jan 2040 00:00:00 GMT")}},
+		{"/dir/", nil, 200, message.Fields{field("Content-type", "text/html; charset=utf-8")}},
+		{"/dir", nil, 301, message.Fields{field("Location", "/dir/")}},
+	} {
+		for range 2 {
+			if resp, _ := get(t, s, c.target, c.fields...); resp.Status != c.status || !slices.Equal(resp.Fields, c.want) {
+				t.Errorf("%s %q: got %d %q, want %d %q", c.target, c.fields, resp.Status, resp.Fields, c.status, c.want)
+			}
+		}
 	}
 }
 
@@ -168,7 +207,7 @@ color-scheme: light dark;
 	if page != want {
 		t.Errorf("got\n%q\nwant\n%q", page, want)
 	}
-	if got := resp.Fields; len(got) != 1 || got[0] != (message.Field{Name: "Content-type", Value: "text/html; charset=utf-8"}) {
+	if got := resp.Fields; len(got) != 2 || got[0] != (message.Field{Name: "Content-type", Value: "text/html; charset=utf-8"}) || got[1] != (message.Field{Name: "Cache-Control", Value: "no-cache"}) {
 		t.Errorf("fields %q", got)
 	}
 	_, page = get(t, newSite(t, dir, func(o *Options) { o.Hidden = HiddenDeny }), "/")

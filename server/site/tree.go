@@ -15,6 +15,9 @@ type tree interface {
 	open(name string) (file, status, error)
 	// stat looks at a file or directory, which need not be readable.
 	stat(name string) (status, error)
+	// look is stat in the fastest way, wherever links lead: what is seen is only to be compared with what was
+	// opened. follow is unset for a link itself at the end of a name.
+	look(name string, follow bool) (status, error)
 	close()
 }
 

@@ -50,8 +50,7 @@ func (t *kernelTree) close() { unix.Close(t.fd) }
 func (t *kernelTree) open(name string) (file, status, error) {
 	// Opening a FIFO, even without blocking, lets a writer through who then finds nobody there (SIGPIPE), and
 	// devices have effects of their own: what is known to be neither file nor directory is not opened.
-	var seen unix.Stat_t
-	if err := unix.Fstatat(t.fd, name, &seen, 0); err == nil && seen.Mode&unix.S_IFMT != unix.S_IFREG && seen.Mode&unix.S_IFMT != unix.S_IFDIR {
+	if seen, err := t.look(name, true); err == nil && !seen.mode.IsRegular() && !seen.mode.IsDir() {
 		st, err := t.stat(name)
 		return noFile, st, err
 	}
@@ -64,6 +63,18 @@ func (t *kernelTree) stat(name string) (status, error) {
 		f.close()
 	}
 	return st, err
+}
+
+func (t *kernelTree) look(name string, follow bool) (status, error) {
+	flags := 0
+	if !follow {
+		flags = unix.AT_SYMLINK_NOFOLLOW
+	}
+	var st unix.Stat_t
+	if err := fstatat(t.fd, name, &st, flags); err != nil {
+		return status{}, err
+	}
+	return newStatus(&st), nil
 }
 
 func (t *kernelTree) openStatus(name string, flags uint64) (file, status, error) {
@@ -158,7 +169,7 @@ func (id identity) same(other identity) bool { return id == other }
 
 func identify(dir string) (identity, error) {
 	var st unix.Stat_t
-	if err := unix.Stat(dir, &st); err != nil {
+	if err := fstatat(unix.AT_FDCWD, dir, &st, 0); err != nil {
 		return identity{}, err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {

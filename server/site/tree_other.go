@@ -44,6 +44,17 @@ func (t openTreeAt) stat(name string) (status, error) {
 	return statusOf(info), nil
 }
 
+func (t openTreeAt) look(name string, follow bool) (status, error) {
+	if follow {
+		return t.stat(name)
+	}
+	info, err := os.Lstat(t.path(name))
+	if err != nil {
+		return status{}, err
+	}
+	return statusOf(info), nil
+}
+
 func (t openTreeAt) close() {}
 
 // path is a name on this system; one that the system gives a meaning of its own (NUL, COM1) is empty,

@@ -140,6 +140,17 @@ func (t *portableTree) stat(name string) (status, error) {
 	return statusOf(info), nil
 }
 
+func (t *portableTree) look(name string, follow bool) (status, error) {
+	if follow {
+		return t.stat(name)
+	}
+	info, err := t.root.Lstat(name)
+	if err != nil {
+		return status{}, confinementError(err)
+	}
+	return statusOf(info), nil
+}
+
 // linksToHidden is leadsToHidden, by name, so that a link switched at the same moment is missed.
 func (t *portableTree) linksToHidden(name string) bool {
 	if t.deny {

@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/conditional"
 )
 
 // instant is a point in time as the file system gives it: seconds since 1970 and nanoseconds on top.
@@ -25,6 +25,11 @@ func (t instant) wholeSeconds() int64 {
 	return int64(whole)
 }
 
+// before says whether t is earlier.
+func (t instant) before(other instant) bool {
+	return t.sec < other.sec || t.sec == other.sec && t.nsec < other.nsec
+}
+
 // lastModified is the value of Last-Modified: date_time_string(st_mtime). It is empty for years that an
 // HTTP date cannot hold.
 func lastModified(mtime instant) string {
@@ -32,19 +37,5 @@ func lastModified(mtime instant) string {
 	if t.Year() < 1 || t.Year() > 9999 {
 		return ""
 	}
-	return t.Format(imfFixdate)
-}
-
-// notModified evaluates If-Modified-Since, which counts only without If-None-Match; that one's value is
-// never looked at, its presence is enough (RFC 9110, section 13.1.3).
-func notModified(fields message.Fields, mtime instant) bool {
-	since, found := fields.Lookup("If-Modified-Since")
-	if !found {
-		return false
-	}
-	if _, found = fields.Lookup("If-None-Match"); found {
-		return false
-	}
-	date, ok := parseDate(since)
-	return ok && mtime.wholeSeconds() <= date
+	return t.Format(conditional.IMFFixdate)
 }

@@ -1,0 +1,53 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Cache is what a cache has done since the start, and what it holds.
+type Cache struct {
+	Hits, Misses, Evictions uint64
+	Entries                 int
+	// Bytes are held now, of Size at most.
+	Bytes, Size int64
+}
+
+// cacheCollector reports a Cache, which is looked at once a scrape.
+type cacheCollector struct {
+	counts                                           func() Cache
+	hits, misses, evictions, entries, bytes, maximum *prometheus.Desc
+}
+
+// WatchCache adds the metrics of a cache, once. counts is called at each scrape.
+func (m *Metrics) WatchCache(counts func() Cache) {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "cache", name), help, nil, nil)
+	}
+	m.registry.MustRegister(&cacheCollector{counts: counts,
+		hits:      desc("hits_total", "Look-ups that found content in the cache, still true."),
+		misses:    desc("misses_total", "Look-ups that did not, of content that may be kept."),
+		evictions: desc("evictions_total", "Contents that gave way to others."),
+		entries:   desc("entries", "Contents in the cache."),
+		bytes:     desc("size_bytes", "Memory that the cache takes."),
+		maximum:   desc("limit_bytes", "Memory that the cache may take."),
+	})
+}
+
+// Describe lists the metrics.
+func (c *cacheCollector) Describe(list chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{c.hits, c.misses, c.evictions, c.entries, c.bytes, c.maximum} {
+		list <- desc
+	}
+}
+
+// Collect reports them.
+func (c *cacheCollector) Collect(list chan<- prometheus.Metric) {
+	now := c.counts()
+	report := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64) {
+		list <- prometheus.MustNewConstMetric(desc, kind, value)
+	}
+	report(c.hits, prometheus.CounterValue, float64(now.Hits))
+	report(c.misses, prometheus.CounterValue, float64(now.Misses))
+	report(c.evictions, prometheus.CounterValue, float64(now.Evictions))
+	report(c.entries, prometheus.GaugeValue, float64(now.Entries))
+	report(c.bytes, prometheus.GaugeValue, float64(now.Bytes))
+	report(c.maximum, prometheus.GaugeValue, float64(now.Size))
+}

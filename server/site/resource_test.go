@@ -1,0 +1,123 @@
+package site
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFingerprinted(t *testing.T) {
+	for name, want := range map[string]bool{
+		"app.3f9a1c2b.js": true, "assets/app.3f9a1c2b.js": true, "app-3f9a1c2b.css": true, "app_3F9A1C2B.css": true,
+		"a.0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.woff2": true, "a.3f9a1c2b.chunk.js": true,
+		"app.js": false, "app.3f9a1c2.js": false, "3f9a1c2b.js": false, "app.3f9a1c2b": false, "app.3f9a1c2g.js": false,
+		"report-20240101.pdf": false, "photo-12345678.png": false, "my.deadbeef.txt": false, "3f9a1c2b/app.js": false,
+		"a.0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0.js": false, ".3f9a1c2b": false, "": false,
+	} {
+		if got := isFingerprinted(name); got != want {
+			t.Errorf("%q: got %v", name, got)
+		}
+	}
+}
+
+func TestCacheControl(t *testing.T) {
+	dir := build(t, t.TempDir(), map[string]string{"app.3f9a1c2b.js": "", "app.js": "", "dir/x": ""})
+	for _, c := range []struct {
+		control       string
+		fingerprinted bool
+		target, want  string
+	}{
+		{"no-cache", false, "/app.js", "no-cache"},
+		{"no-cache", false, "/app.3f9a1c2b.js", "no-cache"},
+		{"no-cache", true, "/app.js", "no-cache"},
+		{"no-cache", true, "/app.3f9a1c2b.js", immutable},
+		{"max-age=60", true, "/app.js", "max-age=60"},
+		{"max-age=60", false, "/dir/", "no-cache"},
+		{"max-age=60", false, "/dir", "no-cache"},
+		{"max-age=60", false, "/none", ""},
+	} {
+		s := newSite(t, dir, func(o *Options) { o.CacheControl, o.Fingerprinted = c.control, c.fingerprinted })
+		if resp, _ := get(t, s, c.target); resp.Fields.Get("Cache-Control") != c.want {
+			t.Errorf("%q, %v, %s: got %q, want %q", c.control, c.fingerprinted, c.target, resp.Fields.Get("Cache-Control"), c.want)
+		}
+	}
+}
+
+// TestValidators holds which files have a strong entity-tag, and which a date.
+func TestValidators(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		name   string
+		mtime  time.Time
+		large  bool
+		strong bool
+		dated  bool
+	}{
+		{"any date", now.Add(-time.Hour), false, true, true},
+		{"the epoch", time.Unix(0, 0), false, true, false},
+		{"SOURCE_DATE_EPOCH=1", time.Unix(1, 0), false, true, false},
+		{"the first date of ZIP", time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC), false, true, false},
+		{"the future", now.Add(time.Hour), false, true, false},
+		{"large, any date", now.Add(-time.Hour), true, true, true},
+		{"large, the epoch", time.Unix(0, 0), true, false, false},
+		{"large, the future", now.Add(time.Hour), true, false, false},
+		{"large, just now", now.Add(-time.Second), true, false, true},
+	} {
+		dir := build(t, t.TempDir(), map[string]string{"a": "content"})
+		check(t, os.Chtimes(filepath.Join(dir, "a"), c.mtime, c.mtime))
+		s := newSite(t, dir, func(o *Options) {
+			if c.large {
+				o.MaxFile = 1
+			}
+		})
+		resp, _ := get(t, s, "/a")
+		etag := resp.Fields.Get("ETag")
+		if strong := strings.HasPrefix(etag, `"`); strong != c.strong || !strings.HasSuffix(etag, `"`) {
+			t.Errorf("%s: ETag %s", c.name, etag)
+		}
+		if date := resp.Fields.Get("Last-Modified"); date != "" != c.dated {
+			t.Errorf("%s: Last-Modified %q", c.name, date)
+		}
+	}
+}
+
+// TestTheEntityTagIsTheContents: it is the same on every replica, however the content is read and held.
+func TestTheEntityTagIsTheContents(t *testing.T) {
+	content := text(100 << 10)
+	want := ""
+	for name, change := range map[string]func(*Options){
+		"kept": later, "not kept": func(*Options) {}, "no cache": func(o *Options) { later(o); o.CacheSize = 0 },
+		"no memory": func(o *Options) { later(o); o.MaxInFlight = 1 },
+	} {
+		s := newSite(t, build(t, t.TempDir(), map[string]string{"a": content}), change)
+		for range 2 {
+			resp, got := get(t, s, "/a")
+			etag := resp.Fields.Get("ETag")
+			if want == "" {
+				want = etag
+			}
+			if etag != want || !strings.HasPrefix(etag, `"`) || got != content {
+				t.Errorf("%s: %s, want %s", name, etag, want)
+			}
+		}
+	}
+}
+
+func TestDigestsAreBounded(t *testing.T) {
+	var d digests
+	for i := range maxDigests + 10 {
+		d.put(status{ino: uint64(i)}, `"x"`)
+		d.put(status{ino: uint64(i)}, `"x"`)
+	}
+	if len(d.etags) != maxDigests || len(d.order) != maxDigests {
+		t.Errorf("%d entity-tags, %d in order", len(d.etags), len(d.order))
+	}
+	if _, found := d.get(status{ino: 9}); found {
+		t.Error("the oldest is there")
+	}
+	if _, found := d.get(status{ino: 10}); !found {
+		t.Error("one of the newest is not there")
+	}
+}
