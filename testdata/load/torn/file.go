@@ -72,17 +72,26 @@ func changes(files []*file) (n uint64) {
 	return n
 }
 
-// keepChanging makes new versions until ctx ends. Half of the pauses are short and one in ten is long, so
-// that changes come both in bursts and to a file that has come to rest.
-func (f *file) keepChanging(ctx context.Context, truncate bool) {
+// cacheable is how long a file has been at rest when the server keeps it in memory.
+const cacheable = 2 * time.Second
+
+// keepChanging makes new versions until ctx ends. Half of the pauses are short, so that changes come both in
+// bursts and to a file that has come to rest; of disguised changes half come to a file that is in the cache.
+func (f *file) keepChanging(ctx context.Context, opt options) {
 	kinds := []func() error{f.replace, f.rewrite, f.rewrite, f.recreate}
-	if truncate {
+	switch {
+	case opt.disguise:
+		kinds = []func() error{f.disguise}
+	case opt.truncate:
 		kinds = append(kinds, f.truncate)
 	}
 	for {
 		pause := time.Duration(rand.Int64N(int64(2 * f.pause)))
-		if rand.IntN(2) == 0 {
+		switch {
+		case rand.IntN(2) == 0:
 			pause /= 20
+		case opt.disguise:
+			pause += cacheable + cacheable/5
 		}
 		select {
 		case <-ctx.Done():
@@ -150,6 +159,18 @@ func (f *file) rewrite() error {
 		_, err = out.WriteAt(f.next(int(info.Size())), 0)
 	}
 	return errors.Join(err, out.Close())
+}
+
+// disguise is rewrite, and then gives the file the mtime that it had.
+func (f *file) disguise() error {
+	before, err := os.Stat(f.path)
+	if err != nil {
+		return err
+	}
+	if err := f.rewrite(); err != nil {
+		return err
+	}
+	return os.Chtimes(f.path, before.ModTime(), before.ModTime())
 }
 
 // recreate removes the file, and after a while puts a new one there.

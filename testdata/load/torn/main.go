@@ -2,11 +2,12 @@
 // Every file says of itself which version it is, how long and with which checksum, so that an answer that
 // mixes two versions, or is short, is found; and an answer must not be older than its request.
 //
-//	go run ./testdata/load/torn [-requests 200000] [-connections 64] [-slow 4] [-large 25165824] [-truncate] BINARY
+//	go run ./testdata/load/torn [-requests 200000] [-connections 64] [-slow 4] [-large 25165824] [-truncate | -disguise] BINARY
 //
 // An answer counts when it is 200 and complete. 404, 503 and a connection that is cut are the ways in which
 // a server may refuse, and only counted. -truncate lets writers also cut a file to nothing before they write
-// it, as a shell does; between the two calls the file is empty, and an empty answer is counted apart.
+// it, as a shell does; between the two calls the file is empty, and an empty answer is counted apart. -disguise
+// has them do nothing but rewrite in place with the same size and give the file its old mtime back.
 package main
 
 import (
@@ -41,6 +42,7 @@ type options struct {
 	slow        int
 	large       int
 	truncate    bool
+	disguise    bool
 }
 
 func main() {
@@ -50,6 +52,7 @@ func main() {
 	flag.IntVar(&opt.slow, "slow", 4, "how many of the connections read slowly")
 	flag.IntVar(&opt.large, "large", 24<<20, "size of one more file, which slow readers ask for; 0 = none")
 	flag.BoolVar(&opt.truncate, "truncate", false, "also truncate files before rewriting them")
+	flag.BoolVar(&opt.disguise, "disguise", false, "only rewrite files in place, with the same size and mtime")
 	flag.Parse()
 	if err := run(flag.Args(), opt); err != nil {
 		fmt.Fprintln(os.Stderr, "torn:", err)
@@ -93,6 +96,14 @@ func run(command []string, opt options) error {
 		opt.connections, time.Since(started).Seconds(), float64(l.read.Load())/(1<<30), changes(files), len(files))
 	fmt.Printf("whole %d, 404 %d, 503 %d, cut %d, empty %d\n",
 		l.whole.Load(), l.missing.Load(), l.refused.Load(), l.cut.Load(), l.empty.Load())
+	hits, err := server.Metric("previewd_cache_hits_total")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%.0f answers from the cache\n", hits)
+	if opt.disguise && hits == 0 {
+		return errors.New("no answer came from the cache, whose freshness is in question")
+	}
 	after, err := returned(server, before)
 	fmt.Printf("descriptors %d before, %d after; goroutines %d before, %d after\n",
 		before.descriptors, after.descriptors, before.goroutines, after.goroutines)
@@ -178,7 +189,7 @@ func (l *load) run(ctx context.Context) {
 	writing, stop := context.WithCancel(ctx)
 	var readers, writers sync.WaitGroup
 	for _, f := range l.files {
-		writers.Go(func() { f.keepChanging(writing, l.opt.truncate) })
+		writers.Go(func() { f.keepChanging(writing, l.opt) })
 	}
 	for i := range l.opt.connections {
 		readers.Go(func() { l.keepAsking(ctx, i < l.opt.slow) })
