@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -147,9 +146,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, alone bool) error {
 	handlers, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	cut := func() { cancel(message.ErrStopping) }
 	defer cut()
-	a := &acceptor{server: s, listener: l, cut: handlers.Done(), alone: alone, connections: connections{cancel: cut},
-		next: make(chan served), over: make(chan struct{})}
-	defer close(a.over)
+	a := &acceptor{server: s, listener: l, cut: handlers.Done(), alone: alone, connections: connections{cancel: cut}}
 	if secure, ok := l.(*secureListener); ok {
 		a.listener, a.tls = secure.Listener, secure.config
 		l = secure.Listener
@@ -198,12 +195,9 @@ type acceptor struct {
 	alone       bool        // there is no other listener
 	connections connections
 	cut         <-chan struct{}
-	next        chan served   // to a goroutine that waits for another connection
-	waiting     atomic.Int64  // such goroutines
-	over        chan struct{} // closed when none will come
-	finishing   bool          // guarded by connections.mu
-	graceOver   bool          // the handshakes that had begun at finish have had handshakeGrace
-	trouble     time.Time     // when accept failed last, for a reason that passes
+	finishing   bool      // guarded by connections.mu
+	graceOver   bool      // the handshakes that had begun at finish have had handshakeGrace
+	trouble     time.Time // when accept failed last, for a reason that passes
 	backoff     time.Duration
 }
 
@@ -236,74 +230,29 @@ func (a *acceptor) run(ctx context.Context) error {
 	}
 }
 
-// start serves a connection in a goroutine of its own: a new one, or one whose connection has ended.
+// start serves a connection in a goroutine of its own.
 func (a *acceptor) start(ctx context.Context, conn net.Conn) {
-	var c served
+	var c interface {
+		connection
+		Serve(ctx context.Context)
+	}
 	if a.tls == nil {
 		c = http1.NewConn(&a.server.engine, conn)
 	} else {
 		c = a.server.secure(conn, a.tls)
 	}
 	a.connections.add(c)
-	select {
-	case a.next <- c:
-	default:
-		go a.work(ctx, c)
-	}
-}
-
-// served is a connection that can be served.
-type served interface {
-	connection
-	Serve(ctx context.Context)
-}
-
-// maxWaiting is how many goroutines wait for a further connection, and maxWait how long. One that goes on has
-// its stack already, which for a new one grows and is copied three times in its first request: a twelfth of the
-// processor time of a connection with one request.
-const (
-	maxWaiting = 64
-	maxWait    = time.Second
-)
-
-// work serves one connection after another.
-func (a *acceptor) work(ctx context.Context, c served) {
-	for {
-		a.serve(ctx, c)
-		if c = a.await(); c == nil {
-			return
+	go func() {
+		defer a.connections.remove(c)
+		defer a.freeSlot()
+		if a.server.Opened != nil {
+			a.server.Opened()
 		}
-	}
-}
-
-// await returns the next connection for a goroutine whose own has ended, nil if there is none for it.
-func (a *acceptor) await() served {
-	defer a.waiting.Add(-1)
-	if a.waiting.Add(1) > maxWaiting {
-		return nil
-	}
-	timer := time.NewTimer(maxWait)
-	defer timer.Stop()
-	select {
-	case c := <-a.next:
-		return c
-	case <-timer.C:
-	case <-a.over:
-	}
-	return nil
-}
-
-// serve serves one connection.
-func (a *acceptor) serve(ctx context.Context, c served) {
-	defer a.connections.remove(c)
-	defer a.freeSlot()
-	if a.server.Opened != nil {
-		a.server.Opened()
-	}
-	if a.server.Closed != nil {
-		defer a.server.Closed()
-	}
-	c.Serve(ctx)
+		if a.server.Closed != nil {
+			defer a.server.Closed()
+		}
+		c.Serve(ctx)
+	}()
 }
 
 // takeSlot waits until another connection may be served. While the loop finishes, idle connections make
