@@ -112,7 +112,7 @@ env:
     value: /etc/git-secret/password
   {{- end }}
   {{- end }}
-{{- with mergeOverwrite (deepCopy $.Values.securityContext) ($git.securityContext | default dict) }}
+{{- with mergeOverwrite (deepCopy ($.Values.securityContext | default dict)) ($git.securityContext | default dict) }}
 securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}

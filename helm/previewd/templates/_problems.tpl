@@ -48,7 +48,7 @@
 {{- if and $c.image (semverCompare "<1.33-0" .Capabilities.KubeVersion.Version) -}}
 {{- $problems = append $problems (printf "content.image is an image volume, which Kubernetes has since 1.33, and this is %s: copy the files to a claim, or build an image on previewd's own with the files in /srv" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
-{{- if and (hasPrefix "/" $c.hostPath) (has ".." (splitList "/" $c.hostPath)) -}}
+{{- if and $c.hostPath (has ".." (splitList "/" ($c.hostPath | default ""))) -}}
 {{- $problems = append $problems (printf "content.hostPath: %q has .. in it, which Kubernetes refuses" $c.hostPath) -}}
 {{- end -}}
 
@@ -85,6 +85,10 @@
 {{- else if and $text (eq $ms "") -}}
 {{- $problems = append $problems (printf "config.%s: %q is not a duration, such as 500ms, 5s or 1m30s" . $text) -}}
 {{- end -}}
+{{- end -}}
+
+{{- if eq ($given.COMPRESS | default "") "on" -}}
+{{- $problems = append $problems "config.COMPRESS: true is none of auto, static and off" -}}
 {{- end -}}
 
 {{- $ports := dict -}}
@@ -139,7 +143,7 @@
 {{- /* A path that has to be writable, while the root file system is not. */ -}}
 {{- with $given.TLS_STATE_DIR -}}
 {{- $dir := printf "%s/" (trimSuffix "/" .) -}}
-{{- $found := not (index $.Values.securityContext "readOnlyRootFilesystem") -}}
+{{- $found := not (dig "readOnlyRootFilesystem" false ($.Values.securityContext | default dict)) -}}
 {{- range $.Values.extraVolumeMounts -}}
 {{- if and (hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $dir) (not .readOnly) }}{{ $found = true }}{{ end -}}
 {{- end -}}
@@ -177,7 +181,7 @@
 {{- if not (or .targetCPUUtilizationPercentage .targetRequestsPerSecond) -}}
 {{- $problems = append $problems "autoscaling has nothing to go by: set autoscaling.targetCPUUtilizationPercentage or autoscaling.targetRequestsPerSecond" -}}
 {{- end -}}
-{{- if and .targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $v.resources)) -}}
+{{- if and .targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" ($v.resources | default dict))) -}}
 {{- $problems = append $problems "autoscaling.targetCPUUtilizationPercentage is a part of resources.requests.cpu, which is missing" -}}
 {{- end -}}
 {{- end -}}
