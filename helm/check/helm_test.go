@@ -72,7 +72,13 @@ func renderAs(t testing.TB, release string, args ...string) string {
 // file writes a file of values and returns the arguments that name it.
 func file(t testing.TB, values string) []string {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "values.yaml")
+	// Not t.TempDir, which has the test's name in it: a comma would make two names of it.
+	dir, err := os.MkdirTemp("", "previewd-values.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	name := filepath.Join(dir, "values.yaml")
 	if err := os.WriteFile(name, []byte(values), 0o644); err != nil {
 		t.Fatal(err)
 	}
