@@ -46,7 +46,7 @@
 {{- end -}}
 {{- /* Pre-releases and the suffixes of providers count as the release. */ -}}
 {{- if and $c.image (semverCompare "<1.33-0" .Capabilities.KubeVersion.Version) -}}
-{{- $problems = append $problems (printf "content.image is an image volume, which Kubernetes has since 1.33, and this is %s: copy the files to a claim, or build an image on previewd's own with the files in /srv" .Capabilities.KubeVersion.Version) -}}
+{{- $problems = append $problems (printf "content.image is an image volume, which Kubernetes has since 1.33, and this is %s: take another source, such as a claim or git" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
 {{- if and $c.hostPath (has ".." (splitList "/" ($c.hostPath | default ""))) -}}
 {{- $problems = append $problems (printf "content.hostPath: %q has .. in it, which Kubernetes refuses" $c.hostPath) -}}
