@@ -1,6 +1,7 @@
 package check
 
 import (
+	"archive/tar"
 	"bufio"
 	"bytes"
 	"context"
@@ -398,6 +399,58 @@ func TestDockerGit(t *testing.T) {
 		if resp, got := fetch(t, client, "http://"+r.port("http")+path); resp.StatusCode != 404 {
 			t.Errorf("%s: %s %q", path, resp.Status, got)
 		}
+	}
+}
+
+// TestDockerUpload: what kubectl cp unpacks in the side-car is served, also if only its owner may read it; the
+// side-car ends when it is told to.
+func TestDockerUpload(t *testing.T) {
+	// The Dockerfile's builder has sh, sleep and tar, and is there.
+	dockerfile, err := os.ReadFile(module + "/Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(dockerfile), "\nARG GO_VERSION=")
+	version, _, _ := strings.Cut(rest, "\n")
+	o := renderForDocker(t, set("content.emptyDir.upload.image=golang:"+version)...)
+	dir := folder(t)
+	if err := os.Chmod(dir, 0o777); err != nil { // as an emptyDir is
+		t.Fatal(err)
+	}
+	r := serving(t, o, map[string]string{"content": dir})
+	upload := o.spec().Containers[1]
+	args := append([]string{"run", "-d", "-v", dir + ":" + upload.VolumeMounts[0].MountPath}, asPod(t, o, o.spec(), upload)...)
+	args = append(append(args, "--entrypoint", upload.Command[0], upload.Image), upload.Command[1:]...)
+	id := docker(t, args...)
+	t.Cleanup(func() { _ = engine("rm", "-f", "-v", id).Run() })
+
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	files := map[string]string{"index.html": "<p>uploaded\n", "css/site.css": "p {}\n"}
+	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "css/", Mode: 0o700}); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range files {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(content))}); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(w, content)
+	}
+	_ = w.Close()
+	// This is what kubectl cp runs.
+	cp := engine("exec", "-i", id, "tar", "-xmf", "-", "-C", "/srv")
+	cp.Stdin = &archive
+	if out, err := cp.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, want := range files {
+		if resp, got := fetch(t, plain(), "http://"+r.port("http")+"/"+name); got != want {
+			t.Errorf("%s: %s %q, want %q", name, resp.Status, got, want)
+		}
+	}
+	docker(t, "stop", "-t", r.grace, id)
+	if code := docker(t, "inspect", "-f", "{{.State.ExitCode}}", id); code != "0" {
+		t.Errorf("the side-car did not end by itself: exit code %s", code)
 	}
 }
 
