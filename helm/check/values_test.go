@@ -60,6 +60,8 @@ func TestRefused(t *testing.T) {
 			`content.git.period: "0s" is not a duration above 0, such as 60s or 5m`},
 		"git_period_without_unit": {"content: {git: {repository: 'https://a/b', period: '60'}}", nil,
 			"- at '/content/git/period': '60' does not match pattern '^([0-9.]+(ns|us|µs|ms|s|m|h))*$'"},
+		"git_by_ssh_without_key": {"content: {git: {repository: 'git@git.example.com:team/site.git'}}", nil,
+			`content.git.secret is missing: "git@git.example.com:team/site.git" is reached by SSH, which wants a Secret with ssh-privatekey and known_hosts`},
 		"git_unknown": {"content: {git: {repository: 'https://a/b', branch: main}}", nil,
 			"- at '/content/git': additional properties 'branch' not allowed"},
 		"upload_without_image": {"content: {emptyDir: {sizeLimit: 1Gi}}", nil,

@@ -62,11 +62,16 @@ emptyDir: {}
 {{- end }}
 {{- end }}
 
+{{/* "true" for a repository that is reached by SSH. */}}
+{{- define "previewd.content.ssh" -}}
+{{- if regexMatch "^(ssh://|[^/]+@[^/]+:)" .Values.content.git.repository }}true{{ end }}
+{{- end }}
+
 {{/* A container of git-sync: (list $ NAME ONE_TIME). */}}
 {{- define "previewd.content.gitSync" -}}
 {{- $ := index . 0 -}}
 {{- $git := $.Values.content.git -}}
-{{- $ssh := regexMatch "^(ssh://|[^/]+@[^/]+:)" $git.repository -}}
+{{- $ssh := include "previewd.content.ssh" $ -}}
 name: {{ index . 1 }}
 image: {{ $git.image | quote }}
 imagePullPolicy: IfNotPresent
@@ -98,6 +103,9 @@ env:
     value: /tmp
   {{- if $git.secret }}
   {{- if $ssh }}
+  # Older versions 4 look at the key only then.
+  - name: GITSYNC_SSH
+    value: "true"
   - name: GITSYNC_SSH_KEY_FILE
     value: /etc/git-secret/ssh-privatekey
   - name: GITSYNC_SSH_KNOWN_HOSTS_FILE

@@ -38,6 +38,9 @@
 {{- $problems = append $problems (printf "content.git.repository: %q is not a URL, such as https://git.example.com/team/site.git or ssh://git@git.example.com/team/site.git" $c.git.repository) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $c.git.repository (not $c.git.secret) (include "previewd.content.ssh" .) -}}
+{{- $problems = append $problems (printf "content.git.secret is missing: %q is reached by SSH, which wants a Secret with ssh-privatekey and known_hosts" $c.git.repository) -}}
+{{- end -}}
 {{- if and (has "content.emptyDir.upload.image" $sources) (not $c.emptyDir.upload.image) -}}
 {{- $problems = append $problems "content.emptyDir.upload.image is missing: kubectl cp needs a container with sh, sleep and tar, such as busybox:1.37" -}}
 {{- end -}}
