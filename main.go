@@ -164,9 +164,13 @@ func logForm(c config.Config, stderr io.Writer) (accesslog.Format, zapcore.Level
 	return format, level
 }
 
-// healthcheck asks a running server's /readyz, and returns 0 if it is ready.
+// healthcheck asks a running server's /readyz, or the URL that was given, and returns 0 if all is well.
 func healthcheck(ctx context.Context, c config.Config, stderr io.Writer) int {
-	if err := metrics.AskReady(ctx, c.AdminAddr()); err != nil {
+	ask := func() error { return metrics.AskReady(ctx, c.AdminAddr()) }
+	if c.HealthcheckURL != "" {
+		ask = func() error { return metrics.Ask(ctx, c.HealthcheckURL) }
+	}
+	if err := ask(); err != nil {
 		fmt.Fprintln(stderr, "previewd healthcheck:", err)
 		return exitFailure
 	}

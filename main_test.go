@@ -514,6 +514,7 @@ func TestExitCodes(t *testing.T) {
 		"nobody_to_ask":       {[]string{"healthcheck"}, []string{"ADMIN_PORT=1"}, 1, `previewd healthcheck: .*connection refused\n`},
 		"help_wins":           {[]string{"--help", "abc"}, nil, 0, ``},
 		"version_wins":        {[]string{"--version"}, []string{"PORT=x"}, 0, ``},
+		"nobody_at_url":       {[]string{"healthcheck", "http://127.0.0.1:1/"}, []string{"ADMIN_PORT=0"}, 1, `previewd healthcheck: .*connection refused\n`},
 		"health_without_port": {[]string{"healthcheck"}, []string{"ADMIN_PORT=0"}, 2, `.*ADMIN_PORT.*\n`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -570,13 +571,19 @@ func TestAdminPortTellsOfTheService(t *testing.T) {
 	if code, text := ask("/readyz"); code != 200 {
 		t.Errorf("/readyz: %d %q", code, text)
 	}
-	healthcheck := func() (int, string) {
+	healthcheck := func(args ...string) (int, string) {
 		var stderr output
-		code := run(t.Context(), []string{"healthcheck"}, environ, io.Discard, &stderr)
+		code := run(t.Context(), append([]string{"healthcheck"}, args...), environ, io.Discard, &stderr)
 		return code, stderr.String()
 	}
 	if code, text := healthcheck(); code != 0 || text != "" {
 		t.Errorf("healthcheck: %d %q", code, text)
+	}
+	if code, text := healthcheck("http://" + s.addr + "/a.txt"); code != 0 || text != "" {
+		t.Errorf("healthcheck of a file: %d %q", code, text)
+	}
+	if code, text := healthcheck("http://" + s.addr + "/nowhere"); code != 1 || !strings.Contains(text, "answered 404 File not found") {
+		t.Errorf("healthcheck of no file: %d %q", code, text)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)

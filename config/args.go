@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"reflect"
 	"regexp"
 	"strings"
@@ -15,11 +16,12 @@ type arguments struct {
 	flags    *pflag.FlagSet
 	names    []string // long options in the order of the contract, for messages
 	command  Command
+	url      string           // that healthcheck is to ask for
 	given    map[string]value // by variable
 	problems problems
 }
 
-// parseArguments reads `[options] [port]` or `healthcheck [options]`. pflag knows the syntax of options;
+// parseArguments reads `[options] [port]` or `healthcheck [options] [URL]`. pflag knows the syntax of options;
 // what argparse does beyond it is done here: a unique prefix of a long option stands for it, an option's
 // argument may not look like an option, and a negative number is no option.
 func parseArguments(args []string) *arguments {
@@ -164,12 +166,16 @@ func (a *arguments) set(flag *pflag.Flag, text string) error {
 	return nil
 }
 
-// operands takes what is no option: the subcommand, and the port.
+// operands takes what is no option: the subcommand with its URL, and the port.
 func (a *arguments) operands(rest []string) {
 	if len(rest) > 0 && rest[0] == "healthcheck" {
 		rest = rest[1:]
 		if a.command == Serve {
 			a.command = Healthcheck
+		}
+		if len(rest) > 0 && strings.Contains(rest[0], "://") {
+			a.healthcheckURL(rest[0])
+			rest = rest[1:]
 		}
 	}
 	if len(rest) > 0 {
@@ -179,6 +185,16 @@ func (a *arguments) operands(rest []string) {
 	for _, arg := range rest {
 		a.problem("unrecognized arguments: %s", printable(arg))
 	}
+}
+
+// healthcheckURL takes the URL that healthcheck is to ask for.
+func (a *arguments) healthcheckURL(text string) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		a.problem("healthcheck: %s is not a URL, allowed are such as http://example.com/", quote(text))
+		return
+	}
+	a.url = text
 }
 
 func (a *arguments) problem(format string, args ...any) {

@@ -258,10 +258,12 @@ func (l *loader) adminPort() string {
 	if !l.fine("ADMIN_PORT", "PORT", "TLS_PORT") {
 		return ""
 	}
-	if c.Command == Healthcheck && c.AdminPort == 0 {
+	// A URL has a port of its own.
+	asks := c.Command == Healthcheck && c.HealthcheckURL == ""
+	if asks && c.AdminPort == 0 {
 		return fmt.Sprintf("%s=%s: healthcheck cannot know a free port, allowed are 1 to 65535", v.name, quote(v.text))
 	}
-	if c.AdminPort == 0 || !set && c.Command != Healthcheck {
+	if c.AdminPort == 0 || !set && !asks {
 		return ""
 	}
 	switch {

@@ -18,7 +18,7 @@ type Command int
 
 const (
 	Serve       Command = iota
-	Healthcheck         // previewd healthcheck: ask a running server's /readyz
+	Healthcheck         // previewd healthcheck: ask a running server's /readyz, or HealthcheckURL
 	ShowHelp            // -h, --help
 	ShowVersion         // --version
 )
@@ -92,6 +92,8 @@ type Config struct {
 
 	// Command and what follows come from no variable of their own.
 	Command Command
+	// HealthcheckURL is what healthcheck is to ask for; if it is empty, the admin port's /readyz.
+	HealthcheckURL string
 	// AdminPortSet and TLSPortSet say that the user chose the port, not the default.
 	AdminPortSet, TLSPortSet bool
 	// Warnings are lines for the log that do not keep the server from starting.
@@ -171,7 +173,7 @@ func Load(args []string, environ map[string]string) (Config, error) {
 		given: merge(line.given, environ),
 		wrong: map[string]string{},
 	}
-	l.config.Command = line.command
+	l.config.Command, l.config.HealthcheckURL = line.command, line.url
 	_, l.config.AdminPortSet = l.given["ADMIN_PORT"]
 	_, l.config.TLSPortSet = l.given["TLS_PORT"]
 	l.parse()

@@ -15,7 +15,7 @@ func Help() string {
 Serves a directory over HTTP, as python -m http.server does. A setting comes from
 the command line, else from its environment variable, else it has its default. Long
 options may be shortened while they stay unique. healthcheck asks a running server
-with the same settings whether it is ready, and exits with 0 or 1.
+with the same settings whether it is ready, or for the URL, and exits with 0 or 1.
 
   -h, --help   show this text
   --version    show the version
@@ -67,7 +67,7 @@ func usage() string {
 		}
 		line += " " + word
 	}
-	b.WriteString(line + "\n       previewd healthcheck\n")
+	b.WriteString(line + "\n       previewd healthcheck [URL]\n")
 	return b.String()
 }
 

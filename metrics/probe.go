@@ -13,15 +13,29 @@ import (
 	"time"
 )
 
-// healthTimeout bounds a health check.
-const healthTimeout = 2 * time.Second
+const (
+	// healthTimeout bounds a health check.
+	healthTimeout = 2 * time.Second
+	// urlTimeout bounds one of a URL, which may be far: it leaves room for a lost packet or two.
+	urlTimeout = 10 * time.Second
+)
 
 // AskReady asks the /readyz of the admin port that listens on address, in the form of net.Listen, and
 // returns why it is not ready, in one line, nil if it is. A wildcard address is asked by loopback.
 func AskReady(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	return get(ctx, "http://"+reachable(address)+"/readyz", healthTimeout, http.StatusOK)
+}
+
+// Ask asks for url, and returns in one line why there is nothing: no answer, or one of status 400 and above.
+// A redirection is an answer, and is not followed.
+func Ask(ctx context.Context, url string) error {
+	return get(ctx, url, urlTimeout, http.StatusBadRequest-1)
+}
+
+// get wants an answer to GET url within timeout, whose status is from 200 to most.
+func get(ctx context.Context, url string, timeout time.Duration, most int) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	url := "http://" + reachable(address) + "/readyz"
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", url, err)
@@ -34,7 +48,7 @@ func AskReady(ctx context.Context, address string) error {
 	}
 	resp, err := client.Do(r)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%s: no answer within %v: %w", url, healthTimeout, context.DeadlineExceeded)
+		return fmt.Errorf("%s: no answer within %v: %w", url, timeout, context.DeadlineExceeded)
 	}
 	if err != nil {
 		return err
@@ -44,7 +58,7 @@ func AskReady(ctx context.Context, address string) error {
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", url, err)
 	}
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode < http.StatusOK || resp.StatusCode > most {
 		return fmt.Errorf("%s answered %s: %s", url, resp.Status, printable(string(text)))
 	}
 	return nil

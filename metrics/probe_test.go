@@ -107,3 +107,41 @@ func TestAskReadyDoesNotWaitForEver(t *testing.T) {
 		t.Errorf("got %q, want %q in it", err, want)
 	}
 }
+
+// TestAsk: a page that is there, or leads elsewhere, is health; what is not there is not.
+func TestAsk(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:9")
+	t.Setenv("http_proxy", "http://127.0.0.1:9")
+	var asked string
+	address := "127.0.0.1:" + listenOn(t, "127.0.0.1:0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.URL.String()
+		switch r.URL.Path {
+		case "/":
+			http.Redirect(w, r, "https://elsewhere.invalid/", http.StatusPermanentRedirect)
+		case "/page":
+			answer(w, http.StatusOK, "<p>page\n")
+		case "/broken":
+			answer(w, http.StatusInternalServerError, "broken\n")
+		default:
+			answer(w, http.StatusNotFound, "no\nsuch file\n")
+		}
+	}))
+	for _, c := range []struct{ target, want string }{
+		{"/", ""},
+		{"/page", ""},
+		{"/page?a=b", ""},
+		{"/broken", "http://%s/broken answered 500 Internal Server Error: broken"},
+		{"/nowhere", "http://%s/nowhere answered 404 Not Found: no; such file"},
+	} {
+		got := ""
+		if err := Ask(t.Context(), "http://"+address+c.target); err != nil {
+			got = err.Error()
+		}
+		if want := strings.ReplaceAll(c.want, "%s", address); got != want || asked != c.target {
+			t.Errorf("%s: asked %q, got %q, want %q", c.target, asked, got, want)
+		}
+	}
+	if err := Ask(t.Context(), "http://no-such-host.invalid/"); err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v, want an error of one line", err)
+	}
+}

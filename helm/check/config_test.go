@@ -1,0 +1,204 @@
+package check
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	core "k8s.io/api/core/v1"
+
+	"github.com/previewd/previewd/config"
+)
+
+// image is what the Dockerfile sets, which the chart's settings come on top of.
+var image = map[string]string{"DIRECTORY": "/srv", "TLS_PORT": "8443", "ADMIN_PORT": "9090"}
+
+// TestContract: config has every variable of the contract, and no other.
+func TestContract(t *testing.T) {
+	var want []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([A-Z_]+)` ").FindAllStringSubmatch(config.MarkdownTable(), -1) {
+		want = append(want, m[1])
+	}
+	text, err := os.ReadFile(chart + "/values.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct {
+		Properties struct {
+			Config struct {
+				Properties           map[string]any
+				AdditionalProperties bool
+			}
+		}
+	}
+	schema.Properties.Config.AdditionalProperties = true
+	if err := json.Unmarshal(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	got := slices.Sorted(maps.Keys(schema.Properties.Config.Properties))
+	slices.Sort(want)
+	if !slices.Equal(got, want) || len(want) < 38 || schema.Properties.Config.AdditionalProperties {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestServerTakesSettings: the server starts with what the chart makes of the examples.
+func TestServerTakesSettings(t *testing.T) {
+	for name, args := range examples(t) {
+		t.Run(name, func(t *testing.T) {
+			settings := decode(t, render(t, args...)).settings(t)
+			if name == "config" {
+				for _, variable := range regexp.MustCompile("`[A-Z_]+`").FindAllString(config.MarkdownTable(), -1) {
+					if variable = strings.Trim(variable, "`"); settings[variable] == "" {
+						t.Errorf("the example of all settings lacks %s", variable)
+					}
+				}
+			}
+			environment := maps.Clone(image)
+			maps.Copy(environment, settings)
+			c, err := config.Load(nil, environment)
+			if err != nil || len(c.Warnings) > 0 {
+				t.Errorf("%v, %q", err, c.Warnings)
+			}
+			tls := slices.ContainsFunc(decode(t, render(t, args...)).spec().Containers[0].Ports, func(p core.ContainerPort) bool { return p.Name == "https" })
+			if c.HTTPSBeside() != tls {
+				t.Errorf("the server speaks HTTPS: %v, the pod has its port: %v", c.HTTPSBeside(), tls)
+			}
+		})
+	}
+}
+
+// TestForms: what YAML makes of a value is what was meant.
+func TestForms(t *testing.T) {
+	for _, c := range []struct{ values, variable, want string }{
+		{"LISTING: off", "LISTING", "false"},
+		{"LISTING: 'off'", "LISTING", "off"},
+		{"LISTING: 0", "LISTING", "0"},
+		{"COMPRESS: off", "COMPRESS", "off"},
+		{"HTTPS_REDIRECT: off", "HTTPS_REDIRECT", "off"},
+		{"HTTPS_REDIRECT: 8443", "HTTPS_REDIRECT", "8443"},
+		{"MAX_CONNECTIONS: 2000000", "MAX_CONNECTIONS", "2000000"},
+		{"MAX_CONNECTIONS: 0", "MAX_CONNECTIONS", "0"},
+		{"CACHE_SIZE: 10737418240", "CACHE_SIZE", "10737418240"},
+		{"CACHE_SIZE: 1 GiB", "CACHE_SIZE", "1 GiB"},
+		{"INDEX_PAGES: [a.html, b.html]", "INDEX_PAGES", "a.html,b.html"},
+		{"TRUSTED_PROXIES: [10.0.0.0/8]", "TRUSTED_PROXIES", "10.0.0.0/8"},
+		{"EXTENSIONS_MAP: [.md=text/markdown]", "EXTENSIONS_MAP", ".md=text/markdown"},
+		{"CACHE_CONTROL: ' no-cache '", "CACHE_CONTROL", "no-cache"},
+		{"TRUSTED_PROXIES: ''", "TRUSTED_PROXIES", ""},
+		{"HIDDEN: null", "HIDDEN", ""},
+		{"SHUTDOWN_DELAY: null", "SHUTDOWN_DELAY", "0s"},
+		{"SHUTDOWN_TIMEOUT: ''", "SHUTDOWN_TIMEOUT", "10s"},
+		{"TLS_CERT: ''", "TLS_CERT", ""},
+	} {
+		t.Run(c.values, func(t *testing.T) {
+			t.Parallel()
+			settings := decode(t, render(t, append(file(t, "config: {"+c.values+"}"), set(served)...)...)).settings(t)
+			if got := settings[c.variable]; got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			environment := maps.Clone(image)
+			maps.Copy(environment, settings)
+			if _, err := config.Load(nil, environment); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestDurations: the chart understands a duration as the server does, which is as Go does, and gives that much
+// time; one that the server refuses is refused here.
+func TestDurations(t *testing.T) {
+	for _, text := range []string{"0s", "5s", "500ms", "1m30s", "1h1m1s1ms", "1.5h", ".5s", "5.s", "0.25m", "100us", "100µs", "1ns", "010s", "30m0.5s",
+		"1.2.3s", "s", "5", "1d", "-1s", "1e3s", "5 s", "1m30", "..s", "1s1"} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			want, err := time.ParseDuration(text)
+			args := append(set(served), "--set-string", "config.SHUTDOWN_DELAY="+text)
+			if err != nil || want < 0 {
+				if got := refusal(t, args...); !strings.Contains(got, "SHUTDOWN_DELAY") {
+					t.Errorf("not refused: %.200s", got)
+				}
+				return
+			}
+			grace := *decode(t, render(t, args...)).spec().TerminationGracePeriodSeconds
+			if seconds := int64(math.Ceil((want + 10*time.Second).Seconds())) + 5; grace != seconds {
+				t.Errorf("the grace period is %d s, want %d", grace, seconds)
+			}
+		})
+	}
+}
+
+// TestChecksum: new settings make new pods; new content, and a name for the Service, do not.
+func TestChecksum(t *testing.T) {
+	of := func(values ...string) string {
+		return decode(t, render(t, set(values...)...)).deployment().Spec.Template.Annotations["checksum/config"]
+	}
+	inline := "content.inline.index\\.html="
+	before := of(inline + "a")
+	if before == "" || before != of(inline+"b") || before != of(inline+"a", "service.port=8080") {
+		t.Error("content or the Service's port changes the checksum")
+	}
+	if before == of(inline+"a", "config.LISTING=false") || before == of(inline+"a", "config.SHUTDOWN_DELAY=6s") {
+		t.Error("settings do not change the checksum")
+	}
+}
+
+// TestVersions: what each version of Kubernetes gets.
+func TestVersions(t *testing.T) {
+	for _, c := range []struct {
+		version, values string
+		eviction        bool
+	}{
+		{"1.20.0", served, false},
+		{"1.26.15", served, false},
+		{"1.27.0", served, true},
+		{"1.31.2+k3s1", served, true},
+		{"1.33.0", "content.image=site:1", true},
+		{"1.33.0-alpha.1", "content.image=site:1", true},
+		{"1.34.1-gke.1829001", "content.image=site:1", true},
+		{"1.36.0", "content.image=site:1", true},
+	} {
+		t.Run(c.version+" "+c.values, func(t *testing.T) {
+			o := decode(t, render(t, append(set(c.values, "replicaCount=2"), "--kube-version", c.version)...))
+			if got := o.budgets[0].Spec.UnhealthyPodEvictionPolicy != nil; got != c.eviction {
+				t.Errorf("the budget has an eviction policy: %v", got)
+			}
+		})
+	}
+}
+
+// TestReplicas: two pods or more get a budget and are spread, one does not; what the user says counts.
+func TestReplicas(t *testing.T) {
+	for _, c := range []struct {
+		values          []string
+		budgets, spread int
+	}{
+		{[]string{"replicaCount=0"}, 0, 0},
+		{[]string{"replicaCount=1"}, 0, 0},
+		{[]string{"replicaCount=2"}, 1, 2},
+		{[]string{"replicaCount=2", "podDisruptionBudget.enabled=false"}, 0, 2},
+		{[]string{"autoscaling.enabled=true"}, 1, 2},
+		{[]string{"autoscaling.enabled=true", "autoscaling.minReplicas=1"}, 0, 2},
+		{[]string{"autoscaling.enabled=true", "autoscaling.minReplicas=1", "autoscaling.maxReplicas=1"}, 0, 0},
+	} {
+		t.Run(fmt.Sprint(c.values), func(t *testing.T) {
+
+			o := decode(t, render(t, set(append(c.values, served)...)...))
+			if len(o.budgets) != c.budgets || len(o.spec().TopologySpreadConstraints) != c.spread {
+				t.Errorf("%d budgets, %d spreads", len(o.budgets), len(o.spec().TopologySpreadConstraints))
+			}
+		})
+	}
+	o := decode(t, render(t, append(file(t, "topologySpreadConstraints: []"), set(served, "replicaCount=2")...)...))
+	if n := len(o.spec().TopologySpreadConstraints); n != 0 {
+		t.Errorf("%d spreads, though the user wants none", n)
+	}
+}

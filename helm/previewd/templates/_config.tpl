@@ -1,0 +1,98 @@
+{{/* A value as the text of a variable: lists with commas, whole numbers without an exponent. */}}
+{{- define "previewd.text" -}}
+{{- if kindIs "slice" . -}}
+{{- join "," . }}
+{{- else if kindIs "float64" . -}}
+{{- if eq . (floor .) }}{{ printf "%.0f" . }}{{ else }}{{ . }}{{ end }}
+{{- else if not (kindIs "invalid" .) -}}
+{{- toString . }}
+{{- end }}
+{{- end }}
+
+{{/* Milliseconds of a Go duration such as 1m30s; nothing if it is none. */}}
+{{- define "previewd.milliseconds" -}}
+{{- $piece := `([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|ms|s|m|h)` -}}
+{{- $unit := dict "ns" 0.000001 "us" 0.001 "µs" 0.001 "ms" 1.0 "s" 1000.0 "m" 60000.0 "h" 3600000.0 -}}
+{{- if regexMatch (printf "^(%s)+$" $piece) . -}}
+{{- $sum := 0.0 -}}
+{{- range regexFindAll $piece . -1 -}}
+{{- $u := regexFind "[a-zµ]+$" . -}}
+{{- $sum = addf $sum (mulf (float64 (trimSuffix $u .)) (get $unit $u)) -}}
+{{- end -}}
+{{- $sum }}
+{{- end }}
+{{- end }}
+
+{{/* "true" for a true that may be written in any of the forms of a variable. */}}
+{{- define "previewd.isTrue" -}}
+{{- if has (include "previewd.text" . | lower) (list "true" "1" "yes" "on") }}true{{ end }}
+{{- end }}
+
+{{/* The settings that config gives, as text, without those that are empty. */}}
+{{- define "previewd.given" -}}
+{{- $given := dict -}}
+{{- range $name, $value := .Values.config -}}
+{{- $text := include "previewd.text" $value | trim -}}
+{{- /* YAML reads on and off as booleans. */ -}}
+{{- if and (has $name (list "HTTPS_REDIRECT" "COMPRESS")) (kindIs "bool" $value) -}}
+{{- $text = ternary "on" "off" $value -}}
+{{- end -}}
+{{- if $text }}{{ $_ := set $given $name $text }}{{ end -}}
+{{- end -}}
+{{- toYaml $given }}
+{{- end }}
+
+{{/* "true" where HTTPS is spoken. */}}
+{{- define "previewd.https" -}}
+{{- $given := include "previewd.given" . | fromYaml -}}
+{{- if or .Values.tls.existingSecret .Values.tls.selfSigned .Values.tls.certManager.enabled $given.TLS_CERT (include "previewd.isTrue" $given.TLS_SELF_SIGNED) }}true{{ end }}
+{{- end }}
+
+{{/* The Secret that holds certificate and key, if there is one. */}}
+{{- define "previewd.tlsSecret" -}}
+{{- if .Values.tls.certManager.enabled -}}
+{{- include "previewd.fullname" . }}-tls
+{{- else -}}
+{{- .Values.tls.existingSecret }}
+{{- end }}
+{{- end }}
+
+{{/* The names that clients in the cluster have for the Service. */}}
+{{- define "previewd.serviceNames" -}}
+{{- $name := include "previewd.fullname" . -}}
+{{- $namespace := .Release.Namespace -}}
+{{- list $name (printf "%s.%s" $name $namespace) (printf "%s.%s.svc" $name $namespace) (printf "%s.%s.svc.cluster.local" $name $namespace) | toYaml }}
+{{- end }}
+
+{{/* All settings of the server: those given, and those that the pod's spec depends on, by name. */}}
+{{- define "previewd.settings" -}}
+{{- $s := include "previewd.given" . | fromYaml -}}
+{{- $s = merge $s (dict "PORT" "8000" "ADMIN_PORT" "9090" "DIRECTORY" (include "previewd.content.directory" .) "SHUTDOWN_DELAY" "0s" "SHUTDOWN_TIMEOUT" "10s") -}}
+{{- if include "previewd.https" . -}}
+{{- $s = merge $s (dict "TLS_PORT" "8443") -}}
+{{- end -}}
+{{- if include "previewd.tlsSecret" . -}}
+{{- $_ := set $s "TLS_CERT" "/tls/tls.crt" -}}
+{{- $_ := set $s "TLS_KEY" "/tls/tls.key" -}}
+{{- end -}}
+{{- if .Values.tls.selfSigned -}}
+{{- $_ := set $s "TLS_SELF_SIGNED" "true" -}}
+{{- end -}}
+{{- if eq ($s.TLS_SELF_SIGNED | default "") "true" -}}
+{{- $names := include "previewd.serviceNames" . | fromYamlArray -}}
+{{- with $s.TLS_SELF_SIGNED_HOSTS }}{{ $names = append $names . }}{{ end -}}
+{{- $_ := set $s "TLS_SELF_SIGNED_HOSTS" (join "," $names) -}}
+{{- end -}}
+{{- if eq ($s.HTTPS_REDIRECT | default "") "on" -}}
+{{- /* Clients come by the Service, whose port is another than the server's. */ -}}
+{{- $_ := set $s "HTTPS_REDIRECT" (toString .Values.service.httpsPort) -}}
+{{- end -}}
+{{- toYaml $s }}
+{{- end }}
+
+{{/* Long enough for the delay, the drain and the end of the process. */}}
+{{- define "previewd.gracePeriod" -}}
+{{- $s := include "previewd.settings" . | fromYaml -}}
+{{- $ms := addf (float64 (include "previewd.milliseconds" $s.SHUTDOWN_DELAY)) (float64 (include "previewd.milliseconds" $s.SHUTDOWN_TIMEOUT)) -}}
+{{- add (divf $ms 1000.0 | ceil | int64) 5 }}
+{{- end }}

@@ -1,0 +1,220 @@
+{{/* What the schema cannot say, or not well: all that is wrong with the values, one line each. */}}
+{{- define "previewd.validate" -}}
+{{- with include "previewd.problems" . | fromYamlArray -}}
+{{- fail (printf "\n%s" (join "\n" .)) }}
+{{- end }}
+{{- end }}
+
+{{- define "previewd.problems" -}}
+{{- $problems := concat
+  (include "previewd.problems.content" . | fromYamlArray)
+  (include "previewd.problems.config" . | fromYamlArray)
+  (include "previewd.problems.rest" . | fromYamlArray) -}}
+{{- toYaml $problems }}
+{{- end }}
+
+{{- define "previewd.problems.content" -}}
+{{- $problems := list -}}
+{{- $c := .Values.content -}}
+{{- $names := dict "git" "git.repository" "emptyDir" "emptyDir.upload.image" -}}
+{{- $sources := list -}}
+{{- range include "previewd.content.sources" . | splitList "," | compact -}}
+{{- $sources = append $sources (printf "content.%s" (get $names . | default .)) -}}
+{{- end -}}
+{{- if not $sources -}}
+{{- $problems = append $problems "there is nothing to serve: set one of content.configMap, content.persistentVolumeClaim, content.hostPath, content.image, content.inline, content.git.repository and content.emptyDir.upload.image" -}}
+{{- else if gt (len $sources) 1 -}}
+{{- $problems = append $problems (printf "%s are set: there can be only one source of content" (join " and " $sources)) -}}
+{{- end -}}
+
+{{- if and (has "content.git.repository" $sources) (not $c.git.repository) -}}
+{{- $problems = append $problems "content.git.repository is missing, such as https://git.example.com/team/site.git" -}}
+{{- end -}}
+{{- if has "content.git.repository" $sources -}}
+{{- if not (float64 (include "previewd.milliseconds" ($c.git.period | default ""))) -}}
+{{- $problems = append $problems (printf "content.git.period: %q is not a duration above 0, such as 60s or 5m" ($c.git.period | default "")) -}}
+{{- end -}}
+{{- if and $c.git.repository (not (regexMatch "^([a-z+]+://|[^/@]+@[^/:]+:).+" $c.git.repository)) -}}
+{{- $problems = append $problems (printf "content.git.repository: %q is not a URL, such as https://git.example.com/team/site.git or ssh://git@git.example.com/team/site.git" $c.git.repository) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $c.git.repository (not $c.git.secret) (include "previewd.content.ssh" .) -}}
+{{- $problems = append $problems (printf "content.git.secret is missing: %q is reached by SSH, which wants a Secret with ssh-privatekey and known_hosts" $c.git.repository) -}}
+{{- end -}}
+{{- if and (has "content.emptyDir.upload.image" $sources) (not $c.emptyDir.upload.image) -}}
+{{- $problems = append $problems "content.emptyDir.upload.image is missing: kubectl cp needs a container with sh, sleep and tar, such as busybox:1.37" -}}
+{{- end -}}
+{{- if and (has "content.emptyDir.upload.image" $sources) (gt (int (include "previewd.most" .)) 1) -}}
+{{- $problems = append $problems (printf "content.emptyDir is each pod's own, and there can be %s pods: set replicaCount to 1 and leave autoscaling off, or share the files by a claim or an image" (include "previewd.most" .)) -}}
+{{- end -}}
+{{- /* Pre-releases and the suffixes of providers count as the release. */ -}}
+{{- if and $c.image (semverCompare "<1.33-0" .Capabilities.KubeVersion.Version) -}}
+{{- $problems = append $problems (printf "content.image is an image volume, which Kubernetes has since 1.33, and this is %s: take another source, such as a claim or git" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- if and $c.hostPath (has ".." (splitList "/" ($c.hostPath | default ""))) -}}
+{{- $problems = append $problems (printf "content.hostPath: %q has .. in it, which Kubernetes refuses" $c.hostPath) -}}
+{{- end -}}
+
+{{- $size := 0 -}}
+{{- range $path, $text := $c.inline -}}
+{{- $size = add $size (len $path) (len $text) -}}
+{{- $parts := splitList "/" $path -}}
+{{- if or (has "" $parts) (has "." $parts) (has ".." $parts) (hasPrefix ".." $path) -}}
+{{- $problems = append $problems (printf "content.inline: %q is not a path, such as index.html or css/site.css" $path) -}}
+{{- end -}}
+{{- range $other, $_ := $c.inline -}}
+{{- if hasPrefix (printf "%s/" $path) $other -}}
+{{- $problems = append $problems (printf "content.inline: %q is a file and, for %q, a directory" $path $other) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if gt (int $size) 1048576 -}}
+{{- $problems = append $problems (printf "content.inline has %d bytes, and a ConfigMap can hold 1048576: share the files by a claim or an image" (int $size)) -}}
+{{- end -}}
+{{- toYaml $problems }}
+{{- end }}
+
+{{- define "previewd.problems.config" -}}
+{{- $problems := list -}}
+{{- $given := include "previewd.given" . | fromYaml -}}
+{{- $s := include "previewd.settings" . | fromYaml -}}
+{{- $tls := .Values.tls -}}
+
+{{- range list "CGI_TIMEOUT" "HEADER_TIMEOUT" "IDLE_TIMEOUT" "SHUTDOWN_DELAY" "SHUTDOWN_TIMEOUT" -}}
+{{- $text := get $given . -}}
+{{- $ms := include "previewd.milliseconds" $text -}}
+{{- if and $text (hasSuffix "_TIMEOUT" .) (ne . "SHUTDOWN_TIMEOUT") (not (float64 $ms)) -}}
+{{- $problems = append $problems (printf "config.%s: %q is not a duration above 0, such as 500ms, 5s or 1m30s" . $text) -}}
+{{- else if and $text (eq $ms "") -}}
+{{- $problems = append $problems (printf "config.%s: %q is not a duration, such as 500ms, 5s or 1m30s" . $text) -}}
+{{- end -}}
+{{- end -}}
+
+{{- if eq ($given.COMPRESS | default "") "on" -}}
+{{- $problems = append $problems "config.COMPRESS: true is none of auto, static and off" -}}
+{{- end -}}
+
+{{- $ports := dict -}}
+{{- range list "PORT" "TLS_PORT" "ADMIN_PORT" -}}
+{{- $port := get $s . -}}
+{{- if $port -}}
+{{- if or (lt (int $port) 1) (gt (int $port) 65535) -}}
+{{- $problems = append $problems (printf "config.%s: %q is not a port from 1 to 65535, and a pod's ports are fixed" . $port) -}}
+{{- else if get $ports (toString (int $port)) -}}
+{{- $problems = append $problems (printf "config.%s: %s is config.%s too" . $port (get $ports (toString (int $port)))) -}}
+{{- else -}}
+{{- $_ := set $ports (toString (int $port)) . -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- range list "BIND" "ADMIN_BIND" -}}
+{{- $host := get $given . -}}
+{{- if or (hasPrefix "127." $host) (has $host (list "::1" "localhost")) -}}
+{{- $problems = append $problems (printf "config.%s: %q is reached from within the pod only, by no probe and no Service: leave it out, or take 0.0.0.0 or ::" . $host) -}}
+{{- end -}}
+{{- end -}}
+
+{{- $directory := include "previewd.content.directory" . -}}
+{{- $clean := trimSuffix "/" $s.DIRECTORY -}}
+{{- if or (has ".." (splitList "/" $clean)) (not (or (eq $clean $directory) (hasPrefix (printf "%s/" $directory) $clean))) -}}
+{{- $problems = append $problems (printf "config.DIRECTORY: %q is not in the content: it is mounted at %s, allowed are that and directories below it" $s.DIRECTORY $directory) -}}
+{{- end -}}
+
+{{- $ways := list -}}
+{{- if $tls.existingSecret }}{{ $ways = append $ways "tls.existingSecret" }}{{ end -}}
+{{- if $tls.selfSigned }}{{ $ways = append $ways "tls.selfSigned" }}{{ end -}}
+{{- if $tls.certManager.enabled }}{{ $ways = append $ways "tls.certManager" }}{{ end -}}
+{{- if $given.TLS_CERT }}{{ $ways = append $ways "config.TLS_CERT" }}{{ end -}}
+{{- if and (include "previewd.isTrue" $given.TLS_SELF_SIGNED) (not $tls.selfSigned) }}{{ $ways = append $ways "config.TLS_SELF_SIGNED" }}{{ end -}}
+{{- if gt (len $ways) 1 -}}
+{{- $problems = append $problems (printf "%s are set: there can be only one certificate" (join " and " $ways)) -}}
+{{- end -}}
+{{- if and $tls.certManager.enabled (not $tls.certManager.issuerRef.name) -}}
+{{- $problems = append $problems "tls.certManager.issuerRef.name is missing: who is to sign the certificate" -}}
+{{- end -}}
+{{- if and $given.TLS_KEY (not $given.TLS_CERT) -}}
+{{- $problems = append $problems "config.TLS_KEY needs config.TLS_CERT; the key of tls.existingSecret is found without it" -}}
+{{- end -}}
+{{- if and $given.TLS_PASSWORD_FILE (not $s.TLS_CERT) -}}
+{{- $problems = append $problems "config.TLS_PASSWORD_FILE needs a key: set tls.existingSecret or config.TLS_CERT" -}}
+{{- end -}}
+{{- if and (eq ($given.HTTPS_REDIRECT | default "") "on") (not (include "previewd.https" .)) -}}
+{{- $problems = append $problems "config.HTTPS_REDIRECT: on needs a certificate here: set tls, or name the port of the proxy that has one, such as 443" -}}
+{{- end -}}
+
+{{- /* A path that has to be writable, while the root file system is not. */ -}}
+{{- with $given.TLS_STATE_DIR -}}
+{{- $dir := printf "%s/" (trimSuffix "/" .) -}}
+{{- $found := not (dig "readOnlyRootFilesystem" false ($.Values.securityContext | default dict)) -}}
+{{- range $.Values.extraVolumeMounts -}}
+{{- if and (hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $dir) (not .readOnly) }}{{ $found = true }}{{ end -}}
+{{- end -}}
+{{- if not $found -}}
+{{- $problems = append $problems (printf "config.TLS_STATE_DIR: %q cannot be written to: mount a volume there with extraVolumes and extraVolumeMounts" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{- $seen := dict -}}
+{{- range .Values.extraEnv -}}
+{{- if has .name (list "PORT" "BIND" "DIRECTORY" "TLS_CERT" "TLS_KEY" "TLS_PORT" "TLS_SELF_SIGNED" "TLS_SELF_SIGNED_HOSTS" "ADMIN_PORT" "ADMIN_BIND" "SHUTDOWN_DELAY" "SHUTDOWN_TIMEOUT") -}}
+{{- $problems = append $problems (printf "extraEnv: %s decides more than a variable of the container: set config.%s" .name .name) -}}
+{{- end -}}
+{{- if get $seen .name -}}
+{{- $problems = append $problems (printf "extraEnv: %s is there twice" .name) -}}
+{{- end -}}
+{{- $_ := set $seen .name true -}}
+{{- end -}}
+{{- toYaml $problems }}
+{{- end }}
+
+{{- define "previewd.problems.rest" -}}
+{{- $problems := list -}}
+{{- $v := .Values -}}
+{{- /* A Service's name is a label of DNS (RFC 1035), which begins with a letter. */ -}}
+{{- $name := include "previewd.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- $problems = append $problems (printf "%q cannot be the name of a Service, which begins with a letter and has letters, digits and hyphens: set fullnameOverride" $name) -}}
+{{- end -}}
+{{- with $v.autoscaling -}}
+{{- if .enabled -}}
+{{- if lt (int .maxReplicas) (int .minReplicas) -}}
+{{- $problems = append $problems (printf "autoscaling.maxReplicas: %d is less than autoscaling.minReplicas, %d" (int .maxReplicas) (int .minReplicas)) -}}
+{{- end -}}
+{{- if not (or .targetCPUUtilizationPercentage .targetRequestsPerSecond) -}}
+{{- $problems = append $problems "autoscaling has nothing to go by: set autoscaling.targetCPUUtilizationPercentage or autoscaling.targetRequestsPerSecond" -}}
+{{- end -}}
+{{- if and .targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" ($v.resources | default dict))) -}}
+{{- $problems = append $problems "autoscaling.targetCPUUtilizationPercentage is a part of resources.requests.cpu, which is missing" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) -}}
+{{- $problems = append $problems "httpRoute.parentRefs is missing: the gateways that the route belongs to, such as [{name: gateway}]" -}}
+{{- end -}}
+{{- if and $v.ingress.enabled (not $v.ingress.hosts) -}}
+{{- $problems = append $problems "ingress.hosts is missing, such as [{host: site.example.com, paths: [{path: /, pathType: Prefix}]}]" -}}
+{{- end -}}
+{{- if and (include "previewd.https" .) (eq (int $v.service.port) (int $v.service.httpsPort)) -}}
+{{- $problems = append $problems (printf "service.httpsPort: %d is service.port too" (int $v.service.httpsPort)) -}}
+{{- end -}}
+{{- if and (or $v.service.nodePort $v.service.httpsNodePort) (eq $v.service.type "ClusterIP") -}}
+{{- $problems = append $problems "service.nodePort and service.httpsNodePort need service.type NodePort or LoadBalancer" -}}
+{{- end -}}
+{{- range $v.extraVolumes -}}
+{{- if has .name (list "content" "tls" "tmp" "git-secret") -}}
+{{- $problems = append $problems (printf "extraVolumes: %q is the name of a volume of the chart's own" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $v.extraVolumeMounts -}}
+{{- if has (trimSuffix "/" .mountPath) (list "" "/srv" "/tls") -}}
+{{- $problems = append $problems (printf "extraVolumeMounts: %q is where the chart mounts, or hides the server" .mountPath) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $_ := $v.podLabels -}}
+{{- if has $key (list "app.kubernetes.io/name" "app.kubernetes.io/instance") -}}
+{{- $problems = append $problems (printf "podLabels: %s is what the Deployment finds its pods by" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $problems }}
+{{- end }}
