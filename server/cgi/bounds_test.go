@@ -281,6 +281,33 @@ func TestTwoHundredAtOnceLeaveNothingBehind(t *testing.T) {
 	s.eventually("all descriptors closed", func() bool { return descriptors() <= before })
 }
 
+// Where the server is the init of a container, what scripts leave behind becomes its child: that ends as no
+// zombie, and no script's exit code is lost to it.
+func TestOrphansAreCollected(t *testing.T) {
+	adopt := func(on uintptr) { check(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, on, 0, 0, 0)) }
+	adopt(1)
+	t.Cleanup(func() { adopt(0) })
+	s := newService(t, nil)
+	const rounds = 10
+	for range rounds {
+		var group sync.WaitGroup
+		for _, script := range []string{"daemon", "exit3", "fork", "exit3"} {
+			group.Go(func() { s.ask(get("/cgi-bin/" + script)) })
+		}
+		group.Wait()
+	}
+	for _, pid := range s.pids(2 * rounds) {
+		if session, err := unix.Getsid(pid); err == nil && session == pid {
+			check(unix.Kill(pid, unix.SIGKILL)) // the daemon; the others ended with the groups of their scripts
+		}
+	}
+	s.eventually("no child left", func() bool {
+		err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		return err == unix.ECHILD
+	})
+	s.eventually("all exit codes", func() bool { return len(s.notes) == 2*rounds && len(s.failures) == 2*rounds })
+}
+
 // watchMemory returns by how much the heap grew at most until stop is called, in bytes.
 func watchMemory() (stop func() int64) {
 	debug.FreeOSMemory()

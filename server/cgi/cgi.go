@@ -74,10 +74,11 @@ const (
 // Handler runs the scripts of a site.
 type Handler struct {
 	Options
-	slots chan struct{}
-	runs  sync.WaitGroup
-	stop  context.CancelFunc
-	ended context.Context // ends with Close
+	slots   chan struct{}
+	runs    sync.WaitGroup
+	orphans *orphans // nil where the server gets none
+	stop    context.CancelFunc
+	ended   context.Context // ends with Close
 }
 
 // New returns a Handler. Close ends it.
@@ -88,6 +89,9 @@ func New(o Options) *Handler {
 		h.Directories = append(h.Directories, path.Clean("/"+d))
 	}
 	h.ended, h.stop = context.WithCancel(context.Background())
+	if h.orphans = newOrphans(); h.orphans != nil {
+		h.runs.Go(func() { h.orphans.collect(h.ended) })
+	}
 	return h
 }
 

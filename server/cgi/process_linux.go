@@ -35,6 +35,7 @@ type command struct {
 	content   bool // whether standard input is a pipe; else it is at its end
 
 	started, ended func() // called once the script runs, and once it does not; started may be nil
+	orphans        *orphans
 }
 
 // start starts a script in a process group of its own.
@@ -87,7 +88,10 @@ func (p *process) supervise(c command, files [3]*os.File, started chan<- error) 
 		// Without Groups it has none: http.server leaves it those of root.
 		attr.Sys.Credential = &syscall.Credential{Uid: c.user.UID, Gid: c.user.GID}
 	}
-	pid, _, err := syscall.StartProcess(c.file, c.arguments, attr)
+	pid, err := c.orphans.start(func() (pid int, err error) {
+		pid, _, err = syscall.StartProcess(c.file, c.arguments, attr)
+		return pid, err
+	})
 	p.pid = pid
 	if err == nil && c.started != nil {
 		c.started()
@@ -99,6 +103,7 @@ func (p *process) supervise(c command, files [3]*os.File, started chan<- error) 
 	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 	p.reap()
+	c.orphans.reaped(pid)
 	c.ended()
 	close(p.exited)
 	// Whoever waits for the other end of a pipe is woken: nobody may be there any more, and a process that

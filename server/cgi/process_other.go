@@ -3,6 +3,7 @@
 package cgi
 
 import (
+	"context"
 	"io"
 	"os"
 )
@@ -21,7 +22,15 @@ type command struct {
 	content   bool
 
 	started, ended func()
+	orphans        *orphans
 }
+
+// orphans is what it is on Linux, see its twin.
+type orphans struct{}
+
+func newOrphans() *orphans { return nil }
+
+func (o *orphans) collect(context.Context) {}
 
 type output struct {
 	file   *os.File

@@ -51,7 +51,7 @@ func (h *Handler) run(ctx context.Context, r *message.Request, x exchange, s *sc
 	p := &run{handler: h, request: r, noted: x.noted, script: s, began: time.Now(),
 		fed: make(chan struct{}), logged: make(chan struct{})}
 	h.runs.Add(1)
-	c.started, c.ended = h.Started, p.leaveSlot
+	c.started, c.ended, c.orphans = h.Started, p.leaveSlot, h.orphans
 	var err error
 	if p.process, err = start(c); err != nil {
 		h.runs.Done()
