@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,8 +12,15 @@ import (
 )
 
 // Secure makes Serve speak TLS on the connections of a listener. The config has the certificate and the
-// protocols to offer (NextProtos): h2 and http/1.1.
-func Secure(l net.Listener, config *tls.Config) net.Listener { return &secureListener{l, config} }
+// protocols to offer (NextProtos): h2 and http/1.1. Where http/1.1 is offered, a client of http/1.0 alone is
+// served too, as it is without TLS: curl --http1.0 names nothing else.
+func Secure(l net.Listener, config *tls.Config) net.Listener {
+	if slices.Contains(config.NextProtos, "http/1.1") {
+		config = config.Clone()
+		config.NextProtos = append(slices.Clip(config.NextProtos), "http/1.0") // the least preferred
+	}
+	return &secureListener{l, config}
+}
 
 type secureListener struct {
 	net.Listener

@@ -102,6 +102,8 @@ func TestALPNChoosesTheProtocol(t *testing.T) {
 		{"h2 only", both, []string{"h2"}, "h2", "HTTP/2.0 HTTP/2.0 https h2"},
 		{"http/1.1 only", both, []string{"http/1.1"}, "http/1.1", "HTTP/1.1 HTTP/1.1 https http/1.1"},
 		{"both, the server prefers", both, []string{"http/1.1", "h2"}, "h2", "HTTP/2.0 HTTP/2.0 https h2"},
+		{"http/1.0 only, as curl --http1.0", both, []string{"http/1.0"}, "http/1.0", "HTTP/1.1 HTTP/1.1 https http/1.0"},
+		{"http/1.0 before http/1.1", old, []string{"http/1.0", "http/1.1"}, "http/1.1", "HTTP/1.1 HTTP/1.1 https http/1.1"},
 		{"no ALPN", both, nil, "", "HTTP/1.1 HTTP/1.1 https "},
 		{"an unknown one beside", both, []string{"spam", "http/1.1"}, "http/1.1", "HTTP/1.1 HTTP/1.1 https http/1.1"},
 		{"TLS_ALPN=http/1.1", old, []string{"h2", "http/1.1"}, "http/1.1", "HTTP/1.1 HTTP/1.1 https http/1.1"},
