@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"slices"
 	"sync"
@@ -77,7 +78,18 @@ func (c *secure) handshake() error {
 	if err != nil {
 		return err
 	}
-	return c.conn.Handshake()
+	return c.inTheClear(c.conn.Handshake())
+}
+
+// inTheClear returns the error of a handshake, or the alert for which there is one. OpenSSL's clients refuse a
+// certificate of TLS 1.3 by an alert that is not encrypted yet, which crypto/tls takes for a damaged record.
+func (c *secure) inTheClear(err error) error {
+	var local *net.OpError
+	alert, found := c.socket.incoming.alert()
+	if !found || !errors.As(err, &local) || local.Op != "local error" {
+		return err
+	}
+	return &net.OpError{Op: "remote error", Err: alert}
 }
 
 // speak notes what the connection speaks once its handshake is over.
