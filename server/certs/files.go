@@ -66,6 +66,14 @@ func readFile(kind, name string) (string, error) {
 	return string(text), nil
 }
 
+// once says whether one of the files is a pipe, which gives what it holds once: <(command) of a shell.
+func (f Files) once() bool {
+	return slices.ContainsFunc([]string{f.Chain, f.Key, f.Password}, func(name string) bool {
+		info, err := os.Stat(name)
+		return err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeCharDevice) != 0
+	})
+}
+
 // parse makes the pair of what was read: load_cert_chain of Python's ssl module.
 func (f Files) parse(c content) (*tls.Certificate, error) {
 	pair := new(tls.Certificate)
