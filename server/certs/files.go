@@ -51,6 +51,8 @@ func (f Files) read() (c content, err error) {
 			return content{}, err
 		}
 	}
+	// Editors of Windows begin a file with a byte order mark, and OpenSSL steps over it.
+	c.chain, c.key = strings.TrimPrefix(c.chain, "\ufeff"), strings.TrimPrefix(c.key, "\ufeff")
 	return c, nil
 }
 
