@@ -37,6 +37,9 @@ func (t TrustedProxies) identify(r *message.Request) {
 		return
 	}
 	standard, common := forwarded(r.Fields), xForwarded(r.Fields)
+	if len(standard)+len(common) == 0 {
+		common = schemeAlone(r.Fields)
+	}
 	client, scheme := t.resolve(r, standard)
 	if len(standard) == 0 {
 		client, scheme = t.resolve(r, common)
@@ -50,13 +53,13 @@ func (t TrustedProxies) identify(r *message.Request) {
 func (t TrustedProxies) resolve(r *message.Request, hops []hop) (client netip.Addr, scheme string) {
 	client, scheme = r.Client, r.Scheme
 	for i := len(hops) - 1; i >= 0 && t.contain(client); i-- {
-		if !hops[i].client.IsValid() {
-			break // "unknown" or an obfuscated name: who came before cannot be trusted
-		}
-		client = hops[i].client
 		if p := hops[i].scheme; p == "http" || p == "https" {
 			scheme = p
 		}
+		if !hops[i].client.IsValid() {
+			break // "unknown", an obfuscated name, or not said: who came before cannot be trusted
+		}
+		client = hops[i].client
 	}
 	return client, scheme
 }
@@ -99,6 +102,15 @@ func xForwarded(fields message.Fields) []hop {
 		}
 	}
 	return hops
+}
+
+// schemeAlone returns the hop of a proxy that says by X-Forwarded-Proto how it was asked, and not by whom.
+func schemeAlone(fields message.Fields) []hop {
+	schemes := list(fields.Values("X-Forwarded-Proto"))
+	if len(schemes) == 0 {
+		return nil
+	}
+	return []hop{{scheme: strings.ToLower(schemes[len(schemes)-1])}}
 }
 
 // list splits the values of a comma separated field.

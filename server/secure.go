@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,8 +13,15 @@ import (
 )
 
 // Secure makes Serve speak TLS on the connections of a listener. The config has the certificate and the
-// protocols to offer (NextProtos): h2 and http/1.1.
-func Secure(l net.Listener, config *tls.Config) net.Listener { return &secureListener{l, config} }
+// protocols to offer (NextProtos): h2 and http/1.1. Where http/1.1 is offered, a client of http/1.0 alone is
+// served too, as it is without TLS: curl --http1.0 names nothing else.
+func Secure(l net.Listener, config *tls.Config) net.Listener {
+	if slices.Contains(config.NextProtos, "http/1.1") {
+		config = config.Clone()
+		config.NextProtos = append(slices.Clip(config.NextProtos), "http/1.0") // the least preferred
+	}
+	return &secureListener{l, config}
+}
 
 type secureListener struct {
 	net.Listener
@@ -69,7 +78,18 @@ func (c *secure) handshake() error {
 	if err != nil {
 		return err
 	}
-	return c.conn.Handshake()
+	return c.inTheClear(c.conn.Handshake())
+}
+
+// inTheClear returns the error of a handshake, or the alert for which there is one. OpenSSL's clients refuse a
+// certificate of TLS 1.3 by an alert that is not encrypted yet, which crypto/tls takes for a damaged record.
+func (c *secure) inTheClear(err error) error {
+	var local *net.OpError
+	alert, found := c.socket.incoming.alert()
+	if !found || !errors.As(err, &local) || local.Op != "local error" {
+		return err
+	}
+	return &net.OpError{Op: "remote error", Err: alert}
 }
 
 // speak notes what the connection speaks once its handshake is over.

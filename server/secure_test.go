@@ -102,6 +102,8 @@ func TestALPNChoosesTheProtocol(t *testing.T) {
 		{"h2 only", both, []string{"h2"}, "h2", "HTTP/2.0 HTTP/2.0 https h2"},
 		{"http/1.1 only", both, []string{"http/1.1"}, "http/1.1", "HTTP/1.1 HTTP/1.1 https http/1.1"},
 		{"both, the server prefers", both, []string{"http/1.1", "h2"}, "h2", "HTTP/2.0 HTTP/2.0 https h2"},
+		{"http/1.0 only, as curl --http1.0", both, []string{"http/1.0"}, "http/1.0", "HTTP/1.1 HTTP/1.1 https http/1.0"},
+		{"http/1.0 before http/1.1", old, []string{"http/1.0", "http/1.1"}, "http/1.1", "HTTP/1.1 HTTP/1.1 https http/1.1"},
 		{"no ALPN", both, nil, "", "HTTP/1.1 HTTP/1.1 https "},
 		{"an unknown one beside", both, []string{"spam", "http/1.1"}, "http/1.1", "HTTP/1.1 HTTP/1.1 https http/1.1"},
 		{"TLS_ALPN=http/1.1", old, []string{"h2", "http/1.1"}, "http/1.1", "HTTP/1.1 HTTP/1.1 https http/1.1"},
@@ -172,6 +174,15 @@ func TestHandshakesThatFailAreCountedByReason(t *testing.T) {
 			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
 		}), noCipher},
 		{"a certificate that is not trusted", with(func(c *tls.Config) { c.RootCAs = x509.NewCertPool() }), clientAlert},
+		{"a certificate that OpenSSL does not trust", func(_ *testing.T, conn net.Conn) {
+			config := trusting.Clone()
+			config.VerifyConnection = func(tls.ConnectionState) error {
+				_, err := io.WriteString(conn, "\x14\x03\x03\x00\x01\x01\x15\x03\x03\x00\x02\x02\x30")
+				// Nothing else is said: the client of crypto/tls would say it once more, encrypted.
+				return errors.Join(err, conn.(interface{ CloseWrite() error }).CloseWrite(), errors.New("not trusted"))
+			}
+			_ = tls.Client(conn, config).Handshake()
+		}, clientAlert},
 		{"a client that leaves", func(_ *testing.T, conn net.Conn) { _ = conn.Close() }, wentAway},
 		{"a silent client", func(t *testing.T, conn net.Conn) {
 			if text, err := io.ReadAll(conn); len(text) > 0 || err != nil {

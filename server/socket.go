@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -65,8 +66,9 @@ const recordHead = 5
 // records follows the records of TLS in a stream of bytes. The zero value is at the beginning of one.
 type records struct {
 	head [recordHead]byte
-	have int // bytes of head that have come
-	left int // bytes of the record that are still to come behind its head
+	have int  // bytes of head that have come
+	left int  // bytes of the record that are still to come behind its head
+	last byte // of the content that has come
 }
 
 // endWith steps over p and says whether it ends where a record ends.
@@ -74,7 +76,7 @@ func (r *records) endWith(p []byte) bool {
 	for len(p) > 0 {
 		if r.left > 0 {
 			n := min(r.left, len(p))
-			r.left -= n
+			r.left, r.last = r.left-n, p[n-1]
 			p = p[n:]
 			continue
 		}
@@ -86,6 +88,15 @@ func (r *records) endWith(p []byte) bool {
 		}
 	}
 	return r.have == 0 && r.left == 0
+}
+
+// clearAlert is the head of a record with an alert that is not encrypted: two bytes, its level and what it says
+// (RFC 8446, section 6).
+var clearAlert = [recordHead]byte{21, 3, 3, 0, 2}
+
+// alert returns what the last record says if it is an alert that is not encrypted.
+func (r *records) alert() (says tls.AlertError, found bool) {
+	return tls.AlertError(r.last), r.head == clearAlert && r.have == 0 && r.left == 0
 }
 
 // Write writes all of p.

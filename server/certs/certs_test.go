@@ -100,6 +100,8 @@ func TestEveryFormOfKeyIsLoaded(t *testing.T) {
 		{"key in the chain file, first", Files{Chain: "c"}, map[string]string{"c": sec1(key) + chain}},
 		{"text and line ends of other systems", Files{Chain: "c", Key: "k"},
 			map[string]string{"c": "subject=CN = localhost\r\n" + strings.ReplaceAll(chain, "\n", "\r\n"), "k": sec1(key)}},
+		{"byte order marks, as OpenSSL takes them", Files{Chain: "c", Key: "k"},
+			map[string]string{"c": "\ufeff" + chain, "k": "\ufeff" + sec1(key)}},
 		{"parameters of the curve before the key", Files{Chain: "c", Key: "k"},
 			map[string]string{"c": chain, "k": block("EC PARAMETERS", []byte{6, 8, 42, 134, 72, 206, 61, 3, 1, 7}) + sec1(key)}},
 		{"RSA, PKCS#1", Files{Chain: "c", Key: "k"},

@@ -51,6 +51,8 @@ func (f Files) read() (c content, err error) {
 			return content{}, err
 		}
 	}
+	// Editors of Windows begin a file with a byte order mark, and OpenSSL steps over it.
+	c.chain, c.key = strings.TrimPrefix(c.chain, "\ufeff"), strings.TrimPrefix(c.key, "\ufeff")
 	return c, nil
 }
 
@@ -64,6 +66,14 @@ func readFile(kind, name string) (string, error) {
 		return "", fmt.Errorf("%s %q: %w", kind, name, err)
 	}
 	return string(text), nil
+}
+
+// once says whether one of the files is a pipe, which gives what it holds once: <(command) of a shell.
+func (f Files) once() bool {
+	return slices.ContainsFunc([]string{f.Chain, f.Key, f.Password}, func(name string) bool {
+		info, err := os.Stat(name)
+		return err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeCharDevice) != 0
+	})
 }
 
 // parse makes the pair of what was read: load_cert_chain of Python's ssl module.

@@ -96,8 +96,11 @@ func (k *Keeper) Watch(ctx context.Context, events Events) {
 
 // look reads the files once and takes a new pair if it is good. Where two files are replaced one after the
 // other, the pair may not fit for a moment: it is broken only when it is found so twice. It is not parsed twice:
-// the password of an encrypted key is made to take a second of a processor.
+// the password of an encrypted key is made to take a second of a processor. What is read of a pipe stays.
 func (k *Keeper) look(events Events) {
+	if k.files.once() {
+		return
+	}
 	c, err := k.files.read()
 	if err == nil && c == k.shown {
 		k.mend()

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -88,6 +91,35 @@ func TestANewPairIsShownWithinFiveSeconds(t *testing.T) {
 			t.Errorf("told %q", got)
 		}
 	})
+}
+
+// TestAPipeIsReadOnce: --tls-cert <(command) gives the pair once. Opening a named pipe again waits for a writer,
+// maybe for ever.
+func TestAPipeIsReadOnce(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("it has no /dev/fd")
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	key := newKey()
+	_, err = w.WriteString(certificate(key, 7) + sec1(key))
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	k, err := Open(Files{Chain: fmt.Sprint("/dev/fd/", r.Fd())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d diary
+	for range 3 {
+		k.look(d.events())
+	}
+	if got := d.read(); got != "" || k.Err() != nil || serial(t, k) != 7 {
+		t.Errorf("told %q, Err is %v, number %d is shown", got, k.Err(), serial(t, k))
+	}
 }
 
 func TestABrokenPairKeepsTheGoodOneAndIsToldOnce(t *testing.T) {

@@ -1,6 +1,7 @@
 package devca
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,6 +168,39 @@ func TestTheStateDirectoryKeepsTheCA(t *testing.T) {
 	}
 }
 
+// TestServersThatStartTogetherShareACA: as the replicas of a deployment with one volume.
+func TestServersThatStartTogetherShareACA(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	shown := make([]string, 8)
+	var wait sync.WaitGroup
+	for i := range shown {
+		wait.Go(func() {
+			a, _, err := Open(Options{StateDir: dir})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			shown[i] = a.Fingerprint()
+		})
+	}
+	wait.Wait()
+	last, made, err := Open(Options{StateDir: dir})
+	if err != nil || made {
+		t.Fatalf("made %v, %v", made, err)
+	}
+	for i, fingerprint := range shown {
+		if fingerprint != last.Fingerprint() {
+			t.Errorf("server %d has the CA %s, kept is %s", i, fingerprint, last.Fingerprint())
+		}
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, certificateName)); !bytes.Equal(text, last.PEM()) {
+		t.Errorf("%s has %q, %v", certificateName, text, err)
+	}
+	if files, err := os.ReadDir(dir); len(files) != 2 {
+		t.Errorf("the directory has %v, %v", files, err)
+	}
+}
+
 func TestAKeptCAThatDoesNotFitIsReplacedAndItIsSaidWhy(t *testing.T) {
 	first := Options{Hostname: "pod-1", Hosts: []string{"a.example", "b.example", "192.0.2.1"}}
 	loose := func(c *x509.Certificate) { c.PermittedDNSDomainsCritical = false }
@@ -209,7 +244,7 @@ func TestAKeptCAThatDoesNotFitIsReplacedAndItIsSaidWhy(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := other.keep(dir); err != nil {
+				if err := other.keep(dir, os.Rename); err != nil {
 					t.Fatal(err)
 				}
 				a.ca = other

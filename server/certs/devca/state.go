@@ -28,19 +28,26 @@ const (
 // replaced says why.
 func keptCA(opts Options) (ca *pair, made bool, replaced string, err error) {
 	name := filepath.Join(opts.StateDir, keyName)
-	ca, err = readCA(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, false, "", err
-	}
-	if err == nil {
-		if replaced = ca.unfit(opts); replaced == "" {
-			return ca, false, "", nil
+	for _, put := range []func(from, to string) error{putNew, os.Rename} {
+		ca, err = readCA(name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, false, "", err
 		}
+		if err == nil {
+			if replaced = ca.unfit(opts); replaced == "" {
+				return ca, false, "", nil
+			}
+			put = os.Rename
+		}
+		if ca, err = makeCA(opts, opts.Now()); err != nil {
+			return nil, false, "", err
+		}
+		if err = ca.keep(opts.StateDir, put); !errors.Is(err, errTaken) {
+			break
+		}
+		// Another server that starts at the same time has made one: it is taken.
 	}
-	if ca, err = makeCA(opts, opts.Now()); err != nil {
-		return nil, false, "", err
-	}
-	return ca, true, replaced, ca.keep(opts.StateDir)
+	return ca, true, replaced, err
 }
 
 // unfit says why a CA that was kept is not to be used any more, "" if it is: it must vouch for what is asked for
@@ -67,7 +74,7 @@ func (ca *pair) publish(dir string) error {
 	if there, err := os.ReadFile(name); err == nil && bytes.Equal(there, text) {
 		return nil
 	}
-	return writeFile(name, text, certificateMode)
+	return writeFile(name, text, certificateMode, os.Rename)
 }
 
 // readCA reads what keep has written. A key that others may read is closed to them.
@@ -114,15 +121,15 @@ func decodeCA(text []byte) (ca *pair, err error) {
 	return ca, nil
 }
 
-// keep writes the CA to a directory, which is made if it is missing.
-func (ca *pair) keep(dir string) error {
+// keep writes the CA to a directory, which is made if it is missing. put gives the file with the key its name.
+func (ca *pair) keep(dir string, put func(from, to string) error) error {
 	der, err := x509.MarshalECPrivateKey(ca.key)
 	if err != nil {
 		return err
 	}
 	key := pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
 	if err = os.MkdirAll(dir, directoryMode); err == nil {
-		err = writeFile(filepath.Join(dir, keyName), append(key, encodeCertificate(ca.certificate)...), keyMode)
+		err = writeFile(filepath.Join(dir, keyName), append(key, encodeCertificate(ca.certificate)...), keyMode, put)
 	}
 	if err == nil {
 		err = ca.publish(dir)
@@ -133,8 +140,23 @@ func (ca *pair) keep(dir string) error {
 	return nil
 }
 
-// writeFile replaces a file by rename, so that it is never there in part.
-func writeFile(name string, text []byte, mode fs.FileMode) error {
+// errTaken is a file that is there already.
+var errTaken = errors.New("it is there already")
+
+// putNew renames a file, unless there is one of the new name. A file system without hard links cannot tell.
+func putNew(from, to string) error {
+	err := os.Link(from, to)
+	if errors.Is(err, fs.ErrExist) {
+		return errTaken
+	}
+	if err != nil {
+		return os.Rename(from, to)
+	}
+	return os.Remove(from)
+}
+
+// writeFile writes a file under another name and has put give it its own, so that it is never there in part.
+func writeFile(name string, text []byte, mode fs.FileMode, put func(from, to string) error) error {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*") // mode 0600
 	if err != nil {
 		return err
@@ -142,7 +164,7 @@ func writeFile(name string, text []byte, mode fs.FileMode) error {
 	_, err = f.Write(text)
 	err = errors.Join(err, f.Chmod(mode), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), name)
+		err = put(f.Name(), name)
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())

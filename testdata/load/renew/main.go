@@ -9,6 +9,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -17,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -32,6 +34,8 @@ const (
 	pause  = 5 * time.Millisecond
 	reuse  = 40 // requests on a connection of a client that connects anew
 	size   = 1 << 10
+
+	timeout = 30 * time.Second // of a request
 )
 
 func main() {
@@ -112,17 +116,19 @@ func replaceAll(scratch, addr string, roots *x509.CertPool, replacements int) (s
 		}
 		start := time.Now()
 		for shown := int64(0); shown != serial; time.Sleep(50 * time.Millisecond) {
+			// A connection counts from when it is begun: on a busy machine the handshake takes its time.
+			took := time.Since(start)
 			conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: roots})
 			if err != nil {
 				return slowest, fmt.Errorf("connecting after replacement %d: %w", i+1, err)
 			}
 			shown = conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 			_ = conn.Close()
-			if took := time.Since(start); took > within {
+			if shown != serial && took > within {
 				return slowest, fmt.Errorf("replacement %d is not shown after %v", i+1, took)
 			}
+			slowest = max(slowest, took)
 		}
-		slowest = max(slowest, time.Since(start))
 	}
 	return slowest, nil
 }
@@ -138,11 +144,48 @@ type client struct {
 }
 
 func newClient(url string, roots *x509.CertPool, h2, renews bool) *client {
+	c := &client{url: url, http: &http.Client{Timeout: timeout}, renews: renews, serials: map[int64]int{}}
+	if !h2 && !renews {
+		c.http.Transport = &kept{roots: roots}
+		return c
+	}
 	// One connection: without the bound another is made when the first is slow to be given back.
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, Protocols: new(http.Protocols), MaxConnsPerHost: 1}
 	transport.Protocols.SetHTTP2(h2)
 	transport.Protocols.SetHTTP1(!h2)
-	return &client{url: url, http: &http.Client{Transport: transport, Timeout: 30 * time.Second}, renews: renews, serials: map[int64]int{}}
+	c.http.Transport = transport
+	return c
+}
+
+// kept is the one connection of a client of HTTP/1.1 that keeps it; when it ends, the next request fails. The
+// transport of net/http connects anew of itself: if its goroutine that wrote a request is not heard of within 50 ms
+// of the answer (maxWriteWaitBeforeConnReuse), which happens on a busy machine.
+type kept struct {
+	roots  *x509.CertPool
+	conn   *tls.Conn
+	reader *bufio.Reader
+}
+
+// RoundTrip sends a request and reads the head of its answer. The content has to be read before the next one.
+func (k *kept) RoundTrip(r *http.Request) (*http.Response, error) {
+	if k.conn == nil {
+		dialer := &net.Dialer{Timeout: timeout}
+		conn, err := tls.DialWithDialer(dialer, "tcp", r.URL.Host, &tls.Config{RootCAs: k.roots, NextProtos: []string{"http/1.1"}})
+		if err != nil {
+			return nil, err
+		}
+		k.conn, k.reader = conn, bufio.NewReader(conn)
+	}
+	if err := errors.Join(k.conn.SetDeadline(time.Now().Add(timeout)), r.Write(k.conn)); err != nil {
+		return nil, err
+	}
+	resp, err := http.ReadResponse(k.reader, r)
+	if err != nil {
+		return nil, err
+	}
+	state := k.conn.ConnectionState()
+	resp.TLS = &state
+	return resp, nil
 }
 
 // keepAsking asks until ctx ends or a request fails.
