@@ -60,7 +60,8 @@ func (c *Conn) Serve(ctx context.Context) {
 	c.server.Handler = c
 	c.server.DisableGeneralOptionsHandler = true // "OPTIONS *" is asked of the Handler as all else
 	c.server.MaxHeaderBytes = readHead
-	c.server.HTTP2 = &http.HTTP2Config{MaxReadFrameSize: maxFrame}
+	c.server.HTTP2 = &http.HTTP2Config{MaxReadFrameSize: maxFrame, MaxConcurrentStreams: maxStreams,
+		MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connectionWindow}
 	c.server.IdleTimeout = c.engine.IdleTimeout
 	c.server.ErrorLog = c.engine.errorLog
 	c.server.ConnState = c.changed

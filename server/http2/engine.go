@@ -43,6 +43,14 @@ const (
 	// maxFrame bounds a frame that a client sends, in bytes: the least that RFC 9113, section 6.5.2, allows. A
 	// connection keeps a buffer of the largest that has come.
 	maxFrame = 16 << 10
+	// What a client may have sent of each request's content before anyone reads it, in bytes, and how many requests
+	// it may have under way, so that all of it together fits into the connection's window: else requests whose
+	// content waits would keep that of all others from coming. net/http takes windows below 4 MiB, and a client may
+	// send 65,535 bytes before it hears of a smaller one; so the streams are fewer than the hundred that RFC 9113,
+	// section 6.5.2, recommends.
+	streamWindow     = 64 << 10
+	connectionWindow = 4<<20 - 1
+	maxStreams       = connectionWindow / streamWindow
 	// freeHead is how many bytes of head a request may hold, while it is answered, without asking; what all
 	// requests hold beyond it shares headBudget.
 	freeHead   = 16 << 10

@@ -12,7 +12,7 @@ import (
 // The types and flags of frames (RFC 9113, section 6) that tests say and hear themselves: net/http's client
 // refuses to say what a server would refuse.
 const (
-	frameData, frameHeaders, frameReset, frameSettings, frameGoAway, frameContinuation = 0, 1, 3, 4, 7, 9
+	frameData, frameHeaders, frameReset, frameSettings, frameGoAway, frameWindowUpdate, frameContinuation = 0, 1, 3, 4, 7, 8, 9
 
 	flagEndStream, flagEndHeaders = 1, 4
 

@@ -43,7 +43,7 @@ type observation struct {
 // connect serves a client's connection. What it takes for the server is whatever URL it asks for.
 func connect(t *testing.T, e *Engine) *peer {
 	t.Helper()
-	p := &peer{observed: make(chan observation, 10), over: make(chan struct{})}
+	p := &peer{observed: make(chan observation, 100), over: make(chan struct{})}
 	e.Observe = func(x *message.Exchange) {
 		p.observed <- observation{x.Request.Line, x.Status, x.Sent, x.Refused, x.Failure, x.Err}
 	}

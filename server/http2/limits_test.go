@@ -2,8 +2,12 @@ package http2
 
 import (
 	"context"
+	"encoding/binary"
+	"io"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -130,7 +134,7 @@ func TestContentThatNobodyReadsIsReadAway(t *testing.T) {
 	}{
 		{"content that came with the head", 10, 10, true, false, "nobody reads"},
 		{"content that comes after the answer", 4 * piece, 4 * piece, true, false, "nobody reads"},
-		{"more of it than is read away", 100 * piece, 20 * piece, false, true, "nobody reads"},
+		{"more of it than is read away", 100 * piece, 18 * piece, false, true, "nobody reads"},
 		{"content that does not come", 10, 0, false, true, "nobody reads"},
 		{"an answer without content", 4 * piece, 4 * piece, true, false, ""},
 	} {
@@ -144,7 +148,16 @@ func TestContentThatNobodyReadsIsReadAway(t *testing.T) {
 			} else if x, _ := f.await(frameHeaders); x.flags != flagEndHeaders {
 				t.Errorf("the answer's head has flags %d", x.flags)
 			}
+			window := streamWindow
 			for n := 0; n < c.sent; n += piece {
+				for window < piece {
+					if x, more := f.await(frameWindowUpdate); !more {
+						t.Fatal("the connection ended before the content was sent")
+					} else if x.stream == 1 {
+						window += int(binary.BigEndian.Uint32([]byte(x.payload)))
+					}
+				}
+				window -= piece
 				f.say(frame{frameData, 0, 1, strings.Repeat("x", min(piece, c.sent-n))})
 			}
 			if c.ends {
@@ -166,6 +179,37 @@ func TestContentThatNobodyReadsIsReadAway(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Requests whose content nobody reads yet, as many as may be under way, do not keep the content of another from
+// coming.
+func TestContentThatWaitsKeepsNobodyElses(t *testing.T) {
+	const large = 300_000
+	waiting, release := make(chan struct{}, maxStreams), make(chan struct{})
+	p := connect(t, &Engine{Handler: func(_ context.Context, r *message.Request) message.Response {
+		if r.Target == "/wait" {
+			waiting <- struct{}{}
+			<-release
+		}
+		n, err := io.Copy(io.Discard, r.Content)
+		return message.Response{Status: 200, Body: message.Bytes(strconv.FormatInt(n, 10)), Err: err}
+	}})
+	post := func(target string) {
+		resp, text, err := p.ask(t, "POST", target, strings.NewReader(strings.Repeat("x", large)))
+		if resp.StatusCode != 200 || text != strconv.Itoa(large) || err != nil {
+			t.Errorf("%s: %d %q, %v", target, resp.StatusCode, text, err)
+		}
+	}
+	var all sync.WaitGroup
+	for range maxStreams - 1 {
+		all.Go(func() { post("/wait") })
+	}
+	for range maxStreams - 1 {
+		<-waiting
+	}
+	post("/read")
+	close(release)
+	all.Wait()
 }
 
 // A client that asks and takes back at once, again and again (CVE-2023-44487), gets no more handlers than it may
@@ -199,8 +243,7 @@ func TestRapidResetIsBounded(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("nothing was heard")
 	}
-	const streams = 250 // net/http's MaxConcurrentStreams
-	if n := runtime.NumGoroutine() - goroutines; most.Load() > streams || n > streams+20 {
+	if n := runtime.NumGoroutine() - goroutines; most.Load() > maxStreams || n > maxStreams+20 {
 		t.Errorf("%d handlers at once, %d goroutines more than before", most.Load(), n)
 	}
 	if grown := heap() - before; grown > 20<<20 {
