@@ -191,3 +191,48 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("a 304 allocates %v times", n)
 	}
 }
+
+// TestAListingIsKeptOnce: of the paths that lead to a directory there is no end.
+func TestAListingIsKeptOnce(t *testing.T) {
+	s := newSite(t, build(t, t.TempDir(), map[string]string{"dir/x": ""}), later)
+	for _, target := range []string{"/dir/", "/%64ir/?q", "/./dir/", "/dir//", "/a/../dir/", "/", "/dir/..", "/./"} {
+		for range 2 {
+			if resp, page := get(t, s, target); resp.Status != 200 && resp.Status != 301 {
+				t.Errorf("%s: %d %s", target, resp.Status, page)
+			}
+		}
+	}
+	if got := s.CacheCounts(); got.Entries != 2 || got.Hits != 3+1 {
+		t.Errorf("got %+v, want the pages of two directories", got)
+	}
+}
+
+// TestLinksOfAListingAreCounted: they stay in memory beside its page.
+func TestLinksOfAListingAreCounted(t *testing.T) {
+	files := map[string]string{}
+	for i := range 1000 {
+		files[fmt.Sprintf("links/%0100d", i)] = "-> x"
+		files[fmt.Sprintf("files/%0100d", i)] = ""
+	}
+	s := newSite(t, build(t, t.TempDir(), files), later)
+	bytes := func(target string) int64 {
+		before := s.CacheCounts().Bytes
+		get(t, s, target)
+		return s.CacheCounts().Bytes - before
+	}
+	plain := bytes("/files/")
+	if got := bytes("/links/"); got < plain+1000*100 {
+		t.Errorf("%d bytes are counted for links, %d for files", got, plain)
+	}
+}
+
+// TestChangedLinksAreNoHit: the page is made anew.
+func TestChangedLinksAreNoHit(t *testing.T) {
+	dir := build(t, t.TempDir(), map[string]string{"list/link": "-> ../end"})
+	s := newSite(t, dir, later)
+	get(t, s, "/list/")
+	check(t, os.Mkdir(filepath.Join(dir, "end"), 0o755))
+	if n := hits(s, func() { get(t, s, "/list/") }); n != 0 {
+		t.Errorf("%d hits", n)
+	}
+}
