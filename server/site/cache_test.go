@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -234,5 +235,76 @@ func TestChangedLinksAreNoHit(t *testing.T) {
 	check(t, os.Mkdir(filepath.Join(dir, "end"), 0o755))
 	if n := hits(s, func() { get(t, s, "/list/") }); n != 0 {
 		t.Errorf("%d hits", n)
+	}
+}
+
+// TestWhoWaitsForALoadAndIsStopped is not told that there is no file.
+func TestWhoWaitsForALoadAndIsStopped(t *testing.T) {
+	s := newSite(t, build(t, t.TempDir(), map[string]string{"a": "a"}), later)
+	done, err := s.loads.alone(t.Context(), key{name: "a"}, nil)
+	check(t, err)
+	defer done()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if resp := s.Serve(ctx, &message.Request{Method: "GET", Target: "/a"}); resp.Status != 503 {
+		t.Errorf("got %d, want 503", resp.Status)
+	}
+}
+
+// TestAPanicLeavesTheGate: what is counted in and out stays in balance.
+func TestAPanicLeavesTheGate(t *testing.T) {
+	dir := build(t, t.TempDir(), map[string]string{"a.txt": strings.Repeat("a", 1000)})
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Options{Directory: dir, MaxFile: 1 << 20, Compress: CompressAuto, Disk: message.NewGate(1)})
+		defer func() { check(t, s.Close()) }()
+		s.encoders = nil
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			s.Serve(t.Context(), &message.Request{Method: "GET", Target: "/a.txt", Fields: message.Fields{acceptEncoding("gzip")}})
+		}()
+		if resp, _ := get(t, s, "/a.txt"); resp.Status != 200 {
+			t.Errorf("then: %d", resp.Status)
+		}
+	})
+}
+
+// TestCodedContentUnderWayIsBounded: where there is no room for it the file is sent as it is.
+func TestCodedContentUnderWayIsBounded(t *testing.T) {
+	content := strings.Repeat("some text ", 10<<10)
+	s := newSite(t, build(t, t.TempDir(), map[string]string{"a.txt": content}), func(o *Options) {
+		o.CacheSize, o.MaxInFlight = 0, 256<<10
+	})
+	r := &message.Request{Method: "GET", Target: "/a.txt", Fields: message.Fields{acceptEncoding("gzip")}}
+	var held []message.Response
+	coded := 0
+	for range 100 {
+		resp := s.Serve(t.Context(), r)
+		if resp.Fields.Get("Content-Encoding") == "gzip" {
+			coded++
+		}
+		held = append(held, resp)
+	}
+	for _, resp := range held {
+		check(t, resp.Body.Close())
+	}
+	if coded == 0 || coded > 64 {
+		t.Errorf("%d of 100 answers under way are compressed in memory", coded)
+	}
+	if s.memory.left != 256<<10 {
+		t.Errorf("%d bytes are left to lend", s.memory.left)
+	}
+}
+
+// TestCloseForgets what was kept: outside the Go heap nobody else would.
+func TestCloseForgets(t *testing.T) {
+	s := newSite(t, build(t, t.TempDir(), map[string]string{"a": "a"}), later)
+	get(t, s, "/a")
+	check(t, s.Close())
+	if got := s.CacheCounts(); got.Entries != 0 || got.Bytes != 0 {
+		t.Errorf("got %+v", got)
 	}
 }

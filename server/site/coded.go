@@ -149,11 +149,10 @@ func (s *Site) encoded(ctx context.Context, t tree, name string, st status, c co
 	return s.encode(ctx, k, src, content, read)
 }
 
-// encode makes the coding of a content that was read at some time at the latest.
+// encode makes the coding of a content that was read at some time at the latest. There is none if it is neither
+// kept nor room for it beside other content under way.
 func (s *Site) encode(ctx context.Context, k key, src source, content []byte, read time.Time) (source, bool) {
-	s.opts.Disk.Leave()
-	packed, err := s.encoders.Encode(ctx, k.coding, content, make([]byte, 0, len(content)/2))
-	s.opts.Disk.Enter()
+	packed, err := s.pack(ctx, k.coding, content)
 	if err != nil {
 		return source{}, false
 	}
@@ -161,7 +160,23 @@ func (s *Site) encode(ctx context.Context, k key, src source, content []byte, re
 	if len(packed) >= len(content) {
 		res, packed = &resource{st: src.st, plain: true}, nil
 	}
-	return s.keep(k, source{res, message.Bytes(packed)}, read).unlessPlain(), true
+	found := s.keep(k, source{res, message.Bytes(packed)}, read)
+	if _, loose := found.body.(message.Bytes); loose && !res.plain {
+		c := s.memory.lend(int64(len(packed)))
+		if c == nil {
+			return source{}, false
+		}
+		c.data = append(c.buf[:0], packed...)
+		found.body = c
+	}
+	return found.unlessPlain(), true
+}
+
+// pack encodes outside the gate.
+func (s *Site) pack(ctx context.Context, c coding.Coding, content []byte) ([]byte, error) {
+	s.opts.Disk.Leave()
+	defer s.opts.Disk.Enter()
+	return s.encoders.Encode(ctx, c, content, nil)
 }
 
 // unlessPlain closes a source that has nothing to send.

@@ -84,7 +84,7 @@ func (s *Site) source(ctx context.Context, t tree, k key, file string, st status
 		s.cache.Miss()
 		done, err := s.loads.alone(ctx, k, s.opts.Disk)
 		if err != nil {
-			return source{}, err
+			return source{}, &unreadError{err}
 		}
 		if done == nil { // another has just read it: what there is now may have been kept
 			if st, err = t.look(file, true); err == nil {
