@@ -50,7 +50,7 @@ func (s *Site) accepts(r *message.Request) (accepted coding.Accepted, any bool) 
 	if s.opts.Compress == CompressOff {
 		return accepted, false
 	}
-	if _, ranged := r.Fields.Lookup("Range"); ranged {
+	if _, ranged := r.Fields.Lookup("Range"); ranged && r.Method == "GET" {
 		return accepted, false
 	}
 	accepted = coding.Accepts(r.Fields)
@@ -107,7 +107,7 @@ func (s *Site) neighbour(ctx context.Context, t tree, name string, base status, 
 	if err != nil || !st.mode.IsRegular() || st.mtime.before(base.mtime) {
 		return source{}, false
 	}
-	src, err := s.source(ctx, t, key{name: name, coding: c}, beside, st)
+	src, err := s.source(ctx, t, key{name: name, coding: c}, beside, st, false)
 	if err != nil || src.st.mtime.before(base.mtime) {
 		if err == nil {
 			src.close()
@@ -137,7 +137,7 @@ func (s *Site) encoded(ctx context.Context, t tree, name string, st status, c co
 		}
 	}
 	read := s.now()
-	src, err := s.source(ctx, t, key{name: name}, name, st)
+	src, err := s.source(ctx, t, key{name: name}, name, st, true)
 	if err != nil {
 		return source{}, false
 	}

@@ -75,8 +75,8 @@ func (s *Site) keep(k key, src source, read time.Time) source {
 
 // source returns the content of a file as it is: kept, or else read. st is its status, which the caller has
 // asked for; a name may lead elsewhere or nowhere by the time that it is opened. The key's name is what the
-// client asked for, file where the content is.
-func (s *Site) source(ctx context.Context, t tree, k key, file string, st status) (source, error) {
+// client asked for, file where the content is. encoding is set if the content is wanted in memory.
+func (s *Site) source(ctx context.Context, t tree, k key, file string, st status, encoding bool) (source, error) {
 	if src, found := s.kept(k, st); found {
 		return src, nil
 	}
@@ -105,7 +105,7 @@ func (s *Site) source(ctx context.Context, t tree, k key, file string, st status
 	if err != nil {
 		return source{}, err
 	}
-	found, err := s.load(ctx, f, st)
+	found, err := s.load(ctx, f, st, encoding)
 	if err != nil {
 		return source{}, &unreadError{err}
 	}
