@@ -82,5 +82,5 @@ func (s *Site) negotiate(ctx context.Context, r *message.Request, t tree, name s
 			return src, nil
 		}
 	}
-	return s.source(ctx, t, key{name: name}, name, st)
+	return s.source(ctx, t, key{name: name}, name, st, false)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -189,5 +190,121 @@ func TestAllocations(t *testing.T) {
 	}
 	if n := ask(message.Field{Name: "If-None-Match", Value: resp.Fields.Get("ETag")}); n != 0 {
 		t.Errorf("a 304 allocates %v times", n)
+	}
+}
+
+// TestAListingIsKeptOnce: of the paths that lead to a directory there is no end.
+func TestAListingIsKeptOnce(t *testing.T) {
+	s := newSite(t, build(t, t.TempDir(), map[string]string{"dir/x": ""}), later)
+	for _, target := range []string{"/dir/", "/%64ir/?q", "/./dir/", "/dir//", "/a/../dir/", "/", "/dir/..", "/./"} {
+		for range 2 {
+			if resp, page := get(t, s, target); resp.Status != 200 && resp.Status != 301 {
+				t.Errorf("%s: %d %s", target, resp.Status, page)
+			}
+		}
+	}
+	if got := s.CacheCounts(); got.Entries != 2 || got.Hits != 3+1 {
+		t.Errorf("got %+v, want the pages of two directories", got)
+	}
+}
+
+// TestLinksOfAListingAreCounted: they stay in memory beside its page.
+func TestLinksOfAListingAreCounted(t *testing.T) {
+	files := map[string]string{}
+	for i := range 1000 {
+		files[fmt.Sprintf("links/%0100d", i)] = "-> x"
+		files[fmt.Sprintf("files/%0100d", i)] = ""
+	}
+	s := newSite(t, build(t, t.TempDir(), files), later)
+	bytes := func(target string) int64 {
+		before := s.CacheCounts().Bytes
+		get(t, s, target)
+		return s.CacheCounts().Bytes - before
+	}
+	plain := bytes("/files/")
+	if got := bytes("/links/"); got < plain+1000*100 {
+		t.Errorf("%d bytes are counted for links, %d for files", got, plain)
+	}
+}
+
+// TestChangedLinksAreNoHit: the page is made anew.
+func TestChangedLinksAreNoHit(t *testing.T) {
+	dir := build(t, t.TempDir(), map[string]string{"list/link": "-> ../end"})
+	s := newSite(t, dir, later)
+	get(t, s, "/list/")
+	check(t, os.Mkdir(filepath.Join(dir, "end"), 0o755))
+	if n := hits(s, func() { get(t, s, "/list/") }); n != 0 {
+		t.Errorf("%d hits", n)
+	}
+}
+
+// TestWhoWaitsForALoadAndIsStopped is not told that there is no file.
+func TestWhoWaitsForALoadAndIsStopped(t *testing.T) {
+	s := newSite(t, build(t, t.TempDir(), map[string]string{"a": "a"}), later)
+	done, err := s.loads.alone(t.Context(), key{name: "a"}, nil)
+	check(t, err)
+	defer done()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if resp := s.Serve(ctx, &message.Request{Method: "GET", Target: "/a"}); resp.Status != 503 {
+		t.Errorf("got %d, want 503", resp.Status)
+	}
+}
+
+// TestAPanicLeavesTheGate: what is counted in and out stays in balance.
+func TestAPanicLeavesTheGate(t *testing.T) {
+	dir := build(t, t.TempDir(), map[string]string{"a.txt": strings.Repeat("a", 1000)})
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Options{Directory: dir, MaxFile: 1 << 20, Compress: CompressAuto, Disk: message.NewGate(1)})
+		defer func() { check(t, s.Close()) }()
+		s.encoders = nil
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			s.Serve(t.Context(), &message.Request{Method: "GET", Target: "/a.txt", Fields: message.Fields{acceptEncoding("gzip")}})
+		}()
+		if resp, _ := get(t, s, "/a.txt"); resp.Status != 200 {
+			t.Errorf("then: %d", resp.Status)
+		}
+	})
+}
+
+// TestCodedContentUnderWayIsBounded: where there is no room for it the file is sent as it is.
+func TestCodedContentUnderWayIsBounded(t *testing.T) {
+	content := strings.Repeat("some text ", 10<<10)
+	s := newSite(t, build(t, t.TempDir(), map[string]string{"a.txt": content}), func(o *Options) {
+		o.CacheSize, o.MaxInFlight = 0, 256<<10
+	})
+	r := &message.Request{Method: "GET", Target: "/a.txt", Fields: message.Fields{acceptEncoding("gzip")}}
+	var held []message.Response
+	coded := 0
+	for range 100 {
+		resp := s.Serve(t.Context(), r)
+		if resp.Fields.Get("Content-Encoding") == "gzip" {
+			coded++
+		}
+		held = append(held, resp)
+	}
+	for _, resp := range held {
+		check(t, resp.Body.Close())
+	}
+	if coded == 0 || coded > 64 {
+		t.Errorf("%d of 100 answers under way are compressed in memory", coded)
+	}
+	if s.memory.left != 256<<10 {
+		t.Errorf("%d bytes are left to lend", s.memory.left)
+	}
+}
+
+// TestCloseForgets what was kept: outside the Go heap nobody else would.
+func TestCloseForgets(t *testing.T) {
+	s := newSite(t, build(t, t.TempDir(), map[string]string{"a": "a"}), later)
+	get(t, s, "/a")
+	check(t, s.Close())
+	if got := s.CacheCounts(); got.Entries != 0 || got.Bytes != 0 {
+		t.Errorf("got %+v", got)
 	}
 }

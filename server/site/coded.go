@@ -50,7 +50,7 @@ func (s *Site) accepts(r *message.Request) (accepted coding.Accepted, any bool) 
 	if s.opts.Compress == CompressOff {
 		return accepted, false
 	}
-	if _, ranged := r.Fields.Lookup("Range"); ranged {
+	if _, ranged := r.Fields.Lookup("Range"); ranged && r.Method == "GET" {
 		return accepted, false
 	}
 	accepted = coding.Accepts(r.Fields)
@@ -107,7 +107,7 @@ func (s *Site) neighbour(ctx context.Context, t tree, name string, base status, 
 	if err != nil || !st.mode.IsRegular() || st.mtime.before(base.mtime) {
 		return source{}, false
 	}
-	src, err := s.source(ctx, t, key{name: name, coding: c}, beside, st)
+	src, err := s.source(ctx, t, key{name: name, coding: c}, beside, st, false)
 	if err != nil || src.st.mtime.before(base.mtime) {
 		if err == nil {
 			src.close()
@@ -137,7 +137,7 @@ func (s *Site) encoded(ctx context.Context, t tree, name string, st status, c co
 		}
 	}
 	read := s.now()
-	src, err := s.source(ctx, t, key{name: name}, name, st)
+	src, err := s.source(ctx, t, key{name: name}, name, st, true)
 	if err != nil {
 		return source{}, false
 	}
@@ -149,11 +149,10 @@ func (s *Site) encoded(ctx context.Context, t tree, name string, st status, c co
 	return s.encode(ctx, k, src, content, read)
 }
 
-// encode makes the coding of a content that was read at some time at the latest.
+// encode makes the coding of a content that was read at some time at the latest. There is none if it is neither
+// kept nor room for it beside other content under way.
 func (s *Site) encode(ctx context.Context, k key, src source, content []byte, read time.Time) (source, bool) {
-	s.opts.Disk.Leave()
-	packed, err := s.encoders.Encode(ctx, k.coding, content, make([]byte, 0, len(content)/2))
-	s.opts.Disk.Enter()
+	packed, err := s.pack(ctx, k.coding, content)
 	if err != nil {
 		return source{}, false
 	}
@@ -161,7 +160,23 @@ func (s *Site) encode(ctx context.Context, k key, src source, content []byte, re
 	if len(packed) >= len(content) {
 		res, packed = &resource{st: src.st, plain: true}, nil
 	}
-	return s.keep(k, source{res, message.Bytes(packed)}, read).unlessPlain(), true
+	found := s.keep(k, source{res, message.Bytes(packed)}, read)
+	if _, loose := found.body.(message.Bytes); loose && !res.plain {
+		c := s.memory.lend(int64(len(packed)))
+		if c == nil {
+			return source{}, false
+		}
+		c.data = append(c.buf[:0], packed...)
+		found.body = c
+	}
+	return found.unlessPlain(), true
+}
+
+// pack encodes outside the gate.
+func (s *Site) pack(ctx context.Context, c coding.Coding, content []byte) ([]byte, error) {
+	s.opts.Disk.Leave()
+	defer s.opts.Disk.Enter()
+	return s.encoders.Encode(ctx, c, content, nil)
 }
 
 // unlessPlain closes a source that has nothing to send.

@@ -182,3 +182,31 @@ func TestCodedIsFresh(t *testing.T) {
 		t.Errorf("got %q", content)
 	}
 }
+
+// TestRangeCountsForGETOnly: HEAD tells what GET without it has (RFC 9110, section 14.2).
+func TestRangeCountsForGETOnly(t *testing.T) {
+	s := newSite(t, build(t, t.TempDir(), map[string]string{"a.txt": strings.Repeat("a", 1000)}))
+	ask := func(method string, fields ...message.Field) message.Response {
+		resp := s.Serve(t.Context(), &message.Request{Method: method, Target: "/a.txt", Fields: fields})
+		check(t, resp.Body.Close())
+		return resp
+	}
+	gzip := acceptEncoding("gzip")
+	want := ask("HEAD", gzip)
+	got := ask("HEAD", gzip, message.Field{Name: "Range", Value: "bytes=0-9"})
+	if want.Fields.Get("Content-Encoding") != "gzip" || got.Fields.Get("ETag") != want.Fields.Get("ETag") {
+		t.Errorf("got %q with Range, %q without", got.Fields, want.Fields)
+	}
+}
+
+// TestCodedWithoutACache: what is known of a file's content changes nothing in how it is sent.
+func TestCodedWithoutACache(t *testing.T) {
+	s := newSite(t, build(t, t.TempDir(), map[string]string{"a.txt": strings.Repeat("a", 1000)}), later,
+		func(o *Options) { o.CacheSize = 0 })
+	for i := range 3 {
+		resp, content := get(t, s, "/a.txt", acceptEncoding("gzip"))
+		if got := resp.Fields.Get("Content-Encoding"); got != "gzip" || unpack(t, got, content) != strings.Repeat("a", 1000) {
+			t.Errorf("answer %d has the coding %q", i+1, got)
+		}
+	}
+}

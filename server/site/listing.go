@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/previewd/previewd/server/message"
 )
@@ -17,24 +18,31 @@ type link struct {
 	isDir bool
 }
 
+// sizeOf is how many bytes of memory links take.
+func sizeOf(links []link) int {
+	size := cap(links) * int(unsafe.Sizeof(link{}))
+	for _, l := range links {
+		size += len(l.name)
+	}
+	return size
+}
+
 // listDirectory answers with a page of the names in a directory: list_directory of 3.14. st is its status,
 // as look has it.
 //
 // A page is kept as long as its directory is as it was: names and types cannot change without it. Where a
-// link leads can, so each is looked at again.
+// link leads can, so each is looked at again. Only the page with the directory's own path is kept: of others, as
+// of /./a/, there is no end.
 func (s *Site) listDirectory(r *message.Request, t tree, name string, st status) message.Response {
 	display, ok := fsencode(unquote(message.Latin1(targetPath(r.Target))))
 	if !ok {
 		return notFound(nil) // a lone surrogate, where CPython dies
 	}
-	k := key{name: name, listing: "/" + display}
-	if src, found := s.kept(k, st); found {
-		if s.leadAsBefore(t, name, src.links) {
+	own := display == ownPath(name)
+	if own {
+		if src, found := s.keptListing(t, name, st); found {
 			return message.Response{Status: 200, Fields: src.fields, Body: src.body}
 		}
-		src.close()
-	} else {
-		s.cache.Miss()
 	}
 	read := s.now()
 	page, st, links, err := s.readListing(t, name, display)
@@ -42,8 +50,33 @@ func (s *Site) listDirectory(r *message.Request, t tree, name string, st status)
 		return s.refuseListing(t, name, err)
 	}
 	fields := s.unvalidated("Content-type", "text/html; charset=utf-8")
-	src := s.keep(k, source{&resource{st: st, fields: fields, links: links}, message.Bytes(page)}, read)
+	src := source{&resource{st: st, fields: fields, links: links}, message.Bytes(page)}
+	if own {
+		src = s.keep(key{name: name, listing: true}, src, read)
+	}
 	return message.Response{Status: 200, Fields: src.fields, Body: src.body}
+}
+
+// ownPath is the path of a directory to which redirects and listings lead.
+func ownPath(name string) string {
+	if name == "." {
+		return "/"
+	}
+	return "/" + name + "/"
+}
+
+// keptListing returns the page of a directory that is kept, if it is still true.
+func (s *Site) keptListing(t tree, name string, st status) (source, bool) {
+	src, found := s.find(key{name: name, listing: true}, st)
+	if found && s.leadAsBefore(t, name, src.links) {
+		s.cache.Hit()
+		return src, true
+	}
+	s.cache.Miss()
+	if found {
+		src.close()
+	}
+	return source{}, false
 }
 
 // refuseListing answers for a directory that cannot be opened or read.
@@ -75,7 +108,7 @@ func (s *Site) readListing(t tree, name, display string) (page []byte, st status
 			return e.mode.IsDir()
 		}
 		dir := s.leadsToDirectory(t, name, e.name)
-		links = append(links, link{e.name, dir})
+		links = append(links, link{strings.Clone(e.name), dir}) // e.name holds the names beside it
 		return dir
 	}
 	return listingPage(display, sortEntries(list), isDir), st, links, nil

@@ -17,14 +17,15 @@ type loaded struct {
 }
 
 // load turns an open file into content: one state of it, whole, or an error. A file of up to MaxFile
-// bytes is read into memory while there is room, a larger one is sent from the file. It takes over f.
-func (s *Site) load(ctx context.Context, f file, st status) (loaded, error) {
+// bytes is read into memory while there is room, a larger one is sent from the file. encoding is set if it is
+// wanted in memory. It takes over f.
+func (s *Site) load(ctx context.Context, f file, st status, encoding bool) (loaded, error) {
 	l := loading{site: s, ctx: ctx, f: f, start: s.now()}
 	defer l.forget()
 	for {
 		var found loaded
 		var err error
-		c := s.room(st)
+		c := s.room(st, encoding)
 		if c != nil {
 			found, err = l.loadWhole(c, st)
 		} else {
@@ -42,12 +43,12 @@ func (s *Site) load(ctx context.Context, f file, st status) (loaded, error) {
 }
 
 // room returns an empty content for a file, nil if the file is to be sent from the disk: it is too large, or
-// nothing would be gained as the content is not kept and its entity-tag is known.
-func (s *Site) room(st status) *content {
+// nothing would be gained as the content is not kept, its entity-tag is known, and it is not for encoding.
+func (s *Site) room(st status, encoding bool) *content {
 	if st.size > s.opts.MaxFile {
 		return nil
 	}
-	if s.cache == nil {
+	if s.cache == nil && !encoding {
 		if _, known := s.digests.get(st); known {
 			return nil
 		}

@@ -17,8 +17,8 @@ type key struct {
 	coding coding.Coding
 	// made is set where the server did the coding, unset where there is a file that has it.
 	made bool
-	// listing is the path that the page of a directory shows, with a slash before it; empty for a file.
-	listing string
+	// listing is set for the page of a directory.
+	listing bool
 }
 
 // source is a state of a file and its content. Whoever has one closes the body, or sends it.
@@ -35,6 +35,15 @@ func (src source) close() {
 // kept returns what is kept for a key if it is true of the file's status st, which was asked for after the
 // request came.
 func (s *Site) kept(k key, st status) (source, bool) {
+	src, found := s.find(k, st)
+	if found {
+		s.cache.Hit()
+	}
+	return src, found
+}
+
+// find is kept, uncounted.
+func (s *Site) find(k key, st status) (source, bool) {
 	e := s.cache.Get(k)
 	if e == nil {
 		return source{}, false
@@ -44,7 +53,6 @@ func (s *Site) kept(k key, st status) (source, bool) {
 		_ = e.Close()
 		return source{}, false
 	}
-	s.cache.Hit()
 	return source{e.Value, e}, true
 }
 
@@ -52,11 +60,12 @@ func (s *Site) kept(k key, st status) (source, bool) {
 // source to send instead, which may be the same.
 func (s *Site) keep(k key, src source, read time.Time) source {
 	data, inMemory := message.InMemory(src.body)
-	fiction := !k.made && k.listing == "" && int64(len(data)) != src.st.size // as in sysfs, where the times are too
+	// As in sysfs and proc, where the times are fictions too. Their directories have no size.
+	fiction := !k.made && !k.listing && int64(len(data)) != src.st.size || k.listing && src.st.size == 0
 	if !inMemory || fiction || !isOld(src.st, read) {
 		return src
 	}
-	e := s.cache.Put(k, src.resource, data)
+	e := s.cache.Put(k, src.resource, data, len(k.name)+sizeOf(src.links))
 	if e == nil {
 		return src
 	}
@@ -66,8 +75,8 @@ func (s *Site) keep(k key, src source, read time.Time) source {
 
 // source returns the content of a file as it is: kept, or else read. st is its status, which the caller has
 // asked for; a name may lead elsewhere or nowhere by the time that it is opened. The key's name is what the
-// client asked for, file where the content is.
-func (s *Site) source(ctx context.Context, t tree, k key, file string, st status) (source, error) {
+// client asked for, file where the content is. encoding is set if the content is wanted in memory.
+func (s *Site) source(ctx context.Context, t tree, k key, file string, st status, encoding bool) (source, error) {
 	if src, found := s.kept(k, st); found {
 		return src, nil
 	}
@@ -75,7 +84,7 @@ func (s *Site) source(ctx context.Context, t tree, k key, file string, st status
 		s.cache.Miss()
 		done, err := s.loads.alone(ctx, k, s.opts.Disk)
 		if err != nil {
-			return source{}, err
+			return source{}, &unreadError{err}
 		}
 		if done == nil { // another has just read it: what there is now may have been kept
 			if st, err = t.look(file, true); err == nil {
@@ -96,7 +105,7 @@ func (s *Site) source(ctx context.Context, t tree, k key, file string, st status
 	if err != nil {
 		return source{}, err
 	}
-	found, err := s.load(ctx, f, st)
+	found, err := s.load(ctx, f, st, encoding)
 	if err != nil {
 		return source{}, &unreadError{err}
 	}

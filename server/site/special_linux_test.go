@@ -1,8 +1,11 @@
 package site
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -40,4 +43,22 @@ func TestARequestLetsNoWriterOfAFIFOThrough(t *testing.T) {
 	check(t, err)
 	<-through
 	_ = r.Close()
+}
+
+// TestListingsOfMadeUpDirectoriesAreNotKept: in proc names come and go while the directory's times stand.
+func TestListingsOfMadeUpDirectoriesAreNotKept(t *testing.T) {
+	s := newSite(t, "/proc", later)
+	if resp, _ := get(t, s, "/"); resp.Status != 200 {
+		t.Skip("there is no proc")
+	}
+	child := exec.Command("sleep", "60")
+	check(t, child.Start())
+	defer func() {
+		check(t, child.Process.Kill())
+		_ = child.Wait() // it was killed
+	}()
+	_, page := get(t, s, "/")
+	if item := fmt.Sprintf(`<a href="%d/">`, child.Process.Pid); !strings.Contains(page, item) {
+		t.Errorf("no %s in the listing", item)
+	}
 }

@@ -130,5 +130,6 @@ func (s *Site) Close() error {
 	if old := s.current.Swap(nil); old != nil {
 		old.release()
 	}
+	s.cache.Clear()
 	return nil
 }

@@ -23,6 +23,7 @@ type Cache[K comparable, V any] struct {
 	entries map[K]*list.Element // of *Entry[K, V]
 	recent  list.List           // the most recently used first
 	bytes   int64               // of all entries, those that are out of the table and still in use too
+	idle    int64               // of these, what nobody but the table uses
 
 	hits, misses, evictions atomic.Uint64
 }
@@ -45,7 +46,8 @@ type Entry[K comparable, V any] struct {
 	key   K
 	data  memory
 	cost  int64
-	users int // the table counts as one; guarded by cache.mu
+	users int  // the table counts as one; guarded by cache.mu
+	kept  bool // in the table; guarded by cache.mu
 }
 
 // Get returns the entry of a key, nil if there is none. The caller closes it. It counts nothing, as only the
@@ -62,6 +64,9 @@ func (c *Cache[K, V]) Get(key K) *Entry[K, V] {
 	}
 	c.recent.MoveToFront(element)
 	e := element.Value.(*Entry[K, V])
+	if e.users == 1 {
+		c.idle -= e.cost
+	}
 	e.users++
 	return e
 }
@@ -80,13 +85,15 @@ func (c *Cache[K, V]) Miss() {
 	}
 }
 
-// Put keeps a copy of data in place of what the key had, and returns the entry, which the caller closes. It
-// returns nil if there is no room, because other entries are in use.
-func (c *Cache[K, V]) Put(key K, value V, data []byte) *Entry[K, V] {
+// Put keeps a copy of data in place of what the key had, and returns the entry, which the caller closes. beside
+// is what key and value take beyond overhead, in bytes. It returns nil if there is no room, because it is too
+// large or other entries are in use.
+func (c *Cache[K, V]) Put(key K, value V, data []byte, beside int) *Entry[K, V] {
 	if c == nil {
 		return nil
 	}
-	e := &Entry[K, V]{Value: value, cache: c, key: key, cost: sizeOf(len(data)) + overhead, users: 2}
+	cost := sizeOf(len(data)) + int64(beside) + overhead
+	e := &Entry[K, V]{Value: value, cache: c, key: key, cost: cost, users: 2, kept: true}
 	if !c.reserve(e.cost, key) {
 		return nil
 	}
@@ -99,18 +106,22 @@ func (c *Cache[K, V]) Put(key K, value V, data []byte) *Entry[K, V] {
 	return e
 }
 
-// reserve takes n bytes, for which it lets go what the key has and then what was not used longest.
+// reserve takes n bytes, for which it lets go what the key has and then what was not used longest. It lets
+// nothing go in vain: what is in use makes no room before it is closed.
 func (c *Cache[K, V]) reserve(n int64, key K) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.remove(key)
-	for c.bytes+n > c.size {
-		oldest := c.recent.Back()
-		if oldest == nil {
-			return false
+	if n > c.size-c.bytes+c.idle {
+		return false
+	}
+	for element := c.recent.Back(); n > c.size-c.bytes; {
+		e := element.Value.(*Entry[K, V])
+		element = element.Prev()
+		if e.users == 1 {
+			c.remove(e.key)
+			c.evictions.Add(1)
 		}
-		c.remove(oldest.Value.(*Entry[K, V]).key)
-		c.evictions.Add(1)
 	}
 	c.bytes += n
 	return true
@@ -145,17 +156,25 @@ func (c *Cache[K, V]) remove(key K) {
 	}
 	delete(c.entries, key)
 	c.recent.Remove(element)
-	c.release(element.Value.(*Entry[K, V]))
+	e := element.Value.(*Entry[K, V])
+	if e.users == 1 {
+		c.idle -= e.cost
+	}
+	e.kept = false
+	c.release(e)
 }
 
 // release ends one use of e. It is called with mu held.
 func (c *Cache[K, V]) release(e *Entry[K, V]) {
-	if e.users--; e.users > 0 {
-		return
+	e.users--
+	switch {
+	case e.users == 1 && e.kept:
+		c.idle += e.cost
+	case e.users == 0:
+		c.bytes -= e.cost
+		e.data.free()
+		e.data = memory{}
 	}
-	c.bytes -= e.cost
-	e.data.free()
-	e.data = memory{}
 }
 
 // Counts are what a Cache has done and holds.

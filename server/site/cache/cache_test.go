@@ -14,7 +14,7 @@ func content(n int, seed byte) []byte { return bytes.Repeat([]byte{seed}, n) }
 // keep puts content and ends the use of it.
 func keep(t *testing.T, c *Cache[string, int], key string, n int) {
 	t.Helper()
-	e := c.Put(key, n, content(n, key[0]))
+	e := c.Put(key, n, content(n, key[0]), 0)
 	if e == nil {
 		t.Fatalf("no room for %s of %d bytes: %+v", key, n, c.Counts())
 	}
@@ -76,26 +76,61 @@ func TestWhatWasNotUsedLongestGoesFirst(t *testing.T) {
 func TestEntriesInUseAreCounted(t *testing.T) {
 	size := 2 * (sizeOf(page) + overhead)
 	c := New[string, int](size)
-	one, two := c.Put("a", 0, content(page, 'a')), c.Put("b", 0, content(page, 'b'))
-	if e := c.Put("c", 0, content(page, 'c')); e != nil {
+	one, two := c.Put("a", 0, content(page, 'a'), 0), c.Put("b", 0, content(page, 'b'), 0)
+	if e := c.Put("c", 0, content(page, 'c'), 0); e != nil {
 		t.Fatal("there is room beyond the size")
 	}
 	if !bytes.Equal(one.InMemory(), content(page, 'a')) || !bytes.Equal(two.InMemory(), content(page, 'b')) {
 		t.Error("content in use has changed")
 	}
-	if got := c.Counts(); got.Bytes != size || got.Entries != 0 {
+	c.Drop(one)
+	if e := c.Put("c", 0, content(page, 'c'), 0); e != nil {
+		t.Fatal("what is out of the table and in use is not counted")
+	}
+	if got := c.Counts(); got.Bytes != size || got.Entries != 1 {
 		t.Errorf("got %+v", got)
 	}
 	_, _ = one.Close(), two.Close()
-	if got := c.Counts(); got.Bytes != 0 {
+	if got := c.Counts(); got.Bytes != size/2 {
 		t.Errorf("got %+v", got)
 	}
 	keep(t, c, "c", page)
 }
 
+// TestNothingIsLetGoInVain: what finds no room, as it is too large or others are in use, costs no other its place.
+func TestNothingIsLetGoInVain(t *testing.T) {
+	cost := sizeOf(page) + overhead
+	c := New[string, int](3 * cost)
+	keep(t, c, "a", page)
+	keep(t, c, "b", page)
+	for _, e := range []struct {
+		name         string
+		size, beside int
+	}{
+		{"content that is too large", 4 * page, 0},
+		{"a value that is too large", page, int(2*cost) + 1},
+	} {
+		if c.Put("large", 0, content(e.size, 'l'), e.beside) != nil {
+			t.Errorf("%s: found room", e.name)
+		}
+	}
+	used := c.Get("a")
+	if c.Put("large", 0, content(page, 'l'), int(cost)+1) != nil {
+		t.Error("found room that is in use")
+	}
+	if !has(c, "a") || !has(c, "b") || c.Counts().Evictions != 0 {
+		t.Errorf("got %+v", c.Counts())
+	}
+	e := c.Put("large", 0, content(page, 'l'), int(cost))
+	if e == nil || !has(c, "a") || has(c, "b") || c.Counts().Evictions != 1 || c.Counts().Bytes != 3*cost {
+		t.Errorf("what is not in use makes no room: %+v", c.Counts())
+	}
+	_, _ = used.Close(), e.Close()
+}
+
 func TestDropForgetsOnlyThatEntry(t *testing.T) {
 	c := New[string, int](1 << 20)
-	old := c.Put("a", 1, content(10, 'a'))
+	old := c.Put("a", 1, content(10, 'a'), 0)
 	keep(t, c, "a", 20)
 	c.Drop(old)
 	if !has(c, "a") {
@@ -114,7 +149,7 @@ func TestNilKeepsNothing(t *testing.T) {
 	c.Hit()
 	c.Miss()
 	c.Clear()
-	if c.Put("a", 0, nil) != nil || c.Get("a") != nil || c.Counts() != (Counts{}) {
+	if c.Put("a", 0, nil, 0) != nil || c.Get("a") != nil || c.Counts() != (Counts{}) {
 		t.Error("a nil cache keeps something")
 	}
 }
@@ -131,7 +166,7 @@ func TestLoad(t *testing.T) {
 				key := fmt.Sprintf("%c", 'a'+r.IntN(20))
 				e := c.Get(key)
 				if e == nil {
-					if e = c.Put(key, 0, content(r.IntN(3*page), key[0])); e == nil {
+					if e = c.Put(key, 0, content(r.IntN(3*page), key[0]), 0); e == nil {
 						continue
 					}
 				}

@@ -64,6 +64,9 @@ func (e *Encoders) Encode(ctx context.Context, c Coding, src, dst []byte) ([]byt
 		return dst, ctx.Err()
 	}
 	defer func() { <-e.turns }()
+	if dst == nil { // those who wait hold none
+		dst = make([]byte, 0, len(src)/2)
+	}
 	enc := e.pools[c].Get().(encoder)
 	out, err := enc.encode(src, dst)
 	if err != nil {
