@@ -153,11 +153,11 @@ func (s *Site) encoded(ctx context.Context, t tree, name string, st status, c co
 // kept nor room for it beside other content under way.
 func (s *Site) encode(ctx context.Context, k key, src source, content []byte, read time.Time) (source, bool) {
 	packed, err := s.pack(ctx, k.coding, content)
-	if err != nil {
+	if err != nil && ctx.Err() != nil {
 		return source{}, false
 	}
 	res := s.describe(k.name, s.guessType(k.name), k.coding, src.st, codedETag(src.validators.ETag, k.coding.String()))
-	if len(packed) >= len(content) {
+	if err != nil || len(packed) >= len(content) { // what cannot be coded is as good without
 		res, packed = &resource{st: src.st, plain: true}, nil
 	}
 	found := s.keep(k, source{res, message.Bytes(packed)}, read)

@@ -33,22 +33,31 @@ var errMismatch = errors.New("the result does not decode to the source")
 // and left to the garbage collector when idle. Its methods may be called by any number of goroutines.
 type Encoders struct {
 	turns chan struct{}
-	pools [count]sync.Pool // of encoder
+	// idle has encoders of any coding: one of another gives way, so that there are no more than ever ran at once.
+	idle sync.Pool
 }
 
-// encoder is one that is used again and again. It appends src to dst.
+// encoder is one that is used again and again.
 type encoder interface {
+	coding() Coding
+	// encode appends src to dst.
 	encode(src, dst []byte) ([]byte, error)
+}
+
+func newEncoder(c Coding) encoder {
+	switch c {
+	case Gzip:
+		return newGzip()
+	case Zstd:
+		return newZstd()
+	}
+	return newBr()
 }
 
 // New returns Encoders of which at most limit run at once. Each takes, beside source and result, up to
 // 1.2 MiB for gzip, 3 MiB for zstd and 5 MiB for br, however large the source is.
 func New(limit int) *Encoders {
-	e := &Encoders{turns: make(chan struct{}, limit)}
-	e.pools[Gzip].New = func() any { return newGzip() }
-	e.pools[Zstd].New = func() any { return newZstd() }
-	e.pools[Br].New = func() any { return newBr() }
-	return e
+	return &Encoders{turns: make(chan struct{}, limit)}
 }
 
 // Encode appends src in a coding to dst. The same source gives the same bytes, on every machine. It waits for
@@ -67,12 +76,15 @@ func (e *Encoders) Encode(ctx context.Context, c Coding, src, dst []byte) ([]byt
 	if dst == nil { // those who wait hold none
 		dst = make([]byte, 0, len(src)/2)
 	}
-	enc := e.pools[c].Get().(encoder)
+	enc, found := e.idle.Get().(encoder)
+	if !found || enc.coding() != c {
+		enc = newEncoder(c)
+	}
 	out, err := enc.encode(src, dst)
 	if err != nil {
 		return dst, fmt.Errorf("encoding as %v: %w", c, err) // and enc is not used again
 	}
-	e.pools[c].Put(enc)
+	e.idle.Put(enc)
 	return out, nil
 }
 
@@ -104,6 +116,8 @@ func newGzip() *gzipEncoder {
 	return &gzipEncoder{w: w}
 }
 
+func (g *gzipEncoder) coding() Coding { return Gzip }
+
 // encode leaves the header without a name and, by time 0, without a time (RFC 1952, section 2.3.1), so that
 // it depends on src alone. The library writes 32 bits of the year 1 for a time that is not set.
 func (g *gzipEncoder) encode(src, dst []byte) ([]byte, error) {
@@ -127,6 +141,8 @@ func newZstd() *zstdEncoder {
 	}
 	return &zstdEncoder{w}
 }
+
+func (z *zstdEncoder) coding() Coding { return Zstd }
 
 func (z *zstdEncoder) encode(src, dst []byte) ([]byte, error) { return z.w.EncodeAll(src, dst), nil }
 
@@ -152,6 +168,8 @@ func newBr() *brEncoder {
 		r:  brotli.NewReader(in),
 	}
 }
+
+func (b *brEncoder) coding() Coding { return Br }
 
 func (b *brEncoder) encode(src, dst []byte) ([]byte, error) {
 	b.out.b = dst
