@@ -75,6 +75,9 @@ func TestServerTakesSettings(t *testing.T) {
 	}
 }
 
+// serviceNames are those of the Service of demo in team, in the form of a list.
+const serviceNames = "demo-previewd,demo-previewd.team,demo-previewd.team.svc,demo-previewd.team.svc.cluster.local"
+
 // TestForms: what YAML makes of a value is what was meant.
 func TestForms(t *testing.T) {
 	for _, c := range []struct{ values, variable, want string }{
@@ -97,6 +100,10 @@ func TestForms(t *testing.T) {
 		{"SHUTDOWN_DELAY: null", "SHUTDOWN_DELAY", "0s"},
 		{"SHUTDOWN_TIMEOUT: ''", "SHUTDOWN_TIMEOUT", "10s"},
 		{"TLS_CERT: ''", "TLS_CERT", ""},
+		{"TLS_SELF_SIGNED: yes, TLS_SELF_SIGNED_HOSTS: a.example", "TLS_SELF_SIGNED_HOSTS", serviceNames + ",a.example"},
+		{"TLS_SELF_SIGNED: 'yes'", "TLS_SELF_SIGNED_HOSTS", serviceNames},
+		{"TLS_SELF_SIGNED: 1", "TLS_SELF_SIGNED_HOSTS", serviceNames},
+		{"TLS_SELF_SIGNED: 'off'", "TLS_SELF_SIGNED_HOSTS", ""},
 	} {
 		t.Run(c.values, func(t *testing.T) {
 			t.Parallel()
