@@ -218,6 +218,8 @@ func TestRefused(t *testing.T) {
 			"autoscaling.targetCPUUtilizationPercentage is a part of resources.requests.cpu, which is missing"},
 		"route_without_gateway": {"httpRoute: {enabled: true}", nil,
 			"httpRoute.parentRefs is missing: the gateways that the route belongs to, such as [{name: gateway}]"},
+		"route_to_another_service": {"httpRoute: {enabled: true, parentRefs: [{name: a}], rules: [{backendRefs: [{name: b, port: 80}]}]}", nil,
+			"httpRoute.rules: backendRefs is the chart's own: each rule leads to the Service, but for one that redirects"},
 		"ingress_without_host": {"ingress: {enabled: true, hosts: []}", nil,
 			"ingress.hosts is missing, such as [{host: site.example.com, paths: [{path: /, pathType: Prefix}]}]"},
 		"ingress_path_type": {"ingress: {enabled: true, hosts: [{host: a, paths: [{path: /, pathType: Regex}]}]}", nil,

@@ -192,6 +192,11 @@
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) -}}
 {{- $problems = append $problems "httpRoute.parentRefs is missing: the gateways that the route belongs to, such as [{name: gateway}]" -}}
 {{- end -}}
+{{- range $v.httpRoute.rules -}}
+{{- if hasKey . "backendRefs" -}}
+{{- $problems = append $problems "httpRoute.rules: backendRefs is the chart's own: each rule leads to the Service, but for one that redirects" -}}
+{{- end -}}
+{{- end -}}
 {{- if and $v.ingress.enabled (not $v.ingress.hosts) -}}
 {{- $problems = append $problems "ingress.hosts is missing, such as [{host: site.example.com, paths: [{path: /, pathType: Prefix}]}]" -}}
 {{- end -}}
