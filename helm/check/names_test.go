@@ -1,6 +1,11 @@
 package check
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // TestNamesLikeValues: a name that YAML takes for a number or a boolean stays a name: 1234 is the namespace of a
 // merge request, and everything in it would be refused.
@@ -31,4 +36,16 @@ func TestNamesLikeValues(t *testing.T) {
 		checkNames(t, o)
 		checkReferences(t, o)
 	})
+}
+
+// TestLabelsOnce: a label that the chart sets is not set again, which is an error to whoever reads strictly.
+func TestLabelsOnce(t *testing.T) {
+	const own = "{helm.sh/chart: a, app.kubernetes.io/name: b, app.kubernetes.io/instance: c, app.kubernetes.io/version: d, app.kubernetes.io/managed-by: e, team: lights}"
+	o := decode(t, render(t, append(file(t, fmt.Sprintf("dashboard: {enabled: true, labels: %s}\nprometheusRule: {enabled: true, labels: %s}\nserviceMonitor: {enabled: true, labels: %s}\n", own, own, own)),
+		set(served)...)...))
+	for _, object := range []meta.Object{o.rules[0], o.monitors[0]} {
+		if got := object.GetLabels(); got["team"] != "lights" || got["app.kubernetes.io/managed-by"] != "Helm" {
+			t.Errorf("%T: %v", object, got)
+		}
+	}
 }

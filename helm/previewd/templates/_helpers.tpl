@@ -32,6 +32,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{ include "previewd.commonLabels" . }}
 {{- end }}
 
+{{/* Labels that come beside those, which stay as they are. */}}
+{{- define "previewd.moreLabels" -}}
+{{- with omit (. | default dict) "app.kubernetes.io/name" "app.kubernetes.io/instance" "helm.sh/chart" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" -}}
+{{- toYaml . }}
+{{- end }}
+{{- end }}
+
 {{- define "previewd.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "previewd.fullname" .) .Values.serviceAccount.name }}
