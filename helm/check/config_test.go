@@ -204,7 +204,11 @@ func TestReplicas(t *testing.T) {
 			}
 		})
 	}
-	o := decode(t, render(t, append(file(t, "topologySpreadConstraints: []"), set(served, "replicaCount=2")...)...))
+	o := decode(t, render(t, set(served, "replicaCount=2", "podDisruptionBudget.maxUnavailable=0")...))
+	if n := o.budgets[0].Spec.MaxUnavailable.IntValue(); n != 0 {
+		t.Errorf("%d pods may be missing, though the user wants none to", n)
+	}
+	o = decode(t, render(t, append(file(t, "topologySpreadConstraints: []"), set(served, "replicaCount=2")...)...))
 	if n := len(o.spec().TopologySpreadConstraints); n != 0 {
 		t.Errorf("%d spreads, though the user wants none", n)
 	}
