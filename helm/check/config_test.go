@@ -164,7 +164,7 @@ func TestVersions(t *testing.T) {
 		version, values string
 		eviction        bool
 	}{
-		{"1.20.0", served, false},
+		{"1.21.0", served, false},
 		{"1.26.15", served, false},
 		{"1.27.0", served, true},
 		{"1.31.2+k3s1", served, true},

@@ -62,6 +62,10 @@
 {{- if or (has "" $parts) (has "." $parts) (has ".." $parts) (hasPrefix ".." $path) -}}
 {{- $problems = append $problems (printf "content.inline: %q is not a path, such as index.html or css/site.css" $path) -}}
 {{- end -}}
+{{- /* What is no UTF-8 is lost on its way through JSON. */ -}}
+{{- if ne $text (printf "[%s]" (toJson $text) | fromJsonArray | first) -}}
+{{- $problems = append $problems (printf "content.inline: %q is no text in UTF-8, and would arrive as another: share it by a claim or an image" $path) -}}
+{{- end -}}
 {{- range $other, $_ := $c.inline -}}
 {{- if hasPrefix (printf "%s/" $path) $other -}}
 {{- $problems = append $problems (printf "content.inline: %q is a file and, for %q, a directory" $path $other) -}}
@@ -176,8 +180,15 @@
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
 {{- $problems = append $problems (printf "%q cannot be the name of a Service, which begins with a letter and has letters, digits and hyphens: set fullnameOverride" $name) -}}
 {{- end -}}
+{{- $kubernetes := .Capabilities.KubeVersion.Version -}}
+{{- if and $v.podDisruptionBudget.enabled (gt (int (include "previewd.fewest" .)) 1) (semverCompare "<1.21-0" $kubernetes) -}}
+{{- $problems = append $problems (printf "podDisruptionBudget is of policy/v1, which Kubernetes has since 1.21, and this is %s: set podDisruptionBudget.enabled to false" $kubernetes) -}}
+{{- end -}}
 {{- with $v.autoscaling -}}
 {{- if .enabled -}}
+{{- if semverCompare "<1.23-0" $kubernetes -}}
+{{- $problems = append $problems (printf "autoscaling is of autoscaling/v2, which Kubernetes has since 1.23, and this is %s: set replicaCount" $kubernetes) -}}
+{{- end -}}
 {{- if lt (int .maxReplicas) (int .minReplicas) -}}
 {{- $problems = append $problems (printf "autoscaling.maxReplicas: %d is less than autoscaling.minReplicas, %d" (int .maxReplicas) (int .minReplicas)) -}}
 {{- end -}}
