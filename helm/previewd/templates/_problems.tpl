@@ -102,12 +102,29 @@
 {{- range list "PORT" "TLS_PORT" "ADMIN_PORT" -}}
 {{- $port := get $s . -}}
 {{- if $port -}}
-{{- if or (lt (int $port) 1) (gt (int $port) 65535) -}}
+{{- if or (lt (atoi $port) 1) (gt (atoi $port) 65535) -}}
 {{- $problems = append $problems (printf "config.%s: %q is not a port from 1 to 65535, and a pod's ports are fixed" . $port) -}}
-{{- else if get $ports (toString (int $port)) -}}
-{{- $problems = append $problems (printf "config.%s: %s is config.%s too" . $port (get $ports (toString (int $port)))) -}}
+{{- else if get $ports (toString (atoi $port)) -}}
+{{- $problems = append $problems (printf "config.%s: %s is config.%s too" . $port (get $ports (toString (atoi $port)))) -}}
 {{- else -}}
-{{- $_ := set $ports (toString (int $port)) . -}}
+{{- $_ := set $ports (toString (atoi $port)) . -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- $lists := include "previewd.elements" . | fromYaml -}}
+{{- range $variable, $rule := $lists -}}
+{{- range $element := splitList "," (get $given $variable) -}}
+{{- if and (get $given $variable) (not (regexMatch $rule.form (trim $element))) -}}
+{{- $problems = append $problems (printf "config.%s: %q is not %s" $variable (trim $element) $rule.words) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- range $variable, $least := dict "CGI_MAX_PROCESSES" 1 "MAX_CONNECTIONS" 0 -}}
+{{- with get $given $variable -}}
+{{- if or (lt (atoi .) $least) (gt (atoi .) 2147483647) -}}
+{{- $problems = append $problems (printf "config.%s: %q is not a number from %d to 2147483647" $variable . $least) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -170,6 +187,29 @@
 {{- $_ := set $seen .name true -}}
 {{- end -}}
 {{- toYaml $problems }}
+{{- end }}
+
+{{/* What each element of a list in config is, by variable; what a server that starts would say, in short. */}}
+{{- define "previewd.elements" -}}
+{{- $byte := "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])" -}}
+{{- $v4 := printf "%s(\\.%s){3}" $byte $byte -}}
+{{- $v6 := "[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*" -}}
+{{- /* The last label of a name is no number. */ -}}
+{{- $name := "([0-9A-Za-z_][-0-9A-Za-z_]*\\.)*([0-9]*[A-Za-z_]|[0-9]+-)[-0-9A-Za-z_]*\\.?" -}}
+{{- $host := dict "form" (printf "^(%s|%s|%s)$" $v4 $v6 $name) "words" "an address or a host name" -}}
+{{- $token := "[-!#$&^_.+0-9A-Za-z]+" -}}
+{{- $part := "([^/%?#.][^/%?#]*|\\.[^/%?#.][^/%?#]*|\\.\\.[^/%?#]+)" -}}
+{{- dict
+  "BIND" $host
+  "ADMIN_BIND" $host
+  "TLS_SELF_SIGNED_HOSTS" $host
+  "CGI_DIRECTORIES" (dict "form" (printf "^/(%s/)*%s?$" $part $part) "words" "a plain path of the site, such as /cgi-bin")
+  "CGI_PASS_ENV" (dict "form" "^[A-Za-z_][A-Za-z0-9_]*$" "words" "the name of a variable")
+  "HTTPS_REDIRECT" (dict "form" "^(off|on|0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))$" "words" "off, on or a port from 1 to 65535")
+  "INDEX_PAGES" (dict "form" "^([^/.][^/]*|\\.[^/.][^/]*|\\.\\.[^/]+)$" "words" "a file name, such as index.html")
+  "EXTENSIONS_MAP" (dict "form" (printf "^\\.[^/=]+= *%s/%s *(;[ -~]*)?$" $token $token) "words" ".suffix=media/type, such as .md=text/markdown")
+  "TRUSTED_PROXIES" (dict "form" (printf "^(%s(/([12]?[0-9]|3[0-2]))?|%s(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$" $v4 $v6) "words" "an address or CIDR, such as 10.0.0.0/8")
+  | toYaml }}
 {{- end }}
 
 {{- define "previewd.problems.rest" -}}
