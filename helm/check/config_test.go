@@ -75,9 +75,13 @@ func TestServerTakesSettings(t *testing.T) {
 	}
 }
 
+// serviceNames are those of the Service of demo in team, in the form of a list.
+const serviceNames = "demo-previewd,demo-previewd.team,demo-previewd.team.svc,demo-previewd.team.svc.cluster.local"
+
 // TestForms: what YAML makes of a value is what was meant.
 func TestForms(t *testing.T) {
 	for _, c := range []struct{ values, variable, want string }{
+		{"PORT: '08080'", "PORT", "08080"},
 		{"LISTING: off", "LISTING", "false"},
 		{"LISTING: 'off'", "LISTING", "off"},
 		{"LISTING: 0", "LISTING", "0"},
@@ -97,6 +101,10 @@ func TestForms(t *testing.T) {
 		{"SHUTDOWN_DELAY: null", "SHUTDOWN_DELAY", "0s"},
 		{"SHUTDOWN_TIMEOUT: ''", "SHUTDOWN_TIMEOUT", "10s"},
 		{"TLS_CERT: ''", "TLS_CERT", ""},
+		{"TLS_SELF_SIGNED: yes, TLS_SELF_SIGNED_HOSTS: a.example", "TLS_SELF_SIGNED_HOSTS", serviceNames + ",a.example"},
+		{"TLS_SELF_SIGNED: 'yes'", "TLS_SELF_SIGNED_HOSTS", serviceNames},
+		{"TLS_SELF_SIGNED: 1", "TLS_SELF_SIGNED_HOSTS", serviceNames},
+		{"TLS_SELF_SIGNED: 'off'", "TLS_SELF_SIGNED_HOSTS", ""},
 	} {
 		t.Run(c.values, func(t *testing.T) {
 			t.Parallel()
@@ -110,6 +118,36 @@ func TestForms(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestListsAndNumbers: what the server would not start with is refused here, and what it takes is taken.
+func TestListsAndNumbers(t *testing.T) {
+	for variable, values := range map[string][]string{
+		"CGI_DIRECTORIES":       {"/cgi-bin", "/cgi-bin/", "/a, /b", "/a,,b", "/a,b", "//a", "/a//b", "/a%20b", "/a?b", "/a,"},
+		"CGI_MAX_PROCESSES":     {"1", "007", "0", "2147483647", "2147483648"},
+		"CGI_PASS_ENV":          {"LANG", "LANG, TZ", "1A", "A B", "A,,B", ","},
+		"TLS_ALPN":              {"h2", "h2, http/1.1", "h2,", "h3"},
+		"TLS_SELF_SIGNED_HOSTS": {"a.example", "a, ::1", "a,,b", "a b", "*.example.com", "[::1]", "192.0.2.1"},
+		"HTTPS_REDIRECT":        {"off", "443", "0", "65535", "65536"},
+		"INDEX_PAGES":           {"a.html", "a.html, b c.html", "a,,b", ",a", "a/b", ".", "..", "..a"},
+		"EXTENSIONS_MAP":        {".md=text/markdown", ".md=text/markdown; charset=utf-8, .x=a/b", ".md=text/markdown,x", ".md=text", ".a/b=c/d", ".a=b/c,", ".a=b/c/d", ".a=b/ü"},
+		"TRUSTED_PROXIES":       {"10.0.0.0/8", "10.0.0.0/8, fd00::/8,192.0.2.1", "10.0.0.0/33", "10.0.0.0/8,", "10.0.0", "abc", "fd00::/129", "256.1.1.1"},
+		"BIND":                  {"::", "0.0.0.0", "-a", "1.2.3"},
+		"MAX_CONNECTIONS":       {"0", "2147483647", "2147483648"},
+	} {
+		for _, value := range values {
+			t.Run(variable+"="+value, func(t *testing.T) {
+				t.Parallel()
+				environment := maps.Clone(image)
+				environment[variable] = value
+				_, err := config.Load(nil, environment)
+				got := refusal(t, append(file(t, fmt.Sprintf("config: {%s: %q}", variable, value)), set(served)...)...)
+				if taken := strings.HasPrefix(got, "nothing is wrong"); taken != (err == nil) {
+					t.Errorf("the server says %v, the chart %.200s", err, got)
+				}
+			})
+		}
 	}
 }
 
@@ -157,7 +195,7 @@ func TestVersions(t *testing.T) {
 		version, values string
 		eviction        bool
 	}{
-		{"1.20.0", served, false},
+		{"1.21.0", served, false},
 		{"1.26.15", served, false},
 		{"1.27.0", served, true},
 		{"1.31.2+k3s1", served, true},
@@ -197,7 +235,11 @@ func TestReplicas(t *testing.T) {
 			}
 		})
 	}
-	o := decode(t, render(t, append(file(t, "topologySpreadConstraints: []"), set(served, "replicaCount=2")...)...))
+	o := decode(t, render(t, set(served, "replicaCount=2", "podDisruptionBudget.maxUnavailable=0")...))
+	if n := o.budgets[0].Spec.MaxUnavailable.IntValue(); n != 0 {
+		t.Errorf("%d pods may be missing, though the user wants none to", n)
+	}
+	o = decode(t, render(t, append(file(t, "topologySpreadConstraints: []"), set(served, "replicaCount=2")...)...))
 	if n := len(o.spec().TopologySpreadConstraints); n != 0 {
 		t.Errorf("%d spreads, though the user wants none", n)
 	}

@@ -228,7 +228,8 @@ func TestNotes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, args := range examples(t) {
+	all := examples(t)
+	for name, args := range all {
 		t.Run(name, func(t *testing.T) {
 			text := notes(t, dir, args...)
 			golden(t, "notes/"+name+".txt", text)
@@ -241,6 +242,17 @@ func TestNotes(t *testing.T) {
 				t.Errorf("the notes have a hole:\n%s", text)
 			}
 		})
+	}
+	// What kubectl create has made is another's for a server-side apply: it is a conflict, and by force what is gone stays.
+	if text := notes(t, dir, all["configmap"]...); !strings.Contains(text, "-o yaml | kubectl replace --force -f -\n") {
+		t.Errorf("the notes of a ConfigMap:\n%s", text)
+	}
+	// Who comes by HTTP is sent to another port, which has to be forwarded.
+	if text := notes(t, dir, all["tls-existingsecret"]...); strings.Contains(text, "localhost:8080") || !strings.Contains(text, "https://localhost:8443/ after\n\n  kubectl port-forward -n team service/demo-previewd 8443:8443\n") {
+		t.Errorf("the notes of a redirection:\n%s", text)
+	}
+	if text := notes(t, dir, all["ingress"]...); !strings.Contains(text, "config.HTTPS_REDIRECT sends whoever comes so to port 443.\n") {
+		t.Errorf("the notes of a redirection to a proxy:\n%s", text)
 	}
 	if text := notes(t, dir, append(set("content.image=site:1"), "--kube-version", "1.34.1-gke.100")...); !strings.Contains(text, "feature gate ImageVolume") {
 		t.Errorf("the notes of image volumes before 1.35:\n%s", text)

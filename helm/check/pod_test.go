@@ -107,3 +107,29 @@ func checkSecurity(t *testing.T, o *objects, restricted bool) {
 		}
 	}
 }
+
+// TestGitSecret: git-sync is in the group that the Secret is readable for, and no group is chosen where the cluster
+// is to choose it.
+func TestGitSecret(t *testing.T) {
+	for values, want := range map[string]int64{
+		"":                                 65533,
+		"podSecurityContext.fsGroup=7":     7,
+		"content.git.securityContext=null": 65532,
+		"content.git.securityContext.runAsGroup=7":                                       7,
+		"content.git.securityContext=null,podSecurityContext.runAsGroup=7":               7,
+		"content.git.securityContext=null,podSecurityContext.runAsGroup=null":            0,
+		"content.git.securityContext.runAsGroup=null,podSecurityContext.runAsGroup=null": 0,
+	} {
+		t.Run(values, func(t *testing.T) {
+			t.Parallel()
+			args := set("content.git.repository=https://example.com/site", "content.git.secret=site")
+			if values != "" {
+				args = append(args, set(values)...)
+			}
+			got := decode(t, render(t, args...)).spec().SecurityContext.FSGroup
+			if want == 0 && got != nil || want != 0 && (got == nil || *got != want) {
+				t.Errorf("got %v, want %d", got, want)
+			}
+		})
+	}
+}

@@ -120,3 +120,16 @@ func TestSchemaHasValues(t *testing.T) {
 	}
 	compare("", schema, defaults(t))
 }
+
+// TestReadmeWaits: helm test asks once, so that it wants pods that are ready.
+func TestReadmeWaits(t *testing.T) {
+	text, err := os.ReadFile(chart + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, found := strings.Cut(string(text), "\nhelm test demo\n")
+	lines := strings.Split(before, "\n")
+	if install := lines[len(lines)-1]; !found || !strings.Contains(install, " --wait ") {
+		t.Errorf("before helm test stands %q", install)
+	}
+}

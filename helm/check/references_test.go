@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	core "k8s.io/api/core/v1"
+	networking "k8s.io/api/networking/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -51,6 +52,22 @@ func checkReferences(t *testing.T, o *objects) {
 	checkPorts(t, o)
 	checkRoutes(t, o)
 	checkOwners(t, o)
+	checkEgress(t, o)
+}
+
+// checkEgress wants who may go only to some ports to be able to look names up.
+func checkEgress(t *testing.T, o *objects) {
+	for _, p := range o.policies {
+		everywhere := len(p.Spec.Egress) == 0 // or nowhere
+		for _, rule := range p.Spec.Egress {
+			everywhere = everywhere || len(rule.Ports) == 0 || slices.ContainsFunc(rule.Ports, func(p networking.NetworkPolicyPort) bool {
+				return *p.Protocol == core.ProtocolUDP && p.Port.IntValue() == 53
+			})
+		}
+		if !everywhere {
+			t.Errorf("no name can be looked up: %+v", p.Spec.Egress)
+		}
+	}
 }
 
 // checkSelectors wants selectors that select the server's pods and no other of the chart.

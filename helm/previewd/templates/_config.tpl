@@ -78,7 +78,7 @@
 {{- if .Values.tls.selfSigned -}}
 {{- $_ := set $s "TLS_SELF_SIGNED" "true" -}}
 {{- end -}}
-{{- if eq ($s.TLS_SELF_SIGNED | default "") "true" -}}
+{{- if include "previewd.isTrue" $s.TLS_SELF_SIGNED -}}
 {{- $names := include "previewd.serviceNames" . | fromYamlArray -}}
 {{- with $s.TLS_SELF_SIGNED_HOSTS }}{{ $names = append $names . }}{{ end -}}
 {{- $_ := set $s "TLS_SELF_SIGNED_HOSTS" (join "," $names) -}}

@@ -17,19 +17,26 @@
 {{- end }}
 
 {{- define "previewd.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "previewd.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "previewd.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "previewd.commonLabels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- end }}
 
 {{- define "previewd.labels" -}}
 {{ include "previewd.selectorLabels" . }}
 {{ include "previewd.commonLabels" . }}
+{{- end }}
+
+{{/* Labels that come beside those, which stay as they are. */}}
+{{- define "previewd.moreLabels" -}}
+{{- with omit (. | default dict) "app.kubernetes.io/name" "app.kubernetes.io/instance" "helm.sh/chart" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" -}}
+{{- toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "previewd.serviceAccountName" -}}

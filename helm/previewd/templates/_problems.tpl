@@ -62,6 +62,10 @@
 {{- if or (has "" $parts) (has "." $parts) (has ".." $parts) (hasPrefix ".." $path) -}}
 {{- $problems = append $problems (printf "content.inline: %q is not a path, such as index.html or css/site.css" $path) -}}
 {{- end -}}
+{{- /* What is no UTF-8 is lost on its way through JSON. */ -}}
+{{- if ne $text (printf "[%s]" (toJson $text) | fromJsonArray | first) -}}
+{{- $problems = append $problems (printf "content.inline: %q is no text in UTF-8, and would arrive as another: share it by a claim or an image" $path) -}}
+{{- end -}}
 {{- range $other, $_ := $c.inline -}}
 {{- if hasPrefix (printf "%s/" $path) $other -}}
 {{- $problems = append $problems (printf "content.inline: %q is a file and, for %q, a directory" $path $other) -}}
@@ -98,12 +102,29 @@
 {{- range list "PORT" "TLS_PORT" "ADMIN_PORT" -}}
 {{- $port := get $s . -}}
 {{- if $port -}}
-{{- if or (lt (int $port) 1) (gt (int $port) 65535) -}}
+{{- if or (lt (atoi $port) 1) (gt (atoi $port) 65535) -}}
 {{- $problems = append $problems (printf "config.%s: %q is not a port from 1 to 65535, and a pod's ports are fixed" . $port) -}}
-{{- else if get $ports (toString (int $port)) -}}
-{{- $problems = append $problems (printf "config.%s: %s is config.%s too" . $port (get $ports (toString (int $port)))) -}}
+{{- else if get $ports (toString (atoi $port)) -}}
+{{- $problems = append $problems (printf "config.%s: %s is config.%s too" . $port (get $ports (toString (atoi $port)))) -}}
 {{- else -}}
-{{- $_ := set $ports (toString (int $port)) . -}}
+{{- $_ := set $ports (toString (atoi $port)) . -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- $lists := include "previewd.elements" . | fromYaml -}}
+{{- range $variable, $rule := $lists -}}
+{{- range $element := splitList "," (get $given $variable) -}}
+{{- if and (get $given $variable) (not (regexMatch $rule.form (trim $element))) -}}
+{{- $problems = append $problems (printf "config.%s: %q is not %s" $variable (trim $element) $rule.words) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- range $variable, $least := dict "CGI_MAX_PROCESSES" 1 "MAX_CONNECTIONS" 0 -}}
+{{- with get $given $variable -}}
+{{- if or (lt (atoi .) $least) (gt (atoi .) 2147483647) -}}
+{{- $problems = append $problems (printf "config.%s: %q is not a number from %d to 2147483647" $variable . $least) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -168,6 +189,29 @@
 {{- toYaml $problems }}
 {{- end }}
 
+{{/* What each element of a list in config is, by variable; what a server that starts would say, in short. */}}
+{{- define "previewd.elements" -}}
+{{- $byte := "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])" -}}
+{{- $v4 := printf "%s(\\.%s){3}" $byte $byte -}}
+{{- $v6 := "[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*" -}}
+{{- /* The last label of a name is no number. */ -}}
+{{- $name := "([0-9A-Za-z_][-0-9A-Za-z_]*\\.)*([0-9]*[A-Za-z_]|[0-9]+-)[-0-9A-Za-z_]*\\.?" -}}
+{{- $host := dict "form" (printf "^(%s|%s|%s)$" $v4 $v6 $name) "words" "an address or a host name" -}}
+{{- $token := "[-!#$&^_.+0-9A-Za-z]+" -}}
+{{- $part := "([^/%?#.][^/%?#]*|\\.[^/%?#.][^/%?#]*|\\.\\.[^/%?#]+)" -}}
+{{- dict
+  "BIND" $host
+  "ADMIN_BIND" $host
+  "TLS_SELF_SIGNED_HOSTS" $host
+  "CGI_DIRECTORIES" (dict "form" (printf "^/(%s/)*%s?$" $part $part) "words" "a plain path of the site, such as /cgi-bin")
+  "CGI_PASS_ENV" (dict "form" "^[A-Za-z_][A-Za-z0-9_]*$" "words" "the name of a variable")
+  "HTTPS_REDIRECT" (dict "form" "^(off|on|0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))$" "words" "off, on or a port from 1 to 65535")
+  "INDEX_PAGES" (dict "form" "^([^/.][^/]*|\\.[^/.][^/]*|\\.\\.[^/]+)$" "words" "a file name, such as index.html")
+  "EXTENSIONS_MAP" (dict "form" (printf "^\\.[^/=]+= *%s/%s *(;[ -~]*)?$" $token $token) "words" ".suffix=media/type, such as .md=text/markdown")
+  "TRUSTED_PROXIES" (dict "form" (printf "^(%s(/([12]?[0-9]|3[0-2]))?|%s(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$" $v4 $v6) "words" "an address or CIDR, such as 10.0.0.0/8")
+  | toYaml }}
+{{- end }}
+
 {{- define "previewd.problems.rest" -}}
 {{- $problems := list -}}
 {{- $v := .Values -}}
@@ -176,8 +220,15 @@
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
 {{- $problems = append $problems (printf "%q cannot be the name of a Service, which begins with a letter and has letters, digits and hyphens: set fullnameOverride" $name) -}}
 {{- end -}}
+{{- $kubernetes := .Capabilities.KubeVersion.Version -}}
+{{- if and $v.podDisruptionBudget.enabled (gt (int (include "previewd.fewest" .)) 1) (semverCompare "<1.21-0" $kubernetes) -}}
+{{- $problems = append $problems (printf "podDisruptionBudget is of policy/v1, which Kubernetes has since 1.21, and this is %s: set podDisruptionBudget.enabled to false" $kubernetes) -}}
+{{- end -}}
 {{- with $v.autoscaling -}}
 {{- if .enabled -}}
+{{- if semverCompare "<1.23-0" $kubernetes -}}
+{{- $problems = append $problems (printf "autoscaling is of autoscaling/v2, which Kubernetes has since 1.23, and this is %s: set replicaCount" $kubernetes) -}}
+{{- end -}}
 {{- if lt (int .maxReplicas) (int .minReplicas) -}}
 {{- $problems = append $problems (printf "autoscaling.maxReplicas: %d is less than autoscaling.minReplicas, %d" (int .maxReplicas) (int .minReplicas)) -}}
 {{- end -}}
@@ -191,6 +242,11 @@
 {{- end -}}
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) -}}
 {{- $problems = append $problems "httpRoute.parentRefs is missing: the gateways that the route belongs to, such as [{name: gateway}]" -}}
+{{- end -}}
+{{- range $v.httpRoute.rules -}}
+{{- if hasKey . "backendRefs" -}}
+{{- $problems = append $problems "httpRoute.rules: backendRefs is the chart's own: each rule leads to the Service, but for one that redirects" -}}
+{{- end -}}
 {{- end -}}
 {{- if and $v.ingress.enabled (not $v.ingress.hosts) -}}
 {{- $problems = append $problems "ingress.hosts is missing, such as [{host: site.example.com, paths: [{path: /, pathType: Prefix}]}]" -}}
