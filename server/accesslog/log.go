@@ -31,8 +31,7 @@ type Log struct {
 	enabled bool // records of exchanges, which are of level info
 	profile message.Profile
 	clock   *clock
-	encoder zapcore.Encoder // of records in JSON
-	records sync.Pool       // of *record
+	records sync.Pool // of *record
 }
 
 // New returns a Log of entries of the given level and above that writes to out, one Write for each
@@ -44,7 +43,6 @@ func New(out zapcore.WriteSyncer, format Format, level zapcore.Level, profile me
 		enabled: level.Enabled(zapcore.InfoLevel),
 		profile: profile.WithDefaults(),
 		clock:   new(clock),
-		encoder: newRecordEncoder(),
 	}
 	l.records.New = func() any { return newRecord(l) }
 	core := zapcore.NewCore(newEntryEncoder(), out, level)

@@ -287,18 +287,29 @@ func FuzzRecord(f *testing.F) {
 		x := hello()
 		x.Request.Line, x.Request.Fields[0].Value = line, host
 		x.Duration, x.Status, x.Err = time.Duration(duration), status, errors.New(problem)
+		x.Request.Notes = []string{problem}
 		if duration < 0 || time.Duration(duration) > 100*365*24*time.Hour {
 			x.Start = night // no year that RFC 3339 cannot express
 			x.Duration %= time.Hour
 		}
 		log, out := newLog(JSON, zapcore.InfoLevel)
 		log.Record(x)
-		var record struct{ Request, Host string }
+		var record struct {
+			Request, Host, Note string
+			Duration            float64
+		}
 		if err := json.Unmarshal([]byte(out.writes[0]), &record); err != nil || strings.Count(out.writes[0], "\n") != 1 {
 			t.Fatalf("not one line of JSON (%v): %q", err, out.writes[0])
 		}
 		if got := unescape(record.Request); got != message.Latin1(line) {
 			t.Errorf("the record says %q, want %q", got, message.Latin1(line))
+		}
+		var note string
+		if text, err := json.Marshal(problem); err != nil || json.Unmarshal(text, &note) != nil || record.Note != note {
+			t.Errorf("the note is %q, want %q", record.Note, note)
+		}
+		if want := float64(x.Duration.Round(time.Microsecond).Microseconds()) / 1e6; record.Duration != want {
+			t.Errorf("the duration is %v, want %v", record.Duration, want)
 		}
 	})
 }

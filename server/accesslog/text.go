@@ -25,8 +25,8 @@ func (r *record) writeText() {
 			dst = append(dst, '\n')
 		}
 		dst = r.appendPrefix(dst)
-		dst, _ = appendRequest(dst, x)
-		dst = append(dst, '\n')
+		dst = append(appendWire(append(dst, '"'), x.Request.Line), '"')
+		dst = append(appendOutcome(dst, x), '\n')
 	}
 	for _, note := range x.Request.Notes {
 		dst = append(appendText(r.appendPrefix(dst), note), '\n')
