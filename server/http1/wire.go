@@ -27,6 +27,8 @@ type wire interface {
 	awaitWritable() error
 	// sendFile sends length bytes of f from offset on, copying nothing where it can.
 	sendFile(f *os.File, offset, length int64) (int64, error)
+	// underWay returns how many bytes the kernel has taken and the receiver has not read, or errNoReceiver.
+	underWay() (int64, error)
 	// reset makes the close of the connection abortive, so that no client takes it for the end of content.
 	reset()
 }
@@ -110,6 +112,8 @@ func (w streamWire) sendFile(f *os.File, offset, length int64) (int64, error) {
 	buf := make([]byte, 64<<10)
 	return io.CopyBuffer(pieceWriter{w}, io.NewSectionReader(f, offset, length), buf)
 }
+
+func (w streamWire) underWay() (int64, error) { return 0, errNoReceiver }
 
 func (w streamWire) reset() { resetOnClose(w.conn) }
 

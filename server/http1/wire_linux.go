@@ -249,12 +249,15 @@ func (w *tcpWire) awaitWritable() error {
 
 func (w *tcpWire) reset() { resetOnClose(w.conn) }
 
+// mostSent is how much one sendfile is asked for, in bytes: about what the socket's buffer takes. While the
+// receiver reads, the call would go on, and keep its thread and the gate.
+const mostSent = 2 << 20
+
 func (w *tcpWire) stepSendFile(fd uintptr) bool {
 	w.disk.Enter()
 	defer w.disk.Leave()
-	// One call takes 2 GiB at most, and never more than the socket's buffer does.
 	w.n, w.err = ignoringEINTR(func() (int, error) {
-		return unix.Sendfile(int(fd), w.file, &w.offset, int(min(w.left, 1<<30)))
+		return unix.Sendfile(int(fd), w.file, &w.offset, int(min(w.left, mostSent)))
 	})
 	return true
 }

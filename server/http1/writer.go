@@ -35,6 +35,7 @@ type answerWriter struct {
 	left     int64  // bytes of content that may still come
 	chunked  bool   // each Write becomes a chunk
 	headSent bool   // the kernel has taken bytes of the head
+	seen     bool   // the receiver's socket can be seen; set by LendMargin
 
 	status  int
 	sent    int64 // bytes of content that the kernel took
@@ -286,9 +287,6 @@ func (w *answerWriter) AwaitWritable() error {
 	w.broken = w.broken || err != nil
 	return err
 }
-
-// LendMargin is for message.FileSection.
-func (w *answerWriter) LendMargin() int64 { return w.engine.margin }
 
 // SendFile sends a part of a file without copying it where the kernel can.
 func (w *answerWriter) SendFile(f *os.File, offset, length int64) (int64, error) {

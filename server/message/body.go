@@ -113,10 +113,12 @@ func (s *FileSection) Close() error { return s.File.Close() }
 
 // FileSender is a writer that can send a part of a file without copying it, by sendfile.
 type FileSender interface {
-	// LendMargin is how many bytes behind those that SendFile sent must be sent by Write before the pages
-	// that it lent to the socket are out of use. Until a receiver on the same machine has read them, they
-	// show what is written to the file meanwhile.
+	// LendMargin is how many bytes are to be sent by Write behind those that SendFile sent, for the pages that
+	// it lent to the socket to be out of use. Until a receiver on the same machine has read them, they show
+	// what is written to the file meanwhile.
 	LendMargin() int64
+	// AwaitReturned waits until they are, with so many bytes, at least LendMargin, sent behind them.
+	AwaitReturned(behind int64) error
 	// SendFile sends length bytes from offset on, and returns how many were taken.
 	SendFile(f *os.File, offset, length int64) (int64, error)
 }
@@ -124,11 +126,18 @@ type FileSender interface {
 // WriteTo sends the section: as much as may be lent by sendfile where w is a FileSender, the rest copied.
 // A file that has become too short, or is not Unchanged before the end, is ErrChanged.
 func (s *FileSection) WriteTo(w io.Writer) (n int64, err error) {
+	check := s.check
 	if sender, ok := w.(FileSender); ok {
 		// The last bytes are held back until the margin is behind them, so that the check comes after all use.
 		lent := max(0, s.Length-sender.LendMargin()-heldBack)
 		if lent > 0 {
 			n, err = sender.SendFile(s.File, s.Offset, lent)
+			check = func() error {
+				if err := sender.AwaitReturned(n - lent); err != nil {
+					return err
+				}
+				return s.check()
+			}
 		}
 		if err == nil && n < lent {
 			err = ErrChanged
@@ -139,7 +148,7 @@ func (s *FileSection) WriteTo(w io.Writer) (n int64, err error) {
 	}
 	part, _ := w.(PartWriter)
 	for n < s.Length {
-		m, full, err := s.writePiece(w, n)
+		m, full, err := s.writePiece(w, n, check)
 		n += m
 		if err == nil && full {
 			err = part.AwaitWritable()
@@ -149,6 +158,13 @@ func (s *FileSection) WriteTo(w io.Writer) (n int64, err error) {
 		}
 	}
 	return n, nil
+}
+
+func (s *FileSection) check() error {
+	if s.Unchanged == nil {
+		return nil
+	}
+	return s.Unchanged()
 }
 
 // PartWriter is a writer that does not wait: what it does not take at once is read from the file again
@@ -164,8 +180,9 @@ type PartWriter interface {
 var pieces = sync.Pool{New: func() any { return new([heldBack]byte) }}
 
 // writePiece copies the bytes from n on, a piece at most, and returns how many were written; full is
-// reported when a PartWriter took fewer, and can take no more now.
-func (s *FileSection) writePiece(w io.Writer, n int64) (written int64, full bool, err error) {
+// reported when a PartWriter took fewer, and can take no more now. The last piece is not sent before check
+// agrees.
+func (s *FileSection) writePiece(w io.Writer, n int64, check func() error) (written int64, full bool, err error) {
 	buf := pieces.Get().(*[heldBack]byte)
 	defer pieces.Put(buf)
 	piece := buf[:min(heldBack, s.Length-n)]
@@ -178,8 +195,8 @@ func (s *FileSection) writePiece(w io.Writer, n int64) (written int64, full bool
 		}
 		return 0, false, fmt.Errorf("reading at byte %d of %d: %w", n, s.Length, err)
 	}
-	if n+int64(len(piece)) == s.Length && s.Unchanged != nil {
-		if err := s.Unchanged(); err != nil {
+	if n+int64(len(piece)) == s.Length {
+		if err := check(); err != nil {
 			return 0, false, err
 		}
 	}

@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -107,12 +108,21 @@ func TestMethodsAnswers501ForTheRest(t *testing.T) {
 // lender lends by copying, and notes how much was lent.
 type lender struct {
 	bytes.Buffer
-	lent int64
+	lent     int64
+	returned bool
 }
 
 const margin = 1 << 20
 
 func (l *lender) LendMargin() int64 { return margin }
+
+func (l *lender) AwaitReturned(behind int64) error {
+	if behind < margin {
+		return fmt.Errorf("%d bytes are behind those lent, want %d at least", behind, margin)
+	}
+	l.returned = true
+	return nil
+}
 
 func (l *lender) SendFile(f *os.File, offset, length int64) (int64, error) {
 	n, err := io.Copy(&l.Buffer, io.NewSectionReader(f, offset, length))
@@ -138,6 +148,9 @@ func TestFileSectionHoldsBackItsEndUntilTheFileIsUnchanged(t *testing.T) {
 	section.Unchanged = func() error {
 		if missing := int64(len(content)) - 3 - int64(w.Len()); missing == 0 || missing > heldBack {
 			t.Errorf("checked with %d bytes still to send, want 1 to %d", missing, heldBack)
+		}
+		if !w.returned {
+			t.Error("checked before the pages were returned")
 		}
 		return nil
 	}

@@ -1,0 +1,58 @@
+package http1
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Pages of a file that sendfile lends to a socket show what is written to the file until the receiver, if it is
+// on this machine, has read them. Where the receiver's socket can be seen, that is waited for; elsewhere as much
+// is copied behind them as all buffers between the two can hold.
+
+const (
+	// seenMargin is LendMargin where the receiver's socket can be seen, in bytes: enough for the receiver to
+	// have something to read while it is waited for.
+	seenMargin = 1 << 20
+	// firstPause and lastPause bound the pauses between two looks at the receiver's socket.
+	firstPause = 200 * time.Microsecond
+	lastPause  = 100 * time.Millisecond
+)
+
+// errNoReceiver is reported where the receiver's socket is not to be seen: it is on another machine, in
+// another network namespace, or closed for good.
+var errNoReceiver = errors.New("the receiver's socket cannot be seen")
+
+// LendMargin is for message.FileSection.
+func (w *answerWriter) LendMargin() int64 {
+	_, err := w.wire.underWay()
+	w.seen = err == nil
+	if w.seen {
+		return seenMargin
+	}
+	return w.engine.margin
+}
+
+// AwaitReturned is for message.FileSection: it waits until what is under way is no more than what was copied.
+// A receiver that reads nothing for writeTimeout is waited for no longer.
+func (w *answerWriter) AwaitReturned(behind int64) error {
+	if !w.seen {
+		return nil // the margin is as large as it has to be
+	}
+	least, since := int64(0), time.Now()
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		n, err := w.wire.underWay()
+		switch {
+		case err == nil && n <= behind:
+			return nil
+		case errors.Is(err, errNoReceiver):
+			return nil // nobody is left to read
+		case err == nil && (least == 0 || n < least):
+			least, since = n, time.Now()
+		case time.Since(since) > writeTimeout:
+			w.broken = true
+			return errors.Join(fmt.Errorf("%d bytes of the file were not read within %v", n-behind, writeTimeout), err)
+		}
+		time.Sleep(pause)
+	}
+}

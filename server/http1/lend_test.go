@@ -1,0 +1,103 @@
+//go:build linux
+
+package http1
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+func TestUnderWayIsWhatTheReceiverHasNotRead(t *testing.T) {
+	for _, at := range []struct{ network, address string }{{"tcp4", "127.0.0.1:0"}, {"tcp6", "[::1]:0"}, {"tcp", ":0"}} {
+		t.Run(at.network, func(t *testing.T) {
+			l, err := net.Listen(at.network, at.address)
+			if err != nil {
+				t.Skip(err)
+			}
+			defer l.Close()
+			client, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			server, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			if _, err := server.Write(make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+			w := newWire(server, nil)
+			for _, c := range []struct{ read, left int64 }{{0, 1000}, {400, 600}, {600, 0}} {
+				if _, err := io.CopyN(io.Discard, client, c.read); err != nil {
+					t.Fatal(err)
+				}
+				// Until the acknowledgement comes, bytes are counted twice.
+				n, err := w.underWay()
+				for end := time.Now().Add(10 * time.Second); n > c.left && time.Now().Before(end); time.Sleep(time.Millisecond) {
+					n, err = w.underWay()
+				}
+				if errors.Is(err, errNoReceiver) {
+					t.Skip("the kernel does not tell of sockets")
+				}
+				if n != c.left || err != nil {
+					t.Errorf("%d bytes are under way, want %d; %v", n, c.left, err)
+				}
+			}
+			client.Close()
+			server.Close()
+			if n, err := w.underWay(); err == nil {
+				t.Errorf("%d bytes are under way on a closed connection", n)
+			}
+		})
+	}
+}
+
+// Law: a file is looked at for the last time when the receiver has read all that was lent.
+func TestPagesAreReturnedBeforeTheCheck(t *testing.T) {
+	const size = 12 << 20
+	name := filepath.Join(t.TempDir(), "big")
+	if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var read, readAtCheck atomic.Int64
+	e := &Engine{Handler: func(context.Context, *message.Request) message.Response {
+		f, err := os.Open(name)
+		if err != nil {
+			return message.Fail(404, "")
+		}
+		return message.Response{Status: 200, Body: &message.FileSection{File: f, Length: size, Unchanged: func() error {
+			readAtCheck.Store(read.Load())
+			return nil
+		}}}
+	}}
+	conn, err := net.Dial("tcp", start(t, e))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	piece := make([]byte, 256<<10)
+	for err == nil {
+		var n int
+		n, err = io.ReadFull(conn, piece)
+		read.Add(int64(n))
+		time.Sleep(5 * time.Millisecond)
+	}
+	// The count follows the reading, by a piece at most.
+	if lent, got := int64(size-seenMargin-(64<<10)), readAtCheck.Load(); read.Load() < size || got < lent-int64(len(piece)) {
+		t.Errorf("%d bytes had been read at the check, want the %d that were lent; %d in all", got, lent, read.Load())
+	}
+}
