@@ -148,7 +148,9 @@ func TestMetricsOfTLS(t *testing.T) {
 
 func TestMetricsOfTheCache(t *testing.T) {
 	m := newMetrics()
-	m.WatchCache(func() Cache { return Cache{Hits: 5, Misses: 4, Evictions: 3, Entries: 2, Bytes: 1 << 20, Size: 64 << 20} })
+	m.WatchCache(func() Cache {
+		return Cache{Hits: 5, Misses: 4, Evictions: 3, Entries: 2, Bytes: 1 << 20, Size: 64 << 20}
+	})
 	text := scrape(m)
 	for _, line := range []string{"hits_total 5", "misses_total 4", "evictions_total 3", "entries 2", "size_bytes 1.048576e+06", "limit_bytes 6.7108864e+07"} {
 		if !strings.Contains(text, "\npreviewd_cache_"+line+"\n") {
