@@ -200,16 +200,21 @@ func TestContentThatWaitsKeepsNobodyElses(t *testing.T) {
 			t.Errorf("%s: %d %q, %v", target, resp.StatusCode, text, err)
 		}
 	}
+	post("/read") // the client has its connection, and need not begin others
 	var all sync.WaitGroup
+	defer all.Wait()
+	defer close(release)
 	for range maxStreams - 1 {
 		all.Go(func() { post("/wait") })
 	}
 	for range maxStreams - 1 {
-		<-waiting
+		select {
+		case <-waiting:
+		case <-time.After(20 * time.Second):
+			t.Fatal("not all requests have come")
+		}
 	}
 	post("/read")
-	close(release)
-	all.Wait()
 }
 
 // A client that asks and takes back at once, again and again (CVE-2023-44487), gets no more handlers than it may
