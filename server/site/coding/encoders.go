@@ -2,16 +2,15 @@ package coding
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"github.com/andybalholm/brotli"
 	"github.com/andybalholm/brotli/matchfinder"
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -118,12 +117,10 @@ func newGzip() *gzipEncoder {
 
 func (g *gzipEncoder) coding() Coding { return Gzip }
 
-// encode leaves the header without a name and, by time 0, without a time (RFC 1952, section 2.3.1), so that
-// it depends on src alone. The library writes 32 bits of the year 1 for a time that is not set.
+// encode leaves the header without a name and a time (RFC 1952, section 2.3.1), so that it depends on src alone.
 func (g *gzipEncoder) encode(src, dst []byte) ([]byte, error) {
 	g.out.b = dst
 	g.w.Reset(&g.out)
-	g.w.ModTime = time.Unix(0, 0)
 	_, err := g.w.Write(src)
 	if err == nil {
 		err = g.w.Close()
