@@ -94,5 +94,5 @@ var buffers = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 // isOld says whether a file has been at rest for so long that a further write cannot leave its status as it
 // is: only then is what was read of it worth remembering.
 func isOld(st status, read time.Time) bool {
-	return read.Sub(time.Unix(st.ctime.sec, st.ctime.nsec)) >= recent
+	return read.Sub(st.ctime.time()) >= recent
 }

@@ -25,6 +25,8 @@ func (t instant) wholeSeconds() int64 {
 	return int64(whole)
 }
 
+func (t instant) time() time.Time { return time.Unix(t.sec, t.nsec) }
+
 // before says whether t is earlier.
 func (t instant) before(other instant) bool {
 	return t.sec < other.sec || t.sec == other.sec && t.nsec < other.nsec

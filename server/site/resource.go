@@ -72,7 +72,7 @@ func isMeaningful(mtime instant, now time.Time) bool {
 // its mtime in nanoseconds. It is weak where a change may not show in them.
 func sizeETag(st status, now time.Time) string {
 	weak := "W/"
-	if isMeaningful(st.mtime, now) && now.Sub(time.Unix(st.mtime.sec, st.mtime.nsec)) >= recent {
+	if isMeaningful(st.mtime, now) && now.Sub(st.mtime.time()) >= recent {
 		weak = ""
 	}
 	return weak + `"` + strconv.FormatInt(st.size, 16) + "-" + strconv.FormatInt(st.mtime.sec, 16) + "." +

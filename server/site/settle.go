@@ -28,7 +28,7 @@ var errRestless = errors.New("the file kept changing while it was read")
 // and none is likely to be under way. A ctime in the future (the clock was set back) differs from any that
 // a write sets now.
 func (f file) unrest(st status, now time.Time) time.Duration {
-	age := now.Sub(time.Unix(st.ctime.sec, st.ctime.nsec))
+	age := now.Sub(st.ctime.time())
 	need := quiet
 	switch {
 	case age >= recent || age <= -quiet:
