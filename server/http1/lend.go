@@ -23,10 +23,14 @@ const (
 // another network namespace, or closed for good.
 var errNoReceiver = errors.New("the receiver's socket cannot be seen")
 
-// LendMargin is for message.FileSection.
-func (w *answerWriter) LendMargin() int64 {
-	_, err := w.wire.underWay()
-	w.seen = err == nil
+// LendMargin is for message.FileSection. The receiver's socket is looked for only where there is more to send
+// than is copied in any case.
+func (w *answerWriter) LendMargin(length int64) int64 {
+	w.seen = false
+	if length > seenMargin {
+		_, err := w.wire.underWay()
+		w.seen = err == nil
+	}
 	if w.seen {
 		return seenMargin
 	}

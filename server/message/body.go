@@ -113,10 +113,10 @@ func (s *FileSection) Close() error { return s.File.Close() }
 
 // FileSender is a writer that can send a part of a file without copying it, by sendfile.
 type FileSender interface {
-	// LendMargin is how many bytes are to be sent by Write behind those that SendFile sent, for the pages that
-	// it lent to the socket to be out of use. Until a receiver on the same machine has read them, they show
-	// what is written to the file meanwhile.
-	LendMargin() int64
+	// LendMargin is how many of length bytes are to be sent by Write behind those that SendFile sent, for the
+	// pages that it lent to the socket to be out of use. Until a receiver on the same machine has read them,
+	// they show what is written to the file meanwhile.
+	LendMargin(length int64) int64
 	// AwaitReturned waits until they are, with so many bytes, at least LendMargin, sent behind them.
 	AwaitReturned(behind int64) error
 	// SendFile sends length bytes from offset on, and returns how many were taken.
@@ -129,7 +129,7 @@ func (s *FileSection) WriteTo(w io.Writer) (n int64, err error) {
 	check := s.check
 	if sender, ok := w.(FileSender); ok {
 		// The last bytes are held back until the margin is behind them, so that the check comes after all use.
-		lent := max(0, s.Length-sender.LendMargin()-heldBack)
+		lent := max(0, s.Length-sender.LendMargin(s.Length)-heldBack)
 		if lent > 0 {
 			n, err = sender.SendFile(s.File, s.Offset, lent)
 			check = func() error {

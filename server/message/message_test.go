@@ -114,7 +114,7 @@ type lender struct {
 
 const margin = 1 << 20
 
-func (l *lender) LendMargin() int64 { return margin }
+func (l *lender) LendMargin(int64) int64 { return margin }
 
 func (l *lender) AwaitReturned(behind int64) error {
 	if behind < margin {
