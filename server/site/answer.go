@@ -23,11 +23,11 @@ func (e notRegularError) Error() string { return fmt.Sprintf("not a regular file
 
 // sendFile is the part of send_head for a file. st is its status, as look has it.
 //
-// A file that is kept costs, on Linux: stat the directory, stat the file.
-func (s *Site) sendFile(ctx context.Context, r *message.Request, t tree, name string, st status) message.Response {
-	src, err := s.negotiate(ctx, r, t, name, st)
+// A file that is kept costs nothing more: see Serve.
+func (s *Site) sendFile(ctx context.Context, r *message.Request, v *view, name string, st status) message.Response {
+	src, err := s.negotiate(ctx, r, v, name, st)
 	if err != nil {
-		return s.refuseFile(t, name, err)
+		return s.refuseFile(v, name, err)
 	}
 	now := s.now()
 	switch s.evaluate(r, src.validators, now) {
@@ -61,7 +61,7 @@ func (s *Site) evaluate(r *message.Request, v conditional.Validators, now time.T
 }
 
 // refuseFile answers for a file that could not be opened or read.
-func (s *Site) refuseFile(t tree, name string, err error) message.Response {
+func (s *Site) refuseFile(v *view, name string, err error) message.Response {
 	switch e := err.(type) {
 	case *unreadError:
 		return unavailable(name, e.cause)
@@ -71,16 +71,16 @@ func (s *Site) refuseFile(t tree, name string, err error) message.Response {
 		}
 		return notFound(notRegular(name, e.mode))
 	}
-	return s.refuse(t, name, err)
+	return s.refuse(v, name, err)
 }
 
 // negotiate chooses the content coding of the answer (RFC 9110, section 12.1: proactive negotiation) and
 // returns the content in it.
-func (s *Site) negotiate(ctx context.Context, r *message.Request, t tree, name string, st status) (source, error) {
+func (s *Site) negotiate(ctx context.Context, r *message.Request, v *view, name string, st status) (source, error) {
 	if accepted, any := s.accepts(r); any {
-		if src, found := s.coded(ctx, t, name, st, accepted); found {
+		if src, found := s.coded(ctx, v, name, st, accepted); found {
 			return src, nil
 		}
 	}
-	return s.source(ctx, t, key{name: name}, name, st, false)
+	return s.source(ctx, v, key{name: name}, name, st, false)
 }

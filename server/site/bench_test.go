@@ -33,6 +33,15 @@ func BenchmarkNotModified(b *testing.B) {
 		Fields: message.Fields{{Name: "If-Modified-Since", Value: "Sun, 06 Nov 1994 08:49:37 GMT"}}}, 304)
 }
 
+func BenchmarkIndexPage(b *testing.B) {
+	benchmark(b, map[string]string{"dir/index.html": strings.Repeat("x", 1024)}, &message.Request{Target: "/dir/"}, 200)
+}
+
+func BenchmarkCoded(b *testing.B) {
+	benchmark(b, map[string]string{"dir/page.html": text(1024)}, &message.Request{Target: "/dir/page.html",
+		Fields: message.Fields{acceptEncoding("gzip, deflate, br, zstd")}}, 200)
+}
+
 func BenchmarkNotFound(b *testing.B) {
 	benchmark(b, nil, &message.Request{Target: "/dir/page.html"}, 404)
 }

@@ -45,8 +45,11 @@ func unavailable(name string, cause error) message.Response {
 }
 
 // refuse answers for a name that could not be opened.
-func (s *Site) refuse(t tree, name string, err error) message.Response {
+func (s *Site) refuse(v *view, name string, err error) message.Response {
+	t, unopened := v.opened()
 	switch {
+	case unopened != nil:
+		return s.refuseAll(unopened)
 	case isRefused(err):
 		return notFound(s.refusedLink(t, name, err))
 	case errors.Is(err, fs.ErrPermission):

@@ -76,7 +76,7 @@ func (s *Site) keep(k key, src source, read time.Time) source {
 // source returns the content of a file as it is: kept, or else read. st is its status, which the caller has
 // asked for; a name may lead elsewhere or nowhere by the time that it is opened. The key's name is what the
 // client asked for, file where the content is. encoding is set if the content is wanted in memory.
-func (s *Site) source(ctx context.Context, t tree, k key, file string, st status, encoding bool) (source, error) {
+func (s *Site) source(ctx context.Context, v *view, k key, file string, st status, encoding bool) (source, error) {
 	if src, found := s.kept(k, st); found {
 		return src, nil
 	}
@@ -87,7 +87,7 @@ func (s *Site) source(ctx context.Context, t tree, k key, file string, st status
 			return source{}, &unreadError{err}
 		}
 		if done == nil { // another has just read it: what there is now may have been kept
-			if st, err = t.look(file, true); err == nil {
+			if st, err = v.look(file, true); err == nil {
 				if src, found := s.kept(k, st); found {
 					return src, nil
 				}
@@ -97,7 +97,7 @@ func (s *Site) source(ctx context.Context, t tree, k key, file string, st status
 		}
 	}
 	read := s.now()
-	f, st, err := t.open(file)
+	f, st, err := v.open(file)
 	if err == nil && !st.mode.IsRegular() {
 		f.close()
 		err = notRegularError{st.mode}

@@ -9,10 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fstatat is unix.Fstatat without its allocation, the copy of the name for the kernel: it is the one system
-// call, made twice, of an answer from the cache.
+// pathBuffer holds a path for the kernel, with the NUL at its end. It stays on the stack, where unix.Fstatat
+// allocates: a stat is the one system call of an answer from the cache.
+type pathBuffer [512]byte
+
+// fstatat is unix.Fstatat.
 func fstatat(dir int, name string, st *unix.Stat_t, flags int) error {
-	var path [512]byte // with the NUL at its end
+	var path pathBuffer
 	if len(name) >= len(path) {
 		return unix.Fstatat(dir, name, st, flags)
 	}
@@ -20,8 +23,28 @@ func fstatat(dir int, name string, st *unix.Stat_t, flags int) error {
 		return unix.EINVAL
 	}
 	copy(path[:], name)
+	return path.stat(dir, st, flags)
+}
+
+// statBelow looks at a name below a directory that is given by its path. Both together may be longer than the
+// kernel takes; ENAMETOOLONG is what it says of any that is too long for the buffer.
+func statBelow(dir, name string, st *unix.Stat_t, flags int) error {
+	var path pathBuffer
+	if len(dir)+len("/")+len(name) >= len(path) {
+		return unix.ENAMETOOLONG
+	}
+	if strings.IndexByte(dir, 0) >= 0 || strings.IndexByte(name, 0) >= 0 {
+		return unix.EINVAL
+	}
+	n := copy(path[:], dir)
+	path[n] = '/'
+	copy(path[n+1:], name)
+	return path.stat(unix.AT_FDCWD, st, flags)
+}
+
+func (path *pathBuffer) stat(dir int, st *unix.Stat_t, flags int) error {
 	for {
-		_, _, errno := unix.Syscall6(unix.SYS_NEWFSTATAT, uintptr(dir), uintptr(unsafe.Pointer(&path[0])),
+		_, _, errno := unix.Syscall6(unix.SYS_NEWFSTATAT, uintptr(dir), uintptr(unsafe.Pointer(path)),
 			uintptr(unsafe.Pointer(st)), uintptr(flags), 0, 0)
 		switch errno {
 		case 0:

@@ -7,3 +7,7 @@ import "golang.org/x/sys/unix"
 func fstatat(dir int, name string, st *unix.Stat_t, flags int) error {
 	return unix.Fstatat(dir, name, st, flags)
 }
+
+func statBelow(dir, name string, st *unix.Stat_t, flags int) error {
+	return unix.Fstatat(unix.AT_FDCWD, dir+"/"+name, st, flags)
+}

@@ -11,6 +11,7 @@ import (
 
 // kernelTree confines by openat2(2), so that there is nothing to race with.
 type kernelTree struct {
+	path    string
 	fd      int
 	resolve uint64 // RESOLVE_ flags; 0 leaves links to the kernel's usual rules
 	hidden  bool   // links to hidden names are refused
@@ -29,7 +30,7 @@ func openTree(opts *Options) (tree, identity, error) {
 		unix.Close(fd)
 		return nil, identity{}, err
 	}
-	t := &kernelTree{fd: fd, hidden: opts.Hidden == HiddenDeny}
+	t := &kernelTree{path: opts.Directory, fd: fd, hidden: opts.Hidden == HiddenDeny}
 	switch opts.Symlinks {
 	case SymlinksFollow:
 		return t, identity{st.dev, st.ino}, nil
@@ -66,15 +67,27 @@ func (t *kernelTree) stat(name string) (status, error) {
 }
 
 func (t *kernelTree) look(name string, follow bool) (status, error) {
-	flags := 0
-	if !follow {
-		flags = unix.AT_SYMLINK_NOFOLLOW
-	}
 	var st unix.Stat_t
-	if err := fstatat(t.fd, name, &st, flags); err != nil {
+	if err := fstatat(t.fd, name, &st, linkFlag(follow)); err != nil {
 		return status{}, err
 	}
 	return newStatus(&st), nil
+}
+
+func (t *kernelTree) lookByPath(name string, follow bool) (status, error) {
+	var st unix.Stat_t
+	if err := statBelow(t.path, name, &st, linkFlag(follow)); err != nil {
+		return status{}, err
+	}
+	return newStatus(&st), nil
+}
+
+// linkFlag is the flag of fstatat for a link at the end of a name.
+func linkFlag(follow bool) int {
+	if follow {
+		return 0
+	}
+	return unix.AT_SYMLINK_NOFOLLOW
 }
 
 func (t *kernelTree) openStatus(name string, flags uint64) (file, status, error) {

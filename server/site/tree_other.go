@@ -55,6 +55,8 @@ func (t openTreeAt) look(name string, follow bool) (status, error) {
 	return statusOf(info), nil
 }
 
+func (t openTreeAt) lookByPath(name string, follow bool) (status, error) { return t.look(name, follow) }
+
 func (t openTreeAt) close() {}
 
 // path is a name on this system; one that the system gives a meaning of its own (NUL, COM1) is empty,

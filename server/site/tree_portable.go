@@ -1,6 +1,7 @@
 package site
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -149,6 +150,11 @@ func (t *portableTree) look(name string, follow bool) (status, error) {
 		return status{}, confinementError(err)
 	}
 	return statusOf(info), nil
+}
+
+// lookByPath would not be confined by os.Root, as look is.
+func (t *portableTree) lookByPath(string, bool) (status, error) {
+	return status{}, errors.ErrUnsupported
 }
 
 // linksToHidden is leadsToHidden, by name, so that a link switched at the same moment is missed.

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,9 +23,13 @@ func descriptors(t *testing.T) int {
 
 // Law: a switched directory is seen by the next request, and nothing is left open behind it.
 func TestSwitchedDirectory(t *testing.T) {
+	t.Run("read", func(t *testing.T) { switchDirectory(t, func(*Options) {}) })
+	t.Run("kept", func(t *testing.T) { switchDirectory(t, later) })
+}
+
+func switchDirectory(t *testing.T, with func(*Options)) {
 	base := build(t, t.TempDir(), map[string]string{"a/x": "a", "b/x": "b", "now": "-> a"})
-	link, next := filepath.Join(base, "now"), filepath.Join(base, "next")
-	s := newSite(t, link)
+	s := newSite(t, filepath.Join(base, "now"), with)
 	before := descriptors(t)
 	var readers sync.WaitGroup
 	stop := make(chan struct{})
@@ -44,8 +49,7 @@ func TestSwitchedDirectory(t *testing.T) {
 	}
 	for i := range 300 {
 		target := string("ab"[i%2])
-		check(t, os.Symlink(target, next))
-		check(t, os.Rename(next, link))
+		toLink(t, base, target)
 		if _, content := get(t, s, "/x"); content != target {
 			t.Errorf("after the switch to %s: %q", target, content)
 		}
@@ -87,6 +91,91 @@ func TestMethods(t *testing.T) {
 		}
 		if resp.Body != nil {
 			check(t, resp.Body.Close())
+		}
+	}
+}
+
+// Law: of what is kept a request gets what its name leads to now, however it came to lead there.
+func TestKeptInADirectoryThatChanges(t *testing.T) {
+	const kept, gone = "kept", ""
+	for _, c := range []struct {
+		name   string
+		change func(t *testing.T, base string)
+		want   string
+		status int
+	}{
+		{"nothing", func(*testing.T, string) {}, kept, 200},
+		{"switched", func(t *testing.T, base string) { toLink(t, base, "b") }, "new", 200},
+		{"switched to the same file", func(t *testing.T, base string) {
+			check(t, os.Remove(filepath.Join(base, "b/x")))
+			check(t, os.Link(filepath.Join(base, "a/x"), filepath.Join(base, "b/x")))
+			toLink(t, base, "b")
+		}, kept, 200},
+		{"switched to one without it", func(t *testing.T, base string) {
+			check(t, os.Remove(filepath.Join(base, "b/x")))
+			toLink(t, base, "b")
+		}, gone, 404},
+		{"switched to nowhere", func(t *testing.T, base string) { toLink(t, base, "nowhere") }, gone, 404},
+		{"switched to a file", func(t *testing.T, base string) { toLink(t, base, "b/x") }, gone, 404},
+		{"the directory moved away", func(t *testing.T, base string) {
+			check(t, os.Rename(filepath.Join(base, "a"), filepath.Join(base, "c")))
+		}, gone, 404},
+		{"another in its place", func(t *testing.T, base string) {
+			check(t, os.Rename(filepath.Join(base, "a"), filepath.Join(base, "c")))
+			check(t, os.Rename(filepath.Join(base, "b"), filepath.Join(base, "a")))
+		}, "new", 200},
+		{"the file replaced", func(t *testing.T, base string) {
+			check(t, os.Rename(filepath.Join(base, "b/x"), filepath.Join(base, "a/x")))
+		}, "new", 200},
+		{"the file removed", func(t *testing.T, base string) { check(t, os.Remove(filepath.Join(base, "a/x"))) }, gone, 404},
+		{"a directory in its place", func(t *testing.T, base string) {
+			check(t, os.Remove(filepath.Join(base, "a/x")))
+			check(t, os.Mkdir(filepath.Join(base, "a/x"), 0o755))
+		}, gone, 301},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			base := build(t, t.TempDir(), map[string]string{"a/x": kept, "b/x": "new", "now": "-> a"})
+			s := newSite(t, filepath.Join(base, "now"), later)
+			for range 2 {
+				if _, content := get(t, s, "/x"); content != kept {
+					t.Fatalf("got %q first", content)
+				}
+			}
+			c.change(t, base)
+			for range 2 {
+				resp, content := get(t, s, "/x")
+				if resp.Status != c.status || content != c.want {
+					t.Errorf("got %d %q, want %d %q", resp.Status, content, c.status, c.want)
+				}
+				if resp, _ := get(t, s, "/x/"); resp.Status == 200 && c.status != 301 {
+					t.Errorf("with a slash: %d", resp.Status)
+				}
+			}
+		})
+	}
+}
+
+// toLink switches the link now in base.
+func toLink(t *testing.T, base, target string) {
+	t.Helper()
+	check(t, os.Symlink(target, filepath.Join(base, "next")))
+	check(t, os.Rename(filepath.Join(base, "next"), filepath.Join(base, "now")))
+}
+
+// TestTheCauseNamesTheDirectory once, whatever is asked for: a file that is kept, one that is not, a directory.
+func TestTheCauseNamesTheDirectory(t *testing.T) {
+	dir := build(t, filepath.Join(t.TempDir(), "site"), map[string]string{"kept": "kept", "dir/index.html": "i", "list/x": ""})
+	s := newSite(t, dir, later)
+	targets := []string{"/kept", "/dir", "/dir/", "/list/", "/nowhere", "/"}
+	for _, target := range targets {
+		get(t, s, target)
+	}
+	check(t, os.RemoveAll(dir))
+	for _, target := range targets {
+		resp, _ := get(t, s, target)
+		var once interface{ OnceKey() string }
+		if resp.Status != 404 || !errors.As(resp.Err, &once) || once.OnceKey() != "directory" || !strings.Contains(resp.Err.Error(), dir) {
+			t.Errorf("%s: %d %v, want 404 and one cause for the directory", target, resp.Status, resp.Err)
 		}
 	}
 }

@@ -1,0 +1,119 @@
+package site
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// TestAHitDoesNotAskForTheDirectory: its own status, by its path, says all. The directory that is open is
+// made to look like another one, so that whoever asks for it opens it again.
+func TestAHitDoesNotAskForTheDirectory(t *testing.T) {
+	dir := build(t, t.TempDir(), map[string]string{"a.txt": text(1000), "link": "-> a.txt", "dir/index.html": "i", "list/x": "",
+		"packed.js": text(1000), "packed.js.gz": "a gz file", "other": "other"})
+	s := newSite(t, dir, later)
+	tag := mustGet(t, s, "/a.txt").Fields.Get("ETag")
+	reopens := func(target string, fields ...message.Field) bool {
+		before := s.current.Load()
+		before.id = identity{}
+		get(t, s, target, fields...)
+		return s.current.Load() != before
+	}
+	for _, c := range []struct {
+		name, target string
+		field        message.Field
+	}{
+		{"200", "/a.txt", message.Field{}},
+		{"304", "/a.txt", message.Field{Name: "If-None-Match", Value: tag}},
+		{"206", "/a.txt", message.Field{Name: "Range", Value: "bytes=0-9"}},
+		{"a link", "/link", message.Field{}},
+		{"an index page", "/dir/", message.Field{}},
+		{"a listing", "/list/", message.Field{}},
+		{"coded", "/a.txt", acceptEncoding("gzip, br")},
+		{"a neighbour", "/packed.js", acceptEncoding("gzip")},
+	} {
+		get(t, s, c.target, c.field)
+		if n := hits(s, func() {
+			if reopens(c.target, c.field) {
+				t.Errorf("%s: a hit asks for the directory", c.name)
+			}
+		}); n != 1 {
+			t.Errorf("%s: %d hits", c.name, n)
+		}
+	}
+	for _, target := range []string{"/other", "/dir", "/nowhere", "/nowhere/"} {
+		if !reopens(target) {
+			t.Errorf("%s: no hit, and the directory is not asked for", target)
+		}
+	}
+}
+
+// TestPathsThatAreTooLong for the kernel, or for the buffer on the stack, are served as any other.
+func TestPathsThatAreTooLong(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	check(t, err)
+	defer root.Close()
+	s := newSite(t, dir, later)
+	for _, size := range []int{511 - len(dir) - 1, 512 - len(dir) - 1, 600, 4095} {
+		parts := strings.Repeat(strings.Repeat("d", 99)+"/", (size-1)/100)
+		name := parts + strings.Repeat("f", size-len(parts))
+		// MkdirAll goes by parts, so that only the name of the file has to fit.
+		if parts != "" {
+			check(t, root.MkdirAll(strings.TrimSuffix(parts, "/"), 0o755))
+		}
+		check(t, root.WriteFile(name, []byte(name), 0o644))
+		for _, hit := range []uint64{0, 1} {
+			if n := hits(s, func() {
+				if resp, content := get(t, s, "/"+name); resp.Status != 200 || content != name {
+					t.Errorf("a name of %d bytes: %d %.40q %v", size, resp.Status, content, resp.Err)
+				}
+			}); n != hit {
+				t.Errorf("a name of %d bytes: %d hits, want %d", size, n, hit)
+			}
+		}
+		check(t, root.Remove(name))
+		if resp, _ := get(t, s, "/"+name); resp.Status != 404 {
+			t.Errorf("a name of %d bytes, removed: %d", size, resp.Status)
+		}
+	}
+}
+
+// TestHowTheDirectoryIsNamed: what is kept is found again below each path that leads to it.
+func TestHowTheDirectoryIsNamed(t *testing.T) {
+	base := build(t, t.TempDir(), map[string]string{"site/a.txt": "a", "link": "-> site", "deep/" + strings.Repeat("d", 200) + "/": ""})
+	t.Chdir(filepath.Join(base, "site"))
+	detour := "deep/" + strings.Repeat("d", 200) + "/../../"
+	for _, c := range []struct{ directory, target string }{
+		{".", "/a.txt"},
+		{"./", "/a.txt"},
+		{"../site", "/a.txt"},
+		{"../link", "/a.txt"},
+		{"../link/", "/a.txt"},
+		{base + "/site//", "/a.txt"},
+		{"../" + detour + "site", "/a.txt"},
+		{"../" + detour + detour + detour + "site", "/a.txt"},
+		{"/", base + "/site/a.txt"},
+	} {
+		s := newSite(t, c.directory, later)
+		for _, hit := range []uint64{0, 1} {
+			if n := hits(s, func() {
+				if resp, content := get(t, s, c.target); resp.Status != 200 || content != "a" {
+					t.Errorf("%s: %d %q %v", c.directory, resp.Status, content, resp.Err)
+				}
+			}); n != hit {
+				t.Errorf("%s: %d hits, want %d", c.directory, n, hit)
+			}
+		}
+	}
+	// The empty path is no directory, and least of all the root.
+	s := newSite(t, "", later)
+	for _, target := range []string{base + "/site/a.txt", base + "/site", base + "/site/", "/"} {
+		if resp, content := get(t, s, target); resp.Status != 404 {
+			t.Errorf("no directory: %s: %d %q", target, resp.Status, content)
+		}
+	}
+}
