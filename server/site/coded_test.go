@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/coding"
 )
 
 func acceptEncoding(value string) message.Field {
@@ -127,6 +128,42 @@ func TestCoded(t *testing.T) {
 				t.Errorf("%s%s: not modified: %d %q", name, again, resp.Status, resp.Fields)
 			}
 		}
+	}
+}
+
+// TestCandidates: what the client weighs most comes first. A plus marks what is to be made.
+func TestCandidates(t *testing.T) {
+	for _, c := range []struct {
+		name, accept string
+		makes        bool
+		want         string
+	}{
+		{"equal_weights_in_our_order", "gzip, deflate, br, zstd", false, "br zstd gzip"},
+		{"neighbours_before_what_is_made", "gzip, br, zstd", true, "br zstd gzip +zstd +br +gzip"},
+		{"the_best_first", "gzip;q=0.9, br;q=0.8, zstd", true, "zstd +zstd gzip +gzip br +br"},
+		{"only_what_is_acceptable", "br;q=0, gzip", true, "gzip +gzip"},
+		{"any", "*;q=0.1", false, "br zstd gzip"},
+		{"identity_is_preferred", "gzip;q=0.5, identity", true, ""},
+		{"identity_is_equal", "gzip, identity", false, "gzip"},
+		{"identity_beside_the_least_weight", "gzip;q=0.001", false, "gzip"},
+		{"identity_excluded", "gzip;q=0.5, identity;q=0", false, "gzip"},
+		{"nothing_is_left", "*;q=0", true, ""},
+		{"without_a_field_of_use", "", true, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			accepted := coding.Accepts(message.Fields{acceptEncoding(c.accept)})
+			var got []string
+			for _, candidate := range candidates(nil, accepted, c.makes) {
+				mark := ""
+				if candidate.made {
+					mark = "+"
+				}
+				got = append(got, mark+candidate.coding.String())
+			}
+			if got := strings.Join(got, " "); got != c.want {
+				t.Errorf("%q: got %q, want %q", c.accept, got, c.want)
+			}
+		})
 	}
 }
 

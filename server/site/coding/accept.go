@@ -57,33 +57,6 @@ func Accepts(f message.Fields) Accepted {
 // Q returns the weight of a coding in thousandths, 0 if it is not acceptable.
 func (a Accepted) Q(c Coding) int { return int(a.q[c]) }
 
-// Ranking is a list of codings, best first.
-type Ranking struct {
-	codings [count]Coding
-	n       int
-}
-
-// All returns the codings. It points into r.
-func (r *Ranking) All() []Coding { return r.codings[:r.n] }
-
-// Rank returns those of order, which are distinct, that are acceptable, best first. Between equal weights
-// order decides. If nothing is left Identity may be sent in spite of its weight: section 12.5.3 allows to
-// disregard the field, and 406 helps nobody.
-func (a Accepted) Rank(order ...Coding) (r Ranking) {
-	for _, c := range order {
-		if a.q[c] == 0 {
-			continue
-		}
-		i := r.n
-		for ; i > 0 && a.q[r.codings[i-1]] < a.q[c]; i-- {
-			r.codings[i] = r.codings[i-1]
-		}
-		r.codings[i] = c
-		r.n++
-	}
-	return r
-}
-
 // parse returns the coding of that name. x-gzip is gzip (section 8.4.1.3).
 func parse(name string) (c Coding, known bool) {
 	switch len(name) {
