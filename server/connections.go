@@ -83,7 +83,7 @@ func (s *connections) drain(timeout <-chan time.Time) error {
 	case <-empty:
 		return nil
 	case <-timeout:
-		return s.cut()
+		return s.cut(s.tell())
 	}
 }
 
@@ -95,15 +95,25 @@ const (
 	cutGrace = time.Second
 )
 
-// cut ends all connections: after lastWord it closes those that are left, and waits until they have reported.
-// It tells how many there were.
-func (s *connections) cut() error {
+// tell tells the handlers that their connections are about to be cut, and returns how many there are.
+func (s *connections) tell() int {
 	s.mu.Lock()
-	n := len(s.set)
+	defer s.mu.Unlock()
 	s.cancel()
-	if n == 0 {
+	return len(s.set)
+}
+
+// cut ends all connections: after lastWord it closes those that are left, and waits until they have reported.
+// It reports how many there were when their handlers were told.
+func (s *connections) cut(n int) error {
+	s.mu.Lock()
+	n = max(n, len(s.set))
+	if len(s.set) == 0 {
 		s.mu.Unlock()
-		return nil
+		if n == 0 {
+			return nil
+		}
+		return &CutError{n}
 	}
 	empty := make(chan struct{})
 	s.empty = empty

@@ -3,14 +3,20 @@ package server
 import (
 	"context"
 	"net"
+
+	"github.com/previewd/previewd/server/tcp"
 )
 
-// Listen listens on a TCP address, in the form of net.Listen, for Serve. It differs from net.Listen in two
-// ways: the sockets are plain TCP, not multipath TCP, so that the kernel can be told to keep off new
-// connections while the listener closes; and there are no keep-alive probes, whose set-up costs four system
-// calls a connection, as every wait has a deadline of its own.
+// Listen listens on a TCP address, in the form of net.Listen, for Serve: with what Serve needs to know and do of
+// its sockets, which package tcp describes.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
-	config := net.ListenConfig{KeepAlive: -1}
-	config.SetMultipathTCP(false)
-	return config.Listen(ctx, "tcp", address)
+	return tcp.Listen(ctx, address)
+}
+
+// deferring is a listener of tcp.Listen, which keeps connections out until their first byte comes.
+type deferring interface {
+	// Undefer has them accepted without it, within a second.
+	Undefer()
+	// Deferring says whether some are still kept out.
+	Deferring() bool
 }

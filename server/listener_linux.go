@@ -2,6 +2,7 @@ package server
 
 import (
 	"net"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,11 +12,11 @@ import (
 // closed; without this, one whose handshake ends between the last accept and the close is reset. Where it
 // is not allowed nothing happens: the window is then as short as it can be.
 func refuseNew(l net.Listener) {
-	tcp, ok := l.(*net.TCPListener)
+	socket, ok := l.(syscall.Conn)
 	if !ok {
 		return
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := socket.SyscallConn()
 	if err != nil {
 		return
 	}
@@ -40,11 +41,11 @@ func refuseNew(l net.Listener) {
 
 // pending says whether connections wait in the backlog of l.
 func pending(l net.Listener) bool {
-	tcp, ok := l.(*net.TCPListener)
+	socket, ok := l.(syscall.Conn)
 	if !ok {
 		return false
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := socket.SyscallConn()
 	if err != nil {
 		return false
 	}

@@ -147,12 +147,14 @@ func (s *Server) serve(ctx context.Context, l net.Listener, alone bool) error {
 	cut := func() { cancel(message.ErrStopping) }
 	defer cut()
 	a := &acceptor{server: s, listener: l, cut: handlers.Done(), alone: alone, connections: connections{cancel: cut}}
+	a.workers = newWorkers(func(c served) { a.work(handlers, c) })
+	defer a.workers.close() // the loop has ended by then
 	if secure, ok := l.(*secureListener); ok {
 		a.listener, a.tls = secure.Listener, secure.config
 		l = secure.Listener
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- a.run(handlers) }()
+	go func() { ended <- a.run() }()
 
 	patience := orDefault(s.ShutdownTimeout, defaultShutdownTimeout)
 	var failure error // of the listener
@@ -162,6 +164,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, alone bool) error {
 	}
 	s.engine.Drain()
 	s.engine2.Drain()
+	a.acceptSilent()
 	if failure == nil {
 		select {
 		case failure = <-ended:
@@ -176,11 +179,11 @@ func (s *Server) serve(ctx context.Context, l net.Listener, alone bool) error {
 	select {
 	case <-ended:
 	case <-timeout:
-		cut()
+		n := a.connections.tell()
 		// The loop may wait for a free slot or for a connection: the closed listener ends the latter.
 		_ = l.Close()
 		<-ended
-		return a.connections.cut()
+		return a.connections.cut(n)
 	}
 	// An error here cannot be acted upon: nothing is accepted any more.
 	_ = l.Close()
@@ -194,9 +197,11 @@ type acceptor struct {
 	tls         *tls.Config // nil on a plain listener
 	alone       bool        // there is no other listener
 	connections connections
+	workers     *workers[served]
 	cut         <-chan struct{}
 	finishing   bool      // guarded by connections.mu
 	graceOver   bool      // the handshakes that had begun at finish have had handshakeGrace
+	silentBy    time.Time // when the connections of which no byte has come are in the backlog
 	trouble     time.Time // when accept failed last, for a reason that passes
 	backoff     time.Duration
 }
@@ -204,7 +209,7 @@ type acceptor struct {
 // run accepts until the listener fails, or, once finish was called, until the backlog is empty. A listener that
 // is alone takes the slot first, so that further connections wait in the backlog. Of several, each would keep
 // slots from the others while it waits: there, one accepted connection waits for its slot.
-func (a *acceptor) run(ctx context.Context) error {
+func (a *acceptor) run() error {
 	for {
 		if a.alone && !a.takeSlot() {
 			return nil
@@ -223,36 +228,42 @@ func (a *acceptor) run(ctx context.Context) error {
 		if !a.alone && !a.takeSlot() {
 			return conn.Close()
 		}
-		a.start(ctx, conn)
+		a.start(conn)
 		if a.graceOver && a.backlogEmpty() {
 			return nil
 		}
 	}
 }
 
-// start serves a connection in a goroutine of its own.
-func (a *acceptor) start(ctx context.Context, conn net.Conn) {
-	var c interface {
-		connection
-		Serve(ctx context.Context)
-	}
+// start has a worker serve a connection.
+func (a *acceptor) start(conn net.Conn) {
+	var c served
 	if a.tls == nil {
 		c = http1.NewConn(&a.server.engine, conn)
 	} else {
 		c = a.server.secure(conn, a.tls)
 	}
 	a.connections.add(c)
-	go func() {
-		defer a.connections.remove(c)
-		defer a.freeSlot()
-		if a.server.Opened != nil {
-			a.server.Opened()
-		}
-		if a.server.Closed != nil {
-			defer a.server.Closed()
-		}
-		c.Serve(ctx)
-	}()
+	a.workers.start(c)
+}
+
+// served is a connection with what its worker does.
+type served interface {
+	connection
+	Serve(ctx context.Context)
+}
+
+// work serves a connection to its end.
+func (a *acceptor) work(ctx context.Context, c served) {
+	defer a.connections.remove(c)
+	defer a.freeSlot()
+	if a.server.Opened != nil {
+		a.server.Opened()
+	}
+	if a.server.Closed != nil {
+		defer a.server.Closed()
+	}
+	c.Serve(ctx)
 }
 
 // takeSlot waits until another connection may be served. While the loop finishes, idle connections make
@@ -322,6 +333,24 @@ func (a *acceptor) pause(err error) {
 	}
 }
 
+// silentGrace is how long connections that are kept out of the backlog may take to get there.
+const silentGrace = 1200 * time.Millisecond
+
+// acceptSilent has connections accepted of which no byte has come: they are told of the end, which without it the
+// listener's close would do by a reset. It comes before finish.
+func (a *acceptor) acceptSilent() {
+	if d, ok := a.listener.(deferring); ok {
+		d.Undefer()
+		a.silentBy = time.Now().Add(silentGrace)
+	}
+}
+
+// silent says whether connections are still on their way to the backlog.
+func (a *acceptor) silent() bool {
+	d, ok := a.listener.(deferring)
+	return ok && time.Now().Before(a.silentBy) && d.Deferring()
+}
+
 // handshakeGrace is how long TCP handshakes that have begun may take to reach the backlog.
 const handshakeGrace = 20 * time.Millisecond
 
@@ -352,5 +381,8 @@ func (a *acceptor) isFinishing() bool {
 func (a *acceptor) backlogEmpty() bool {
 	a.graceOver = true
 	d := a.listener.(deadliner)
-	return !pending(a.listener) || d.SetDeadline(time.Now().Add(time.Second)) != nil
+	if pending(a.listener) {
+		return d.SetDeadline(time.Now().Add(time.Second)) != nil
+	}
+	return !a.silent() || d.SetDeadline(time.Now().Add(handshakeGrace)) != nil
 }

@@ -231,7 +231,7 @@ func (l *scarce) Accept() (net.Conn, error) {
 	return l.Listener.Accept()
 }
 
-func (l *scarce) SetDeadline(t time.Time) error { return l.Listener.(*net.TCPListener).SetDeadline(t) }
+func (l *scarce) SetDeadline(t time.Time) error { return l.Listener.(deadliner).SetDeadline(t) }
 
 func TestOutOfDescriptorsClosesTheOldestIdleConnection(t *testing.T) {
 	inner, err := Listen(t.Context(), "127.0.0.1:0")

@@ -36,7 +36,13 @@ type Conn struct {
 func NewConn(e *Engine, conn net.Conn) *Conn {
 	e.prepare()
 	c := &Conn{engine: e, conn: conn, wire: wireOf(conn, e.Disk), opened: time.Now()}
-	c.peer, c.local = addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
+	if known, ok := conn.(interface {
+		Ends() (peer, local netip.AddrPort)
+	}); ok {
+		c.peer, c.local = known.Ends()
+	} else {
+		c.peer, c.local = addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
+	}
 	if t, ok := conn.(*tls.Conn); ok {
 		state := t.ConnectionState()
 		c.tls = &state

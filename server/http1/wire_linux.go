@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/tcp"
 )
 
 // lendMargin is how many bytes may lie between the kernel taking a page by sendfile and a receiver on this
@@ -37,15 +38,20 @@ func lendMargin() int64 {
 
 // newWire returns the wire of a connection: system calls on a TCP socket, else the connection's methods.
 func newWire(conn net.Conn, disk message.Gate) wire {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
+	var raw syscall.RawConn
+	var err error
+	switch c := conn.(type) {
+	case *tcp.Conn:
+		raw, err = c.SyscallConn()
+	case *net.TCPConn:
+		raw, err = c.SyscallConn()
+	default:
 		return streamWire{conn}
 	}
-	raw, err := tcp.SyscallConn()
 	if err != nil {
 		return streamWire{conn}
 	}
-	w := &tcpWire{conn: tcp, raw: raw, disk: disk}
+	w := &tcpWire{conn: conn, raw: raw, disk: disk}
 	w.readStep, w.readFirstStep, w.writeStep = w.stepRead, w.stepReadFirst, w.stepWrite
 	w.writableStep, w.sendFileStep, w.unreadStep = w.stepWritable, w.stepSendFile, w.stepUnread
 	return w
@@ -60,7 +66,7 @@ func newWire(conn net.Conn, disk message.Gate) wire {
 // The steps run inside syscall.RawConn, which parks the goroutine when one reports false. They are bound
 // once a connection and take their arguments from its fields, so that a call allocates nothing.
 type tcpWire struct {
-	conn *net.TCPConn
+	conn net.Conn
 	raw  syscall.RawConn
 	disk message.Gate
 
@@ -82,14 +88,14 @@ type tcpWire struct {
 }
 
 func (w *tcpWire) stepRead(fd uintptr) bool {
-	w.got, w.readErr = ignoringEINTR(func() (int, error) { return unix.Read(int(fd), w.in) })
+	w.got, w.readErr = tcp.Read(fd, w.in)
 	return w.readErr != unix.EAGAIN || !w.wait
 }
 
 // stepReadFirst takes a buffer only for as long as there may be bytes for it.
 func (w *tcpWire) stepReadFirst(fd uintptr) bool {
 	w.in = getBuffer()
-	w.got, w.readErr = ignoringEINTR(func() (int, error) { return unix.Read(int(fd), w.in) })
+	w.got, w.readErr = tcp.Read(fd, w.in)
 	if w.got > 0 {
 		return true
 	}
@@ -146,7 +152,7 @@ func readError(n int, err error) error {
 	return nil
 }
 
-func (w *tcpWire) stepUnread(fd uintptr) { w.n, w.err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }
+func (w *tcpWire) stepUnread(fd uintptr) { w.n, w.err = tcp.Unread(fd) }
 
 // inKernel says whether the kernel has bytes of a connection that nobody has read.
 func inKernel(conn net.Conn) bool {
@@ -159,7 +165,7 @@ func inKernel(conn net.Conn) bool {
 		return false
 	}
 	n := 0
-	err = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	err = raw.Control(func(fd uintptr) { n, _ = tcp.Unread(fd) })
 	return err == nil && n > 0
 }
 
@@ -198,16 +204,7 @@ func (w *tcpWire) writeAll() (total int, err error) {
 func (w *tcpWire) stepWrite(fd uintptr) bool {
 	for len(w.out[0])+len(w.out[1]) > 0 {
 		var n int
-		n, w.err = ignoringEINTR(func() (int, error) {
-			switch {
-			case len(w.out[1]) == 0:
-				return unix.Write(int(fd), w.out[0])
-			case len(w.out[0]) == 0:
-				return unix.Write(int(fd), w.out[1])
-			}
-			return unix.Writev(int(fd), w.out[:])
-		})
-		if w.err != nil {
+		if n, w.err = tcp.Writev(fd, w.out[0], w.out[1]); w.err != nil {
 			return true
 		}
 		w.n += n

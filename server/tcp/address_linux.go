@@ -1,0 +1,75 @@
+package tcp
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"strconv"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// address is a struct sockaddr_in or sockaddr_in6: ip(7), ipv6(7).
+type address struct {
+	bytes [unix.SizeofSockaddrInet6]byte
+	size  uint32 // socklen_t
+}
+
+// Where the fields are, behind the family.
+const (
+	atPort  = 2
+	at4     = 4
+	at6     = 8
+	atScope = 24
+)
+
+// addrPort returns it. An IPv4 address has its own form: a dual-stack socket has it mapped.
+func (a *address) addrPort() netip.AddrPort {
+	port := binary.BigEndian.Uint16(a.bytes[atPort:])
+	switch binary.NativeEndian.Uint16(a.bytes[:]) {
+	case unix.AF_INET:
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(a.bytes[at4:])), port)
+	case unix.AF_INET6:
+		ip := netip.AddrFrom16([16]byte(a.bytes[at6:])).Unmap()
+		if scope := binary.NativeEndian.Uint32(a.bytes[atScope:]); scope != 0 {
+			ip = ip.WithZone(zone(scope))
+		}
+		return netip.AddrPortFrom(ip, port)
+	}
+	return netip.AddrPort{}
+}
+
+// zone returns the name of a network interface, its number if it has none any more.
+func zone(id uint32) string {
+	if i, err := net.InterfaceByIndex(int(id)); err == nil {
+		return i.Name
+	}
+	return strconv.FormatUint(uint64(id), 10)
+}
+
+// accept is accept4(2) on a non-blocking socket. It returns unix.EAGAIN if there is no connection.
+func accept(fd uintptr, peer *address) (uintptr, error) {
+	for {
+		peer.size = uint32(len(peer.bytes))
+		conn, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, fd, uintptr(unsafe.Pointer(&peer.bytes)),
+			uintptr(unsafe.Pointer(&peer.size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		switch errno {
+		case 0:
+			return conn, nil
+		case unix.EINTR:
+			continue
+		}
+		return 0, errno
+	}
+}
+
+// getsockname is getsockname(2).
+func getsockname(fd uintptr, local *address) error {
+	local.size = uint32(len(local.bytes))
+	_, _, errno := unix.RawSyscall(unix.SYS_GETSOCKNAME, fd, uintptr(unsafe.Pointer(&local.bytes)), uintptr(unsafe.Pointer(&local.size)))
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
