@@ -38,6 +38,8 @@ type Setup struct {
 	Log     *accesslog.Log
 	// Dropped counts the log records that were dropped.
 	Dropped func() uint64
+	// Started is told of each request that begins.
+	Started func()
 	// Stdout gets the start lines of http.server where the log is text.
 	Stdout io.Writer
 }
@@ -101,7 +103,10 @@ func newServer(setup Setup, handler message.Handler, disk message.Gate, registry
 		Handler: handler,
 		Profile: setup.Profile,
 		Proxies: c.TrustedProxies,
-		Started: registry.RequestStarted,
+		Started: func() {
+			setup.Started()
+			registry.RequestStarted()
+		},
 		Observe: func(x *message.Exchange) {
 			registry.RequestDone()
 			registry.Record(x)
