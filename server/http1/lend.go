@@ -13,9 +13,9 @@ import (
 const (
 	// seenMargin is LendMargin where the receiver's socket can be seen, in bytes: enough for the receiver to
 	// have something to read while it is waited for.
-	seenMargin = 1 << 20
+	seenMargin = 256 << 10
 	// firstPause and lastPause bound the pauses between two looks at the receiver's socket.
-	firstPause = 200 * time.Microsecond
+	firstPause = time.Millisecond
 	lastPause  = 100 * time.Millisecond
 )
 

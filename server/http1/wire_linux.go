@@ -227,9 +227,8 @@ func (w *tcpWire) tryWrite(p []byte) (int, error) {
 // stepWritable asks whether the kernel takes bytes. It has to ask before it lets the poller wait: an event
 // between the write that found no room and the wait is not told again.
 func (w *tcpWire) stepWritable(fd uintptr) bool {
-	ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-	n, err := ignoringEINTR(func() (int, error) { return unix.Poll(ready, 0) })
-	return n > 0 || err != nil
+	ready, err := tcp.Writable(fd)
+	return ready || err != nil
 }
 
 func (w *tcpWire) awaitWritable() error {

@@ -18,9 +18,10 @@ type tree interface {
 	// look is stat in the fastest way, wherever links lead: what is seen is only to be compared with what was
 	// opened. follow is unset for a link itself at the end of a name.
 	look(name string, follow bool) (status, error)
-	// lookByPath is look below the path that was opened, wherever that leads by now; the tree may be closed. An
-	// error other than fs.ErrNotExist says nothing of the name: look can tell.
-	lookByPath(name string, follow bool) (status, error)
+	// lookByPath is look below the path that was opened, wherever that leads by now; the tree may be closed. kept
+	// is the status of what is kept by the name, nil if nothing is. An error other than fs.ErrNotExist says nothing
+	// of the name: look can tell.
+	lookByPath(name string, follow bool, kept *status) (status, error)
 	close()
 }
 

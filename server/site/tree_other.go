@@ -55,7 +55,9 @@ func (t openTreeAt) look(name string, follow bool) (status, error) {
 	return statusOf(info), nil
 }
 
-func (t openTreeAt) lookByPath(name string, follow bool) (status, error) { return t.look(name, follow) }
+func (t openTreeAt) lookByPath(name string, follow bool, _ *status) (status, error) {
+	return t.look(name, follow)
+}
 
 func (t openTreeAt) close() {}
 

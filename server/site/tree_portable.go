@@ -153,7 +153,7 @@ func (t *portableTree) look(name string, follow bool) (status, error) {
 }
 
 // lookByPath would not be confined by os.Root, as look is.
-func (t *portableTree) lookByPath(string, bool) (status, error) {
+func (t *portableTree) lookByPath(string, bool, *status) (status, error) {
 	return status{}, errors.ErrUnsupported
 }
 

@@ -37,7 +37,11 @@ func (v *view) close() {
 // opened in the tree, which is asked for later than this look, and so is no older.
 func (v *view) look(name string, follow bool) (status, error) {
 	if t := v.site.current.Load(); v.tree == nil && t != nil {
-		if st, err := t.lookByPath(name, follow); err == nil || errors.Is(err, fs.ErrNotExist) {
+		var kept *status
+		if res, found := v.site.cache.Peek(key{name: name}); found {
+			kept = &res.st
+		}
+		if st, err := t.lookByPath(name, follow, kept); err == nil || errors.Is(err, fs.ErrNotExist) {
 			return st, err
 		}
 	}

@@ -64,6 +64,19 @@ func Writev(fd uintptr, p, q []byte) (int, error) {
 	}
 }
 
+// Writable says whether the kernel takes bytes, or has an error to tell: poll(2).
+func Writable(fd uintptr) (bool, error) {
+	ready := unix.PollFd{Fd: int32(fd), Events: unix.POLLOUT}
+	var atOnce unix.Timespec
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&ready)), 1, uintptr(unsafe.Pointer(&atOnce)), 0, 0, 0)
+		if errno != unix.EINTR {
+			n, err := result(n, errno)
+			return n > 0, err
+		}
+	}
+}
+
 // Unread returns how many bytes have come and have not been read: SIOCINQ in tcp(7).
 func Unread(fd uintptr) (int, error) {
 	var n int32
