@@ -21,9 +21,10 @@ COPY . .
 ARG TARGETOS TARGETARCH TARGETVARIANT
 ARG VERSION=dev REVISION=
 # -trimpath and -buildvcs=false: the same sources give the same bytes, whatever they were checked out as.
+# -gcflags: nothing is inlined in protobuf, whose code is run only when metrics are asked for: 130 KB less.
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} \
-    go build -trimpath -buildvcs=false \
+    go build -trimpath -buildvcs=false -gcflags=google.golang.org/protobuf/...=-l \
         -ldflags "-s -w -X main.version=$VERSION -X main.revision=$REVISION" -o /image/previewd . && \
     mkdir -p /image/srv && cp testdata/docker/srv/index.html /image/srv/ && \
     chmod 755 /image /image/srv /image/previewd && chmod 644 /image/srv/index.html
