@@ -381,8 +381,12 @@ func (a *acceptor) isFinishing() bool {
 func (a *acceptor) backlogEmpty() bool {
 	a.graceOver = true
 	d := a.listener.(deadliner)
-	if pending(a.listener) {
+	// In this order: a connection that is on its way is in the backlog by the second look, if not at the first.
+	switch coming := a.silent(); {
+	case pending(a.listener):
 		return d.SetDeadline(time.Now().Add(time.Second)) != nil
+	case coming:
+		return d.SetDeadline(time.Now().Add(handshakeGrace)) != nil
 	}
-	return !a.silent() || d.SetDeadline(time.Now().Add(handshakeGrace)) != nil
+	return true
 }
