@@ -127,6 +127,9 @@ func (c *secure) failed(ctx context.Context, err error) {
 func (c *secure) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.woken {
+		return
+	}
 	c.woken = true
 	if c.speaking != nil {
 		c.speaking.Wake()

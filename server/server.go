@@ -172,6 +172,13 @@ func (s *Server) serve(ctx context.Context, l net.Listener, alone bool) error {
 		}
 	}
 	timeout := time.After(patience)
+	for until := time.Now().Add(patience / 2); failure == nil && a.silent() && time.Now().Before(until); {
+		a.connections.wake() // those that are idle need not wait as well
+		select {
+		case failure = <-ended:
+		case <-time.After(handshakeGrace):
+		}
+	}
 	if failure != nil {
 		return errors.Join(failure, l.Close(), a.connections.drain(timeout))
 	}
@@ -345,7 +352,7 @@ func (a *acceptor) acceptSilent() {
 	}
 }
 
-// silent says whether connections are still on their way to the backlog.
+// silent says whether connections are still kept out of the backlog, or on their way.
 func (a *acceptor) silent() bool {
 	d, ok := a.listener.(deferring)
 	return ok && time.Now().Before(a.silentBy) && d.Deferring()
@@ -381,12 +388,5 @@ func (a *acceptor) isFinishing() bool {
 func (a *acceptor) backlogEmpty() bool {
 	a.graceOver = true
 	d := a.listener.(deadliner)
-	// In this order: a connection that is on its way is in the backlog by the second look, if not at the first.
-	switch coming := a.silent(); {
-	case pending(a.listener):
-		return d.SetDeadline(time.Now().Add(time.Second)) != nil
-	case coming:
-		return d.SetDeadline(time.Now().Add(handshakeGrace)) != nil
-	}
-	return true
+	return !pending(a.listener) || d.SetDeadline(time.Now().Add(time.Second)) != nil
 }

@@ -69,7 +69,9 @@ func (c *Conn) Waiting() (since time.Time, waiting bool) {
 // Wake makes a connection that waits for a request close, unless bytes have come already. A new one that
 // was never asked anything is given firstRequestGrace.
 func (c *Conn) Wake() {
-	c.woken.Store(true)
+	if c.woken.Swap(true) {
+		return // it has its moment
+	}
 	// An error means that the connection is closed, which is what was wanted.
 	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
 }

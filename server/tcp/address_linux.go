@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -40,12 +42,30 @@ func (a *address) addrPort() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// zoneAge is how long a zone's name is kept: to find it costs more than an answer.
+const zoneAge = time.Minute
+
+// zoneName is the name of a network interface at some time.
+type zoneName struct {
+	id   uint32
+	name string
+	at   time.Time
+}
+
+var lastZone atomic.Pointer[zoneName]
+
 // zone returns the name of a network interface, its number if it has none any more.
 func zone(id uint32) string {
-	if i, err := net.InterfaceByIndex(int(id)); err == nil {
-		return i.Name
+	now := time.Now()
+	if last := lastZone.Load(); last != nil && last.id == id && now.Sub(last.at) < zoneAge {
+		return last.name
 	}
-	return strconv.FormatUint(uint64(id), 10)
+	name := strconv.FormatUint(uint64(id), 10)
+	if i, err := net.InterfaceByIndex(int(id)); err == nil {
+		name = i.Name
+	}
+	lastZone.Store(&zoneName{id, name, now})
+	return name
 }
 
 // accept is accept4(2) on a non-blocking socket. It returns unix.EAGAIN if there is no connection.

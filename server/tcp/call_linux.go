@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// atOnce is how much one call writes at most, in bytes. A call below keeps its processor from other goroutines,
+// atOnce is how much one call reads or writes at most, in bytes. A call below keeps its processor from other goroutines,
 // and the garbage collector waiting, for the tens of microseconds that the copy takes.
 const atOnce = 256 << 10
 
@@ -19,6 +19,7 @@ func Read(fd uintptr, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	p = p[:min(len(p), atOnce)]
 	for {
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
 		if errno != unix.EINTR {

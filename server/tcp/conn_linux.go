@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Conn is a net.Conn. Until it has to wait, its system calls are made on the socket itself, and counted, so that
+// Conn is a net.Conn, of which one goroutine reads and one writes at a time. Until it has to wait, its system calls are made on the socket itself, and counted, so that
 // Close cannot take the descriptor away from under one; from then on it is an os.File, which has a poller and a
 // count of its own.
 type Conn struct {
@@ -198,19 +198,25 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 }
 
 func (c *Conn) setDeadline(t time.Time, kept *time.Time, set func(*os.File, time.Time) error) error {
-	p := c.polled.Load()
-	if p == nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.closed {
-			return net.ErrClosed
-		}
-		*kept = t
-		if p = c.polled.Load(); p == nil {
-			return nil
-		}
+	if c.polled.Load() == nil && c.keepDeadline(t, kept) {
+		return nil
 	}
-	return set(p.file, t)
+	p, err := c.poll()
+	if err != nil {
+		return err
+	}
+	return c.told(set(p.file, t))
+}
+
+// keepDeadline notes a deadline for when the connection is polled. It reports false where it is, or is closed.
+func (c *Conn) keepDeadline(t time.Time, kept *time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.polled.Load() != nil || c.closed {
+		return false
+	}
+	*kept = t
+	return true
 }
 
 // CloseWrite closes the sending side: shutdown(2).
@@ -218,10 +224,14 @@ func (c *Conn) CloseWrite() error {
 	return c.control("shutdown", func(fd uintptr) error { return unix.Shutdown(int(fd), unix.SHUT_WR) })
 }
 
-// SetLinger is that of net.TCPConn, for zero seconds: Close then resets the connection.
+// SetLinger is that of net.TCPConn, for zero seconds only: Close then resets the connection. With more it would
+// wait, with its processor.
 func (c *Conn) SetLinger(seconds int) error {
+	if seconds != 0 {
+		return errors.ErrUnsupported
+	}
 	return c.control("setsockopt", func(fd uintptr) error {
-		return unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: int32(seconds)})
+		return unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	})
 }
 

@@ -1,4 +1,5 @@
 // Package tcp accepts TCP connections for a server that answers most requests at once. On Linux a connection
 // is handed to Go's poller only when it first has to wait, so that one whose request has come and whose answer
-// the kernel takes whole costs four system calls: accept, read, write and close. Elsewhere it is package net.
+// the kernel takes whole costs four system calls: accept, read, write and close, and getsockname where
+// it listens on all addresses. Elsewhere it is package net.
 package tcp
