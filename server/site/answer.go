@@ -22,13 +22,16 @@ type notRegularError struct{ mode fs.FileMode }
 func (e notRegularError) Error() string { return fmt.Sprintf("not a regular file: %v", e.mode) }
 
 // sendFile is the part of send_head for a file. st is its status, as look has it.
-//
-// A file that is kept costs nothing more: see Serve.
-func (s *Site) sendFile(ctx context.Context, r *message.Request, v *view, name string, st status) message.Response {
-	src, err := s.negotiate(ctx, r, v, name, st)
+func (s *Site) sendFile(ctx context.Context, r *message.Request, t tree, name string, st status) message.Response {
+	src, err := s.negotiate(ctx, r, t, name, st)
 	if err != nil {
-		return s.refuseFile(v, name, err)
+		return s.refuseFile(t, name, err)
 	}
+	return s.sendSource(r, src)
+}
+
+// sendSource answers with the content of a file, or with what is asked about it.
+func (s *Site) sendSource(r *message.Request, src source) message.Response {
 	now := s.now()
 	switch s.evaluate(r, src.validators, now) {
 	case conditional.NotModified:
@@ -61,7 +64,7 @@ func (s *Site) evaluate(r *message.Request, v conditional.Validators, now time.T
 }
 
 // refuseFile answers for a file that could not be opened or read.
-func (s *Site) refuseFile(v *view, name string, err error) message.Response {
+func (s *Site) refuseFile(t tree, name string, err error) message.Response {
 	switch e := err.(type) {
 	case *unreadError:
 		return unavailable(name, e.cause)
@@ -71,16 +74,16 @@ func (s *Site) refuseFile(v *view, name string, err error) message.Response {
 		}
 		return notFound(notRegular(name, e.mode))
 	}
-	return s.refuse(v, name, err)
+	return s.refuse(t, name, err)
 }
 
 // negotiate chooses the content coding of the answer (RFC 9110, section 12.1: proactive negotiation) and
 // returns the content in it.
-func (s *Site) negotiate(ctx context.Context, r *message.Request, v *view, name string, st status) (source, error) {
+func (s *Site) negotiate(ctx context.Context, r *message.Request, t tree, name string, st status) (source, error) {
 	if accepted, any := s.accepts(r); any {
-		if src, found := s.coded(ctx, v, name, st, accepted); found {
+		if src, found := s.coded(ctx, t, name, st, accepted); found {
 			return src, nil
 		}
 	}
-	return s.source(ctx, v, key{name: name}, name, st, false)
+	return s.source(ctx, t, key{name: name}, name, st, false)
 }

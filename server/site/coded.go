@@ -59,7 +59,7 @@ func (s *Site) accepts(r *message.Request) (accepted coding.Accepted, any bool) 
 
 // coded returns the content of a file in the best coding that the client accepts, if there is one better than
 // none. st is the file's status.
-func (s *Site) coded(ctx context.Context, v *view, name string, st status, accepted coding.Accepted) (source, bool) {
+func (s *Site) coded(ctx context.Context, t tree, name string, st status, accepted coding.Accepted) (source, bool) {
 	mediaType := s.guessType(name)
 	if !s.isNegotiated(mediaType) || coding.CompressedName(name) {
 		return source{}, false
@@ -70,9 +70,9 @@ func (s *Site) coded(ctx context.Context, v *view, name string, st status, accep
 		var src source
 		found := false
 		if c.made {
-			src, found = s.encoded(ctx, v, name, st, c.coding)
+			src, found = s.encoded(ctx, t, name, st, c.coding)
 		} else {
-			src, found = s.neighbour(ctx, v, name, st, c.coding)
+			src, found = s.neighbour(ctx, t, name, st, c.coding)
 		}
 		if found {
 			return src, !src.plain
@@ -101,13 +101,13 @@ func candidates(list []candidate, accepted coding.Accepted, makes bool) []candid
 
 // neighbour returns the content of the precompressed file beside a file: app.js.br. One that is older than
 // the file is left over from an earlier build.
-func (s *Site) neighbour(ctx context.Context, v *view, name string, base status, c coding.Coding) (source, bool) {
+func (s *Site) neighbour(ctx context.Context, t tree, name string, base status, c coding.Coding) (source, bool) {
 	beside := name + c.Suffix()
-	st, err := v.look(beside, true)
+	st, err := t.look(beside, true)
 	if err != nil || !st.mode.IsRegular() || st.mtime.before(base.mtime) {
 		return source{}, false
 	}
-	src, err := s.source(ctx, v, key{name: name, coding: c}, beside, st, false)
+	src, err := s.source(ctx, t, key{name: name, coding: c}, beside, st, false)
 	if err != nil || src.st.mtime.before(base.mtime) {
 		if err == nil {
 			src.close()
@@ -119,7 +119,7 @@ func (s *Site) neighbour(ctx context.Context, v *view, name string, base status,
 
 // encoded returns the content of a file in a coding that the server makes. It is plain, and has no body, if
 // that is no smaller.
-func (s *Site) encoded(ctx context.Context, v *view, name string, st status, c coding.Coding) (source, bool) {
+func (s *Site) encoded(ctx context.Context, t tree, name string, st status, c coding.Coding) (source, bool) {
 	k := key{name: name, coding: c, made: true}
 	if src, found := s.kept(k, st); found {
 		return src.unlessPlain(), true
@@ -131,13 +131,13 @@ func (s *Site) encoded(ctx context.Context, v *view, name string, st status, c c
 	}
 	if done != nil {
 		defer done()
-	} else if st, err = v.look(name, true); err == nil {
+	} else if st, err = t.look(name, true); err == nil {
 		if src, found := s.kept(k, st); found {
 			return src.unlessPlain(), true
 		}
 	}
 	read := s.now()
-	src, err := s.source(ctx, v, key{name: name}, name, st, true)
+	src, err := s.source(ctx, t, key{name: name}, name, st, true)
 	if err != nil {
 		return source{}, false
 	}

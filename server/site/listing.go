@@ -33,21 +33,21 @@ func sizeOf(links []link) int {
 // A page is kept as long as its directory is as it was: names and types cannot change without it. Where a
 // link leads can, so each is looked at again. Only the page with the directory's own path is kept: of others, as
 // of /./a/, there is no end.
-func (s *Site) listDirectory(r *message.Request, v *view, name string, st status) message.Response {
+func (s *Site) listDirectory(r *message.Request, t tree, name string, st status) message.Response {
 	display, ok := fsencode(unquote(message.Latin1(targetPath(r.Target))))
 	if !ok {
 		return notFound(nil) // a lone surrogate, where CPython dies
 	}
 	own := display == ownPath(name)
 	if own {
-		if src, found := s.keptListing(v, name, st); found {
+		if src, found := s.keptListing(t, name, st); found {
 			return message.Response{Status: 200, Fields: src.fields, Body: src.body}
 		}
 	}
 	read := s.now()
-	page, st, links, err := s.readListing(v, name, display)
+	page, st, links, err := s.readListing(t, name, display)
 	if err != nil {
-		return s.refuseListing(v, name, err)
+		return s.refuseListing(t, name, err)
 	}
 	fields := s.unvalidated("Content-type", "text/html; charset=utf-8")
 	src := source{&resource{st: st, fields: fields, links: links}, message.Bytes(page)}
@@ -66,9 +66,9 @@ func ownPath(name string) string {
 }
 
 // keptListing returns the page of a directory that is kept, if it is still true.
-func (s *Site) keptListing(v *view, name string, st status) (source, bool) {
+func (s *Site) keptListing(t tree, name string, st status) (source, bool) {
 	src, found := s.find(key{name: name, listing: true}, st)
-	if found && s.leadAsBefore(v, name, src.links) {
+	if found && s.leadAsBefore(t, name, src.links) {
 		s.cache.Hit()
 		return src, true
 	}
@@ -80,10 +80,9 @@ func (s *Site) keptListing(v *view, name string, st status) (source, bool) {
 }
 
 // refuseListing answers for a directory that cannot be opened or read.
-func (s *Site) refuseListing(v *view, name string, err error) message.Response {
-	t, unopened := v.opened()
-	if unopened != nil || isRefused(err) || isTemporary(err) || errors.Is(err, fs.ErrNotExist) {
-		return s.refuse(v, name, err)
+func (s *Site) refuseListing(t tree, name string, err error) message.Response {
+	if isRefused(err) || isTemporary(err) || errors.Is(err, fs.ErrNotExist) {
+		return s.refuse(t, name, err)
 	}
 	cause := s.unreadable(t, name, err)
 	return (&message.Failure{Status: 404, Message: "No permission to list directory", Cause: cause}).Response()
@@ -91,8 +90,8 @@ func (s *Site) refuseListing(v *view, name string, err error) message.Response {
 
 // readListing makes the page of a directory, and tells the status of the directory and the links that go
 // with it.
-func (s *Site) readListing(v *view, name, display string) (page []byte, st status, links []link, err error) {
-	f, st, err := v.open(name)
+func (s *Site) readListing(t tree, name, display string) (page []byte, st status, links []link, err error) {
+	f, st, err := t.open(name)
 	if err != nil {
 		return nil, st, nil, err
 	}
@@ -108,7 +107,7 @@ func (s *Site) readListing(v *view, name, display string) (page []byte, st statu
 		if e.mode&fs.ModeSymlink == 0 {
 			return e.mode.IsDir()
 		}
-		dir := s.leadsToDirectory(v, name, e.name)
+		dir := s.leadsToDirectory(t, name, e.name)
 		links = append(links, link{strings.Clone(e.name), dir}) // e.name holds the names beside it
 		return dir
 	}
@@ -116,17 +115,17 @@ func (s *Site) readListing(v *view, name, display string) (page []byte, st statu
 }
 
 // leadsToDirectory says whether a link in a directory leads to one, as far as links are followed.
-func (s *Site) leadsToDirectory(v *view, directory, name string) bool {
+func (s *Site) leadsToDirectory(t tree, directory, name string) bool {
 	if s.opts.Symlinks == SymlinksDeny {
 		return false
 	}
-	st, err := v.stat(path.Join(directory, name))
+	st, err := t.stat(path.Join(directory, name))
 	return err == nil && st.mode.IsDir()
 }
 
-func (s *Site) leadAsBefore(v *view, directory string, links []link) bool {
+func (s *Site) leadAsBefore(t tree, directory string, links []link) bool {
 	for _, l := range links {
-		if s.leadsToDirectory(v, directory, l.name) != l.isDir {
+		if s.leadsToDirectory(t, directory, l.name) != l.isDir {
 			return false
 		}
 	}

@@ -45,11 +45,8 @@ func unavailable(name string, cause error) message.Response {
 }
 
 // refuse answers for a name that could not be opened.
-func (s *Site) refuse(v *view, name string, err error) message.Response {
-	t, unopened := v.opened()
+func (s *Site) refuse(t tree, name string, err error) message.Response {
 	switch {
-	case unopened != nil:
-		return s.refuseAll(unopened)
 	case isRefused(err):
 		return notFound(s.refusedLink(t, name, err))
 	case errors.Is(err, fs.ErrPermission):

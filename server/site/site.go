@@ -122,8 +122,8 @@ func (s *Site) Methods() message.Methods {
 
 // Serve answers a GET or HEAD request: send_head.
 //
-// A file that is kept costs, on Linux: stat it by its path. Another small one costs on top: stat the directory,
-// stat, openat2, fstat, pread, fstat, close.
+// A file that is kept costs, on Linux: stat it by its path. Another small one costs: stat the directory, stat, openat2,
+// fstat, pread, fstat, close.
 func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
 	s.opts.Disk.Enter()
 	defer s.opts.Disk.Leave()
@@ -131,27 +131,36 @@ func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
 	if !ok {
 		return notFound(nil)
 	}
-	v := view{site: s}
-	defer v.close()
+	// What may not be served is not kept. A coding takes more than one look.
+	if _, coded := s.accepts(r); !slash && !coded {
+		if src, found := s.glance(name); found {
+			return s.sendSource(r, src)
+		}
+	}
+	t, err := s.acquire()
+	if err != nil {
+		return s.refuseAll(err)
+	}
+	defer t.release()
 	if s.opts.Hidden == HiddenDeny && isHidden(name) {
 		return notFound(hiddenName(name))
 	}
-	st, err := v.look(name, true)
+	st, err := t.look(name, true)
 	switch {
 	case err == nil && st.mode.IsRegular() && !slash:
-		return s.sendFile(ctx, r, &v, name, st)
+		return s.sendFile(ctx, r, t, name, st)
 	case err == nil && st.mode.IsDir():
-		return s.sendDirectory(ctx, r, &v, name, st)
+		return s.sendDirectory(ctx, r, t, name, st)
 	}
-	return s.refuseName(&v, name, slash)
+	return s.refuseName(t, name, slash)
 }
 
 // refuseName answers for a name that seems to be neither a file nor a directory, or for a file's name with a
 // slash after it (Issue17324). What is wrong with it only opening it can tell.
-func (s *Site) refuseName(v *view, name string, slash bool) message.Response {
-	f, st, err := v.open(name)
+func (s *Site) refuseName(t tree, name string, slash bool) message.Response {
+	f, st, err := t.open(name)
 	if err != nil {
-		return s.refuse(v, name, err)
+		return s.refuse(t, name, err)
 	}
 	f.close()
 	if slash || st.mode.IsRegular() || st.mode.IsDir() {
@@ -162,48 +171,48 @@ func (s *Site) refuseName(v *view, name string, slash bool) message.Response {
 
 // sendDirectory is the part of send_head for a directory: the slash, the index page, the listing. st is its
 // status, as look has it.
-func (s *Site) sendDirectory(ctx context.Context, r *message.Request, v *view, name string, st status) message.Response {
+func (s *Site) sendDirectory(ctx context.Context, r *message.Request, t tree, name string, st status) message.Response {
 	if u := urlsplit(r.Target); !endsInSlash(u.path) {
 		// One that may be searched but not read still has its redirect and its index page.
-		if _, err := v.stat(name); err != nil {
-			return s.refuse(v, name, err)
+		if _, err := t.stat(name); err != nil {
+			return s.refuse(t, name, err)
 		}
 		return s.redirect(u)
 	}
 	for _, page := range s.opts.IndexPages {
-		if resp, found := s.sendIndex(ctx, r, v, path.Join(name, page)); found {
+		if resp, found := s.sendIndex(ctx, r, t, path.Join(name, page)); found {
 			return resp
 		}
 	}
 	if !s.opts.Listing {
-		if _, err := v.stat(name); err != nil {
-			return s.refuse(v, name, err)
+		if _, err := t.stat(name); err != nil {
+			return s.refuse(t, name, err)
 		}
 		return notFound(nil)
 	}
-	return s.listDirectory(r, v, name, st)
+	return s.listDirectory(r, t, name, st)
 }
 
 // sendIndex answers with the index page of that name if there is one. Whatever isfile would not call a
 // file is passed over; a link that may not be followed is not, as the listing would show what its index
 // page was meant to cover.
-func (s *Site) sendIndex(ctx context.Context, r *message.Request, v *view, name string) (resp message.Response, found bool) {
-	st, err := v.look(name, false)
+func (s *Site) sendIndex(ctx context.Context, r *message.Request, t tree, name string) (resp message.Response, found bool) {
+	st, err := t.look(name, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return resp, false
 	}
 	if err == nil && st.mode&fs.ModeSymlink != 0 {
-		st, err = v.look(name, true)
+		st, err = t.look(name, true)
 	}
 	if err == nil && st.mode.IsRegular() {
-		return s.sendFile(ctx, r, v, name, st), true
+		return s.sendFile(ctx, r, t, name, st), true
 	}
 	// It may not be looked at, or it is a link that leads to no file that is there: stat tells what it is.
-	switch st, err = v.stat(name); {
+	switch st, err = t.stat(name); {
 	case err == nil && st.mode.IsRegular():
-		return s.sendFile(ctx, r, v, name, st), true
+		return s.sendFile(ctx, r, t, name, st), true
 	case isRefused(err) || isTemporary(err):
-		return s.refuse(v, name, err), true
+		return s.refuse(t, name, err), true
 	}
 	return resp, false
 }

@@ -42,6 +42,28 @@ func (s *Site) kept(k key, st status) (source, bool) {
 	return src, found
 }
 
+// glance returns what is kept of a file if it has not changed, by a single look at its path. Nothing else has to be
+// asked, not even whether Directory is still the one that is open: what makes a kept content true is the status
+// alone. Device, inode and ctime are those of the file that was opened by this name, within the confinement, and
+// unchanged since; through which directory the name leads to it now makes no difference. An answer that takes more
+// than one look makes all of them in one tree.
+func (s *Site) glance(name string) (source, bool) {
+	t := s.current.Load()
+	if t == nil {
+		return source{}, false
+	}
+	e := s.cache.Get(key{name: name})
+	if e == nil {
+		return source{}, false
+	}
+	if !t.unchanged(name, &e.Value.st) {
+		_ = e.Close()
+		return source{}, false
+	}
+	s.cache.Hit()
+	return source{e.Value, e}, true
+}
+
 // find is kept, uncounted.
 func (s *Site) find(k key, st status) (source, bool) {
 	e := s.cache.Get(k)
@@ -76,7 +98,7 @@ func (s *Site) keep(k key, src source, read time.Time) source {
 // source returns the content of a file as it is: kept, or else read. st is its status, which the caller has
 // asked for; a name may lead elsewhere or nowhere by the time that it is opened. The key's name is what the
 // client asked for, file where the content is. encoding is set if the content is wanted in memory.
-func (s *Site) source(ctx context.Context, v *view, k key, file string, st status, encoding bool) (source, error) {
+func (s *Site) source(ctx context.Context, t tree, k key, file string, st status, encoding bool) (source, error) {
 	if src, found := s.kept(k, st); found {
 		return src, nil
 	}
@@ -87,7 +109,7 @@ func (s *Site) source(ctx context.Context, v *view, k key, file string, st statu
 			return source{}, &unreadError{err}
 		}
 		if done == nil { // another has just read it: what there is now may have been kept
-			if st, err = v.look(file, true); err == nil {
+			if st, err = t.look(file, true); err == nil {
 				if src, found := s.kept(k, st); found {
 					return src, nil
 				}
@@ -97,7 +119,7 @@ func (s *Site) source(ctx context.Context, v *view, k key, file string, st statu
 		}
 	}
 	read := s.now()
-	f, st, err := v.open(file)
+	f, st, err := t.open(file)
 	if err == nil && !st.mode.IsRegular() {
 		f.close()
 		err = notRegularError{st.mode}

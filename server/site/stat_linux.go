@@ -9,51 +9,57 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pathBuffer holds a path for the kernel, with the NUL at its end. It stays on the stack, where unix.Fstatat
+// pathBuffer holds a path for the kernel, with the NUL at its end. It stays on the stack, where package unix
 // allocates: a stat is the one system call of an answer from the cache.
 type pathBuffer [512]byte
 
-// fstatat is unix.Fstatat.
-func fstatat(dir int, name string, st *unix.Stat_t, flags int) error {
-	var path pathBuffer
-	if len(name) >= len(path) {
-		return unix.Fstatat(dir, name, st, flags)
+// set sets the path to a name, below a directory if that is given. Both together may be longer than the kernel
+// takes; ENAMETOOLONG is what it says of any that is too long for the buffer.
+func (path *pathBuffer) set(dir, name string) error {
+	n := 0
+	if dir != "" {
+		n = len(dir) + len("/")
 	}
-	if strings.IndexByte(name, 0) >= 0 {
-		return unix.EINVAL
-	}
-	copy(path[:], name)
-	return path.stat(dir, st, flags, false)
-}
-
-// statBelow looks at a name below a directory that is given by its path. Both together may be longer than the
-// kernel takes; ENAMETOOLONG is what it says of any that is too long for the buffer. Of a call at once Go's scheduler
-// is not told: for one that does not wait that is a tenth of a small answer, and more where the process has been
-// idle, which wakes the thread that watches such calls.
-func statBelow(dir, name string, st *unix.Stat_t, flags int, atOnce bool) error {
-	var path pathBuffer
-	if len(dir)+len("/")+len(name) >= len(path) {
+	if n+len(name) >= len(path) {
 		return unix.ENAMETOOLONG
 	}
 	if strings.IndexByte(dir, 0) >= 0 || strings.IndexByte(name, 0) >= 0 {
 		return unix.EINVAL
 	}
-	n := copy(path[:], dir)
-	path[n] = '/'
-	copy(path[n+1:], name)
-	return path.stat(unix.AT_FDCWD, st, flags, atOnce)
+	if dir != "" {
+		copy(path[:], dir)
+		path[n-1] = '/'
+	}
+	copy(path[n:], name)
+	return nil
 }
 
-func (path *pathBuffer) stat(dir int, st *unix.Stat_t, flags int, atOnce bool) error {
+// fstatat is unix.Fstatat.
+func fstatat(dir int, name string, st *unix.Stat_t, flags int) error {
+	var path pathBuffer
+	switch err := path.set("", name); err {
+	case nil:
+		return path.stat(dir, st, flags)
+	case unix.ENAMETOOLONG:
+		return unix.Fstatat(dir, name, st, flags)
+	default:
+		return err
+	}
+}
+
+// statBelow looks at a name below a directory that is given by its path.
+func statBelow(dir, name string, st *unix.Stat_t) error {
+	var path pathBuffer
+	if err := path.set(dir, name); err != nil {
+		return err
+	}
+	return path.stat(unix.AT_FDCWD, st, 0)
+}
+
+func (path *pathBuffer) stat(dir int, st *unix.Stat_t, flags int) error {
 	for {
-		var errno unix.Errno
-		if atOnce {
-			_, _, errno = unix.RawSyscall6(unix.SYS_NEWFSTATAT, uintptr(dir), uintptr(unsafe.Pointer(path)),
-				uintptr(unsafe.Pointer(st)), uintptr(flags), 0, 0)
-		} else {
-			_, _, errno = unix.Syscall6(unix.SYS_NEWFSTATAT, uintptr(dir), uintptr(unsafe.Pointer(path)),
-				uintptr(unsafe.Pointer(st)), uintptr(flags), 0, 0)
-		}
+		_, _, errno := unix.Syscall6(unix.SYS_NEWFSTATAT, uintptr(dir), uintptr(unsafe.Pointer(path)),
+			uintptr(unsafe.Pointer(st)), uintptr(flags), 0, 0)
 		switch errno {
 		case 0:
 			return nil

@@ -8,6 +8,6 @@ func fstatat(dir int, name string, st *unix.Stat_t, flags int) error {
 	return unix.Fstatat(dir, name, st, flags)
 }
 
-func statBelow(dir, name string, st *unix.Stat_t, flags int, _ bool) error {
-	return unix.Fstatat(unix.AT_FDCWD, dir+"/"+name, st, flags)
+func statBelow(dir, name string, st *unix.Stat_t) error {
+	return unix.Fstatat(unix.AT_FDCWD, dir+"/"+name, st, 0)
 }

@@ -18,10 +18,9 @@ type tree interface {
 	// look is stat in the fastest way, wherever links lead: what is seen is only to be compared with what was
 	// opened. follow is unset for a link itself at the end of a name.
 	look(name string, follow bool) (status, error)
-	// lookByPath is look below the path that was opened, wherever that leads by now; the tree may be closed. kept
-	// is the status of what is kept by the name, nil if nothing is. An error other than fs.ErrNotExist says nothing
-	// of the name: look can tell.
-	lookByPath(name string, follow bool, kept *status) (status, error)
+	// unchanged says whether a file has the status that it is kept with, by one look below the path that was
+	// opened, wherever that leads by now; the tree may be closed. Where it cannot tell it says no.
+	unchanged(name string, kept *status) bool
 	close()
 }
 

@@ -3,7 +3,6 @@ package site
 import (
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -12,12 +11,10 @@ import (
 
 // kernelTree confines by openat2(2), so that there is nothing to race with.
 type kernelTree struct {
-	path    string
+	path    string // Directory
 	fd      int
 	resolve uint64 // RESOLVE_ flags; 0 leaves links to the kernel's usual rules
 	hidden  bool   // links to hidden names are refused
-	dev     uint64
-	local   bool // the way to the directory leads through local file systems only
 }
 
 // openTree opens the directory without asking for the right to read it: files in one that may only be
@@ -33,7 +30,7 @@ func openTree(opts *Options) (tree, identity, error) {
 		unix.Close(fd)
 		return nil, identity{}, err
 	}
-	t := &kernelTree{path: opts.Directory, fd: fd, hidden: opts.Hidden == HiddenDeny, dev: st.dev, local: isLocal(opts.Directory)}
+	t := &kernelTree{path: opts.Directory, fd: fd, hidden: opts.Hidden == HiddenDeny}
 	switch opts.Symlinks {
 	case SymlinksFollow:
 		return t, identity{st.dev, st.ino}, nil
@@ -70,50 +67,20 @@ func (t *kernelTree) stat(name string) (status, error) {
 }
 
 func (t *kernelTree) look(name string, follow bool) (status, error) {
+	flags := 0
+	if !follow {
+		flags = unix.AT_SYMLINK_NOFOLLOW
+	}
 	var st unix.Stat_t
-	if err := fstatat(t.fd, name, &st, linkFlag(follow)); err != nil {
+	if err := fstatat(t.fd, name, &st, flags); err != nil {
 		return status{}, err
 	}
 	return newStatus(&st), nil
 }
 
-// lookByPath does not tell Go's scheduler of the call where it will not wait: what is kept was looked up before,
-// and is on the same local file system as the directory.
-func (t *kernelTree) lookByPath(name string, follow bool, kept *status) (status, error) {
+func (t *kernelTree) unchanged(name string, kept *status) bool {
 	var st unix.Stat_t
-	atOnce := t.local && kept != nil && kept.dev == t.dev
-	if err := statBelow(t.path, name, &st, linkFlag(follow), atOnce); err != nil {
-		return status{}, err
-	}
-	return newStatus(&st), nil
-}
-
-// isLocal says whether a path leads through file systems only whose answers come from this machine's memory and
-// disks. Another's server may be gone, and a call that waits for it must keep no other goroutine waiting.
-func isLocal(path string) bool {
-	for path = filepath.Clean(path); ; path = filepath.Dir(path) {
-		var st unix.Statfs_t
-		if err := unix.Statfs(path, &st); err != nil || !localTypes[uint32(st.Type)] {
-			return false
-		}
-		if path == "/" || path == "." {
-			return true
-		}
-	}
-}
-
-// localTypes are types of statfs(2).
-var localTypes = map[uint32]bool{
-	unix.EXT4_SUPER_MAGIC: true, unix.XFS_SUPER_MAGIC: true, unix.BTRFS_SUPER_MAGIC: true, unix.F2FS_SUPER_MAGIC: true,
-	unix.TMPFS_MAGIC: true, unix.RAMFS_MAGIC: true, unix.OVERLAYFS_SUPER_MAGIC: true, unix.SQUASHFS_MAGIC: true,
-}
-
-// linkFlag is the flag of fstatat for a link at the end of a name.
-func linkFlag(follow bool) int {
-	if follow {
-		return 0
-	}
-	return unix.AT_SYMLINK_NOFOLLOW
+	return statBelow(t.path, name, &st) == nil && newStatus(&st) == *kept
 }
 
 func (t *kernelTree) openStatus(name string, flags uint64) (file, status, error) {

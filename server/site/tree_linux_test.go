@@ -6,22 +6,24 @@ import (
 	"testing"
 )
 
-func TestIsLocal(t *testing.T) {
-	dir := t.TempDir()
-	link := filepath.Join(dir, "link")
-	check(t, os.Symlink("/proc", link))
-	for path, want := range map[string]bool{
-		dir:                          isLocal("/"), // a test's directory may be on anything
-		dir + "/./":                  isLocal(dir),
-		".":                          isLocal("."),
-		"/proc":                      false, // it is nobody's disk
-		"/proc/self":                 false,
-		link:                         false,
-		link + "/self":               false,
-		filepath.Join(dir, "absent"): false,
-	} {
-		if got := isLocal(path); got != want {
-			t.Errorf("%s: %v, want %v", path, got, want)
-		}
+func TestUnchanged(t *testing.T) {
+	dir := build(t, t.TempDir(), map[string]string{"a": "a", "b": "b"})
+	tree, _, err := openTree(&Options{Directory: dir})
+	check(t, err)
+	defer tree.close()
+	if _, ok := tree.(*kernelTree); !ok {
+		t.Skip("openat2 is missing or forbidden here: no single look is made")
+	}
+	st, err := tree.look("a", true)
+	check(t, err)
+	if !tree.unchanged("a", &st) {
+		t.Error("it has changed")
+	}
+	if tree.unchanged("b", &st) || tree.unchanged("absent", &st) || tree.unchanged("a\x00", &st) {
+		t.Error("another file is unchanged")
+	}
+	check(t, os.WriteFile(filepath.Join(dir, "a"), []byte("longer"), 0o644))
+	if tree.unchanged("a", &st) {
+		t.Error("it has not changed")
 	}
 }

@@ -55,9 +55,7 @@ func (t openTreeAt) look(name string, follow bool) (status, error) {
 	return statusOf(info), nil
 }
 
-func (t openTreeAt) lookByPath(name string, follow bool, _ *status) (status, error) {
-	return t.look(name, follow)
-}
+func (t openTreeAt) unchanged(string, *status) bool { return false }
 
 func (t openTreeAt) close() {}
 

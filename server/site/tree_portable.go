@@ -1,7 +1,6 @@
 package site
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -152,10 +151,8 @@ func (t *portableTree) look(name string, follow bool) (status, error) {
 	return statusOf(info), nil
 }
 
-// lookByPath would not be confined by os.Root, as look is.
-func (t *portableTree) lookByPath(string, bool, *status) (status, error) {
-	return status{}, errors.ErrUnsupported
-}
+// unchanged would not be confined by os.Root, as look is.
+func (t *portableTree) unchanged(string, *status) bool { return false }
 
 // linksToHidden is leadsToHidden, by name, so that a link switched at the same moment is missed.
 func (t *portableTree) linksToHidden(name string) bool {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/previewd/previewd/server/message"
 )
@@ -178,4 +179,43 @@ func TestTheCauseNamesTheDirectory(t *testing.T) {
 			t.Errorf("%s: %d %v, want 404 and one cause for the directory", target, resp.Status, resp.Err)
 		}
 	}
+}
+
+// Law: an answer is of one tree, however many names it takes. Both trees have an index page, and a neighbour that
+// is to be passed over in b alone.
+func TestAnAnswerIsOfOneTree(t *testing.T) {
+	base := build(t, t.TempDir(), map[string]string{"a/dir/index.htm": "a", "a/dir/x": "", "b/dir/index.html": "b", "b/dir/x": "",
+		"a/x": "a", "b/x/index.html": "b", "a/p.js": text(60), "a/p.js.gz": "a", "b/p.js": text(70), "b/p.js.gz": "old", "now": "-> a"})
+	for name, age := range map[string]time.Duration{"a/p.js": 3, "a/p.js.gz": 2, "b/p.js.gz": 2, "b/p.js": 1} {
+		date := time.Now().Add(-age * time.Hour)
+		check(t, os.Chtimes(filepath.Join(base, name), date, date))
+	}
+	keeping := newSite(t, filepath.Join(base, "now"), later, func(o *Options) { o.Compress = CompressAuto })
+	reading := newSite(t, filepath.Join(base, "now"), later, func(o *Options) { o.MaxFile = 0 })
+	stop := make(chan struct{})
+	var switching sync.WaitGroup
+	switching.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				toLink(t, base, string("ab"[i%2]))
+				time.Sleep(50 * time.Microsecond)
+			}
+		}
+	})
+	for range 5000 {
+		if resp, content := get(t, keeping, "/dir/"); content != "a" && content != "b" {
+			t.Fatalf("/dir/: %d %.200q, want an index page", resp.Status, content)
+		}
+		if resp, _ := get(t, reading, "/x"); resp.Status != 200 && resp.Status != 301 {
+			t.Fatalf("/x: %d, want the file of a or the redirect of b", resp.Status)
+		}
+		if _, content := get(t, keeping, "/p.js", acceptEncoding("gzip")); content == "old" {
+			t.Fatal("a neighbour of b was compared with the file of a")
+		}
+	}
+	close(stop)
+	switching.Wait()
 }

@@ -71,20 +71,6 @@ func (c *Cache[K, V]) Get(key K) *Entry[K, V] {
 	return e
 }
 
-// Peek returns the value of what a key has. It is no use of it, and counts nothing.
-func (c *Cache[K, V]) Peek(key K) (value V, found bool) {
-	if c == nil {
-		return value, false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	element, found := c.entries[key]
-	if !found {
-		return value, false
-	}
-	return element.Value.(*Entry[K, V]).Value, true
-}
-
 // Hit counts a request that was answered from the cache, Miss one that might have been.
 func (c *Cache[K, V]) Hit() {
 	if c != nil {

@@ -200,32 +200,3 @@ func TestGetAllocatesNothing(t *testing.T) {
 		t.Errorf("got %v allocations", n)
 	}
 }
-
-func TestPeekIsNoUse(t *testing.T) {
-	c := New[string, int](4 * overhead)
-	if _, found := c.Peek("a"); found {
-		t.Error("found in an empty cache")
-	}
-	for i, key := range []string{"a", "b"} {
-		if e := c.Put(key, i, nil, 0); e == nil {
-			t.Fatal("no room")
-		} else if err := e.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if value, found := c.Peek("a"); !found || value != 0 {
-		t.Errorf("a: %v, %v", value, found)
-	}
-	// What was peeked at is still what was used longest ago.
-	for range 4 {
-		if e := c.Put("c", 2, make([]byte, 2*overhead), 0); e != nil {
-			_ = e.Close()
-		}
-	}
-	if _, found := c.Peek("a"); found {
-		t.Error("a was used by Peek")
-	}
-	if counts := c.Counts(); counts.Hits != 0 || counts.Misses != 0 {
-		t.Errorf("counted: %+v", counts)
-	}
-}
