@@ -74,11 +74,11 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if limit, found := config.MemoryLimit(os.DirFS("/")); found {
 		debug.SetMemoryLimit(c.Fit(limit))
 	}
-	goMaxProcsSet := strings.TrimSpace(env["GOMAXPROCS"]) != ""
+	fixed := c.GoMaxProcsSet
 	if limit, found := config.TaskLimit(os.DirFS("/")); found {
 		if n := c.FitTasks(limit); n > 0 && n < runtime.GOMAXPROCS(0) {
 			runtime.GOMAXPROCS(n)
-			goMaxProcsSet = true
+			fixed = true
 		}
 	}
 	ctx, stop := untilSignal(ctx)
@@ -89,7 +89,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	log := accesslog.New(queue, format, level, profile, time.Now)
 
 	sharer, stopSharing := processors.New(), func() {}
-	if !goMaxProcsSet {
+	if !fixed {
 		stopSharing = share(ctx, sharer, log)
 	}
 	code := exitOK

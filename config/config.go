@@ -104,7 +104,10 @@ type Config struct {
 	MaxInFlight Size
 	DiskThreads int
 
-	cacheSizeSet, goMemLimitSet, goMaxProcsSet bool
+	// GoMaxProcsSet says that GOMAXPROCS is in the environment, in a form that the runtime takes.
+	GoMaxProcsSet bool
+
+	cacheSizeSet, goMemLimitSet bool
 }
 
 // HTTPS says whether TLS is spoken: there is a certificate, or one is to be made.
@@ -151,7 +154,7 @@ func (c *Config) Fit(limit int64) (goMemLimit int64) {
 // changes nothing, if GOMAXPROCS is set. Each of these can leave several threads behind in system calls.
 func (c *Config) FitTasks(limit int64) (goMaxProcs int) {
 	c.DiskThreads = int(min(max(1, limit/4), 1<<10))
-	if c.goMaxProcsSet {
+	if c.GoMaxProcsSet {
 		return -1
 	}
 	return int(min(max(1, limit/16), 1<<10))
@@ -181,7 +184,8 @@ func Load(args []string, environ map[string]string) (Config, error) {
 	c := l.config
 	_, c.cacheSizeSet = l.given["CACHE_SIZE"]
 	c.goMemLimitSet = strings.TrimSpace(environ["GOMEMLIMIT"]) != ""
-	c.goMaxProcsSet = strings.TrimSpace(environ["GOMAXPROCS"]) != ""
+	n, err := strconv.ParseInt(environ["GOMAXPROCS"], 10, 32)
+	c.GoMaxProcsSet = err == nil && n > 0
 	if c.AdminBind == "" {
 		c.AdminBind = c.Bind
 	}

@@ -83,13 +83,13 @@ func least(full int) int { return (full + 1) / 2 }
 // wanted returns how many processors to use, of the full number that is the default, with n used now: all that
 // others do not keep busy, and never less than half.
 func wanted(l load, full, n int) int {
-	least := least(full)
-	n = min(max(n, least), full)
+	fewest := least(full)
+	n = min(max(n, fewest), full)
 	free := float64(l.processors) - l.others
 	for n < full && free > float64(n)+giveBack {
 		n++
 	}
-	for n > least && free < float64(n)-takeAway && l.idle < spare*float64(l.processors) {
+	for n > fewest && free < float64(n)-takeAway && l.idle < spare*float64(l.processors) {
 		n--
 	}
 	return n

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -228,17 +229,18 @@ func TestRun(t *testing.T) {
 	for range full {
 		running.Go(func() { spin(busy) })
 	}
-	if n := <-told; n >= full || n < (full+1)/2 {
-		t.Errorf("got %d of %d", n, full)
-	}
+	// What it decides hangs on what else the machine does, but not within which bounds.
+	time.Sleep(5 * interval)
 	rest()
-	for n := range told {
-		if n == full {
-			break
-		}
-	}
 	cancel()
 	running.Wait()
+	close(told)
+	for n := range told {
+		t.Logf("%d of %d", n, full)
+		if n > full || n < least(full) {
+			t.Errorf("got %d of %d", n, full)
+		}
+	}
 	if n := runtime.GOMAXPROCS(0); n != full {
 		t.Errorf("in the end %d of %d", n, full)
 	}

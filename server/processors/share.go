@@ -20,15 +20,19 @@ const (
 // look costs 165 µs with what the runtime does when a timer ends its sleep.
 type Sharer struct {
 	asleep atomic.Bool
+	began  atomic.Uint32 // requests, while asleep
 	wake   chan struct{} // gets one for each time that asleep ends
 }
 
 // New returns a Sharer that does nothing before Run.
 func New() *Sharer { return &Sharer{wake: make(chan struct{}, 1)} }
 
+// waking is how many requests wake a Sharer. To be woken and find little to do costs more than a request.
+const waking = 16
+
 // Started is to be called for each request that begins.
 func (s *Sharer) Started() {
-	if s.asleep.Load() && s.asleep.CompareAndSwap(true, false) {
+	if s.asleep.Load() && s.began.Add(1)%waking == 0 && s.asleep.CompareAndSwap(true, false) {
 		s.wake <- struct{}{}
 	}
 }

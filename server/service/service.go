@@ -38,7 +38,7 @@ type Setup struct {
 	Log     *accesslog.Log
 	// Dropped counts the log records that were dropped.
 	Dropped func() uint64
-	// Started is told of each request that begins.
+	// Started is told of each request that begins; required.
 	Started func()
 	// Stdout gets the start lines of http.server where the log is text.
 	Stdout io.Writer
