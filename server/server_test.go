@@ -191,6 +191,31 @@ func TestNoConnectionIsResetWhileTheListenerCloses(t *testing.T) {
 	}
 }
 
+// A connection of which no byte has come is kept out by the kernel. A drain does not reset it: it answers what comes
+// before the listener closes, and closes one that stays silent in order.
+func TestDrainLetsSilentConnectionsIn(t *testing.T) {
+	s := serve(t, &Server{Handler: hello})
+	idle, late, silent := s.dial(t), s.dial(t), s.dial(t)
+	if text, _ := ask(t, idle); text != "hello" {
+		t.Errorf("got %q", text)
+	}
+	s.stop()
+	// It does not wait for the others to be let in.
+	if text, err := io.ReadAll(idle); len(text) > 0 || err != nil {
+		t.Errorf("idle: read %q, %v", text, err)
+	}
+	fmt.Fprint(late, "GET / HTTP/1.1\r\n\r\n")
+	if text, closing := answer(t, late); text != "hello" || !closing {
+		t.Errorf("late: got %q, close %v", text, closing)
+	}
+	if text, err := io.ReadAll(silent); len(text) > 0 || err != nil {
+		t.Errorf("silent: read %q, %v", text, err)
+	}
+	if err := <-s.ended; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+}
+
 func TestMaxConnectionsLeavesFurtherOnesInTheBacklog(t *testing.T) {
 	s := serve(t, &Server{Handler: hello, MaxConnections: 1})
 	first, second := s.dial(t), s.dial(t)
