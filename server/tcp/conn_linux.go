@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Conn is a net.Conn, of which one goroutine reads and one writes at a time. Until it has to wait, its system calls are made on the socket itself, and counted, so that
-// Close cannot take the descriptor away from under one; from then on it is an os.File, which has a poller and a
-// count of its own.
+// Conn is a net.Conn, of which one goroutine reads and one writes at a time. Until it has to wait, its system calls
+// are made on the socket itself, and counted, so that Close cannot take the descriptor away from under one; from
+// then on it is an os.File, which has a poller and a count of its own.
 type Conn struct {
 	fd          uintptr
 	peer, local netip.AddrPort
