@@ -53,7 +53,6 @@ func newWire(conn net.Conn, disk message.Gate) wire {
 	}
 	w := &tcpWire{conn: conn, raw: raw, disk: disk}
 	w.readStep, w.readFirstStep, w.writeStep = w.stepRead, w.stepReadFirst, w.stepWrite
-	w.writableStep, w.sendFileStep, w.unreadStep = w.stepWritable, w.stepSendFile, w.stepUnread
 	return w
 }
 
@@ -63,15 +62,14 @@ func newWire(conn net.Conn, disk message.Gate) wire {
 //	read     EAGAIN if the client was not faster, then once more when the socket is readable
 //	write    head and small content in one, or writev for larger content
 //
-// The steps run inside syscall.RawConn, which parks the goroutine when one reports false. They are bound
-// once a connection and take their arguments from its fields, so that a call allocates nothing.
+// The steps run inside syscall.RawConn, which parks the goroutine when one reports false. They take their arguments
+// from its fields, and those of every request are bound once a connection, so that a call allocates nothing.
 type tcpWire struct {
 	conn net.Conn
 	raw  syscall.RawConn
 	disk message.Gate
 
-	readStep, readFirstStep, writeStep, writableStep, sendFileStep func(fd uintptr) bool
-	unreadStep                                                     func(fd uintptr)
+	readStep, readFirstStep, writeStep func(fd uintptr) bool
 
 	// A handler may read content while its answer is written, so the two directions share nothing.
 	in      []byte
@@ -170,7 +168,7 @@ func inKernel(conn net.Conn) bool {
 }
 
 func (w *tcpWire) unread() bool {
-	return w.raw.Control(w.unreadStep) == nil && w.err == nil && w.n > 0
+	return w.raw.Control(w.stepUnread) == nil && w.err == nil && w.n > 0
 }
 
 func (w *tcpWire) write(head, content []byte) (int, error) {
@@ -235,7 +233,7 @@ func (w *tcpWire) awaitWritable() error {
 	if err := w.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
-	err := w.raw.Write(w.writableStep)
+	err := w.raw.Write(w.stepWritable)
 	// The next attempt must not meet this deadline, which may be over by then.
 	if err == nil {
 		err = w.conn.SetWriteDeadline(time.Time{})
@@ -271,7 +269,7 @@ func (w *tcpWire) sendFile(f *os.File, offset, length int64) (sent int64, err er
 func (w *tcpWire) sendDescriptor(fd int, offset, length int64) (sent int64, err error) {
 	w.file, w.offset, w.left = fd, offset, length
 	for w.left > 0 {
-		if err = w.raw.Write(w.sendFileStep); err != nil {
+		if err = w.raw.Write(w.stepSendFile); err != nil {
 			return sent, err
 		}
 		if w.n > 0 {

@@ -25,8 +25,8 @@ type Conn struct {
 	mu     sync.Mutex
 	calls  int // system calls under way that the os.File does not know of
 	closed bool
-	// readBy and writeBy are the deadlines until it is polled.
-	readBy, writeBy time.Time
+	// readBy and writeBy are the deadlines until it is polled, in Unix nanoseconds; 0 is none.
+	readBy, writeBy int64
 }
 
 // polled is a connection that has had to wait.
@@ -46,13 +46,13 @@ func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.local) }
 
 // begin begins a system call on the socket; end has to follow. It reports false where the connection is closed
 // or polled, or the deadline is over: then poll knows more. A deadline of nil is none.
-func (c *Conn) begin(deadline *time.Time) bool {
+func (c *Conn) begin(deadline *int64) bool {
 	if c.polled.Load() != nil {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.polled.Load() != nil || c.closed || deadline != nil && !deadline.IsZero() && !time.Now().Before(*deadline) {
+	if c.polled.Load() != nil || c.closed || deadline != nil && *deadline != 0 && time.Now().UnixNano() >= *deadline {
 		return false
 	}
 	c.calls++
@@ -84,11 +84,11 @@ func (c *Conn) poll() (*polled, error) {
 	}
 	file := os.NewFile(c.fd, "tcp")
 	raw, err := file.SyscallConn()
-	if err == nil && !c.readBy.IsZero() {
-		err = file.SetReadDeadline(c.readBy)
+	if err == nil && c.readBy != 0 {
+		err = file.SetReadDeadline(time.Unix(0, c.readBy))
 	}
-	if err == nil && !c.writeBy.IsZero() {
-		err = file.SetWriteDeadline(c.writeBy)
+	if err == nil && c.writeBy != 0 {
+		err = file.SetWriteDeadline(time.Unix(0, c.writeBy))
 	}
 	p := &polled{file, raw}
 	c.polled.Store(p) // whatever the error: the file closes the descriptor from now on
@@ -197,7 +197,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.setDeadline(t, &c.writeBy, (*os.File).SetWriteDeadline)
 }
 
-func (c *Conn) setDeadline(t time.Time, kept *time.Time, set func(*os.File, time.Time) error) error {
+func (c *Conn) setDeadline(t time.Time, kept *int64, set func(*os.File, time.Time) error) error {
 	if c.polled.Load() == nil && c.keepDeadline(t, kept) {
 		return nil
 	}
@@ -209,13 +209,16 @@ func (c *Conn) setDeadline(t time.Time, kept *time.Time, set func(*os.File, time
 }
 
 // keepDeadline notes a deadline for when the connection is polled. It reports false where it is, or is closed.
-func (c *Conn) keepDeadline(t time.Time, kept *time.Time) bool {
+func (c *Conn) keepDeadline(t time.Time, kept *int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.polled.Load() != nil || c.closed {
 		return false
 	}
-	*kept = t
+	*kept = 0
+	if !t.IsZero() {
+		*kept = max(t.UnixNano(), 1)
+	}
 	return true
 }
 
@@ -272,7 +275,7 @@ func (r *rawConn) Write(f func(fd uintptr) bool) error {
 	return (*Conn)(r).untilDone(f, &r.writeBy, syscall.RawConn.Write)
 }
 
-func (c *Conn) untilDone(f func(fd uintptr) bool, deadline *time.Time, wait func(syscall.RawConn, func(fd uintptr) bool) error) error {
+func (c *Conn) untilDone(f func(fd uintptr) bool, deadline *int64, wait func(syscall.RawConn, func(fd uintptr) bool) error) error {
 	if c.begin(deadline) {
 		done := f(c.fd)
 		c.end()
