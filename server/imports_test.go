@@ -19,7 +19,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"server/certs/devca":      "",
 		"server/cgi":              "server/message",
 		"server/http1":            "server/message server/tcp",
-		"server/http2":            "server/message",
+		"server/http2":            "server/message server/tcp",
 		"server/message":          "",
 		"server/processors":       "",
 		"server/service":          "config metrics server server/accesslog server/certs server/certs/devca server/cgi server/message server/site",

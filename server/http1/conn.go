@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/tcp"
 )
 
 // Conn is one connection. Serve is its goroutine; Wake and Waiting may be called from others.
@@ -41,23 +42,13 @@ func NewConn(e *Engine, conn net.Conn) *Conn {
 	}); ok {
 		c.peer, c.local = known.Ends()
 	} else {
-		c.peer, c.local = addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
+		c.peer, c.local = tcp.AddrPort(conn.RemoteAddr()), tcp.AddrPort(conn.LocalAddr())
 	}
 	if t, ok := conn.(*tls.Conn); ok {
 		state := t.ConnectionState()
 		c.tls = &state
 	}
 	return c
-}
-
-// addrPort returns a TCP address with an IPv4 address in its own form: a dual-stack socket has it mapped.
-func addrPort(a net.Addr) netip.AddrPort {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	p := t.AddrPort()
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }
 
 // Waiting returns since when the connection waits for a request, and false while it has one.

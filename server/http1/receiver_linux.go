@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/previewd/previewd/server/tcp"
 )
 
 // underWay adds what has not been acknowledged to what the receiver's socket has and its program has not read.
@@ -21,7 +23,7 @@ func (w *tcpWire) underWay() (int64, error) {
 	if err != nil {
 		return 0, os.NewSyscallError("ioctl", err)
 	}
-	unread, err := unreadAt(addrPort(w.conn.RemoteAddr()), addrPort(w.conn.LocalAddr()))
+	unread, err := unreadAt(tcp.AddrPort(w.conn.RemoteAddr()), tcp.AddrPort(w.conn.LocalAddr()))
 	return int64(unacknowledged) + unread, err
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/previewd/previewd/server/tcp"
 )
 
 // Conn is one connection, on which ALPN has chosen h2. Serve is its goroutine; Wake, Waiting and Cut may be
@@ -37,19 +39,9 @@ func (e *Engine) NewConn(conn *tls.Conn) *Conn {
 	e.prepare()
 	c := &Conn{engine: e, conn: conn, ended: make(chan struct{}), opened: time.Now(), state: conn.ConnectionState()}
 	c.none.L = &c.mu
-	c.peer, c.local = addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
+	c.peer, c.local = tcp.AddrPort(conn.RemoteAddr()), tcp.AddrPort(conn.LocalAddr())
 	c.idle.Store(c.opened.UnixNano())
 	return c
-}
-
-// addrPort returns a TCP address with an IPv4 address in its own form: a dual-stack socket has it mapped.
-func addrPort(a net.Addr) netip.AddrPort {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	p := t.AddrPort()
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }
 
 // Serve answers requests until the connection ends, and closes it. ctx is handed to the Handler.

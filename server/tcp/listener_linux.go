@@ -39,22 +39,23 @@ func newListener(tcp *net.TCPListener) (*Listener, error) {
 	}
 	raw, err := file.SyscallConn()
 	if err == nil {
-		l := &Listener{file: file, raw: raw, addr: tcp.Addr()}
-		l.step = l.accept
-		if ip := addrPort(l.addr); !ip.Addr().IsUnspecified() {
-			l.local = ip
-		}
 		noDelay := error(nil)
 		err = raw.Control(func(fd uintptr) { noDelay = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) })
-		if err = errors.Join(err, os.NewSyscallError("setsockopt", noDelay)); err == nil {
-			l.deferTo(deferral)
-			if l.local.Addr().IsLoopback() {
-				l.unpace()
-			}
-			return l, nil
-		}
+		err = errors.Join(err, os.NewSyscallError("setsockopt", noDelay))
 	}
-	return nil, errors.Join(err, file.Close())
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	l := &Listener{file: file, raw: raw, addr: tcp.Addr()}
+	l.step = l.accept
+	if ip := AddrPort(l.addr); !ip.Addr().IsUnspecified() {
+		l.local = ip
+	}
+	l.deferTo(deferral)
+	if l.local.Addr().IsLoopback() {
+		l.unpace()
+	}
+	return l, nil
 }
 
 // Listener is a net.Listener whose connections are each a *Conn.
@@ -177,9 +178,3 @@ func (l *Listener) SetDeadline(t time.Time) error { return l.file.SetDeadline(t)
 
 // SyscallConn gives access to the socket.
 func (l *Listener) SyscallConn() (syscall.RawConn, error) { return l.raw, nil }
-
-// addrPort returns a TCP address with an IPv4 address in its own form.
-func addrPort(a net.Addr) netip.AddrPort {
-	p := a.(*net.TCPAddr).AddrPort()
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
-}

@@ -25,7 +25,13 @@ func listen(t *testing.T, address string) net.Listener {
 // pair returns both ends of a connection; the client has sent one byte, which has been read.
 func pair(t *testing.T, l net.Listener) (server, client net.Conn) {
 	t.Helper()
-	client, err := net.Dial("tcp", l.Addr().String())
+	return pairAt(t, l, l.Addr().String())
+}
+
+// pairAt is pair by one of the addresses of the listener.
+func pairAt(t *testing.T, l net.Listener, address string) (server, client net.Conn) {
+	t.Helper()
+	client, err := net.Dial("tcp", address)
 	if err == nil {
 		_, err = client.Write([]byte("!"))
 	}
@@ -77,19 +83,9 @@ func TestAddressesOfBothFamilies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := net.Dial("tcp", "127.0.0.1:"+port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	if _, err := client.Write([]byte("!")); err != nil {
-		t.Fatal(err)
-	}
-	server, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	server, client := pairAt(t, l, "127.0.0.1:"+port)
 	defer server.Close()
+	defer client.Close()
 	if got, want := server.RemoteAddr().String(), client.LocalAddr().String(); got != want {
 		t.Errorf("the peer is %s, want %s", got, want)
 	}
