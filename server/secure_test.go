@@ -591,6 +591,36 @@ func TestAnAnswerBeforeTheContentIsReadReachesTheClient(t *testing.T) {
 	s.end(t)
 }
 
+// TestAClientThatSendsAllBeforeItReadsSeesTheAnswer: as most clients do that are no browsers.
+func TestAClientThatSendsAllBeforeItReadsSeesTheAnswer(t *testing.T) {
+	refuse := &Server{Handler: func(context.Context, *message.Request) message.Response {
+		return message.Fail(413, "No more")
+	}}
+	const size = 16 << 20 // more than the sockets hold
+	content := strings.Repeat("x", size)
+	request := fmt.Sprintf("POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n", size)
+	send := func(t *testing.T, conn net.Conn) {
+		defer conn.Close()
+		if n, err := io.WriteString(conn, request+content); err != nil {
+			t.Fatalf("sent %d bytes: %v", n, err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != 413 {
+			t.Fatalf("got %v, %v", resp, err)
+		}
+	}
+	t.Run("http", func(t *testing.T) {
+		s := serve(t, refuse)
+		send(t, s.dial(t))
+		s.end(t)
+	})
+	t.Run("https", func(t *testing.T) {
+		s := serveTLS(t, refuse, "http/1.1")
+		send(t, s.dialTLS(t, "http/1.1"))
+		s.end(t)
+	})
+}
+
 func TestAnAnswerIsReadThoughMoreInputCameThanWasRead(t *testing.T) {
 	inside, release := make(chan struct{}), make(chan struct{})
 	s := serveTLS(t, &Server{Handler: func(ctx context.Context, r *message.Request) message.Response {

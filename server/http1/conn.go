@@ -240,13 +240,10 @@ func (c *Conn) linger() {
 	}
 	buf := getBuffer()
 	defer putBuffer(buf)
-	deadline := time.Now().Add(lingerTimeout)
-	for n := 0; n < lingerBytes; {
-		m, err := c.readUntil(buf, deadline)
-		if err != nil {
+	for now, end := time.Now(), time.Now().Add(lingerTime); now.Before(end); now = time.Now() {
+		if _, err := c.readUntil(buf, now.Add(lingerTimeout)); err != nil {
 			return
 		}
-		n += m
 	}
 }
 

@@ -45,11 +45,11 @@ const (
 	writeTimeout = 60 * time.Second
 	// contentTimeout is how long request content may come without a byte.
 	contentTimeout = 30 * time.Second
-	// lingerTimeout and lingerBytes bound what is read and thrown away before a connection with unread
-	// input is closed. A close with unread input resets the connection (RFC 9112, section 9.6), and the
-	// client may never see the answer.
+	// lingerTimeout is how long a connection that is to be closed may take for its next byte, and lingerTime
+	// how long its input is read and thrown away in all. A close with unread input resets the connection
+	// (RFC 9112, section 9.6): a client that sends all before it reads would never see the answer.
 	lingerTimeout = 2 * time.Second
-	lingerBytes   = 256 << 10
+	lingerTime    = 30 * time.Second
 	// skipTimeout and skipBytes bound the content nobody read that is skipped to keep the connection.
 	skipTimeout = 5 * time.Second
 	skipBytes   = 256 << 10
