@@ -88,14 +88,12 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	profile := message.Profile{Server: "previewd/" + version, Protocol: c.Protocol}
 	log := accesslog.New(queue, format, level, profile, time.Now)
 
-	sharer, stopSharing := processors.New(), func() {}
-	if !fixed {
-		stopSharing = share(ctx, sharer, log)
-	}
+	sharer := processors.New()
+	stopSharing := share(ctx, sharer, fixed, log)
 	code := exitOK
 	var cut *server.CutError
 	switch err := service.Serve(ctx, service.Setup{Config: c, Environ: env, Profile: profile, Log: log, Dropped: queue.Dropped,
-		Started: sharer.Started, Build: metrics.Build{Version: version, Revision: revision}, Stdout: stdout}); {
+		Started: sharer.Started, Saturated: sharer.Saturated, Build: metrics.Build{Version: version, Revision: revision}, Stdout: stdout}); {
 	case errors.As(err, &cut):
 		log.Warn("stopped before all answers were finished", zap.Int("connections_cut", cut.Connections))
 	case err != nil:
@@ -155,12 +153,13 @@ func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// share leaves processors to other programs until ctx ends, or stop, which waits for its end.
-func share(ctx context.Context, sharer *processors.Sharer, log *accesslog.Log) (stop func()) {
+// share leaves processors to other programs, if their number is not fixed, until ctx ends, or stop, which waits for its
+// end.
+func share(ctx context.Context, sharer *processors.Sharer, fixed bool, log *accesslog.Log) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var sharing sync.WaitGroup
 	sharing.Go(func() {
-		sharer.Run(ctx, func(n int) { log.Debug("processors shared with other programs", zap.Int("gomaxprocs", n)) })
+		sharer.Run(ctx, fixed, func(n int) { log.Debug("processors shared with other programs", zap.Int("gomaxprocs", n)) })
 	})
 	return func() {
 		cancel()

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const measurable = true
+
 // meter measures what processors are used for. It is for one goroutine.
 type meter struct {
 	stat *os.File // /proc/stat, read again and again from its beginning
@@ -32,12 +34,12 @@ func newMeter() (*meter, error) {
 
 func (m *meter) close() { m.stat.Close() }
 
-// used returns the processor time of this process, without that of scripts: they are other programs.
-func (m *meter) used() time.Duration {
+// used returns what this process has used, without scripts: they are other programs.
+func used() use {
 	var r unix.Rusage
 	// It fails for a bad argument only.
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &r)
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	return use{time.Duration(r.Utime.Nano() + r.Stime.Nano()), int64(r.Nvcsw)}
 }
 
 var (

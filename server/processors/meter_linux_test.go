@@ -157,8 +157,21 @@ func TestReadAllocatesNothing(t *testing.T) {
 	if _, err := m.read(); err != nil {
 		t.Skipf("/proc/stat here: %v", err)
 	}
-	if n := testing.AllocsPerRun(100, func() { _, _ = m.read(); _ = m.used() }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _, _ = m.read(); _ = used() }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestUsed(t *testing.T) {
+	before := used()
+	for range 20 {
+		time.Sleep(time.Millisecond)
+	}
+	for end := time.Now().Add(50 * time.Millisecond); time.Now().Before(end); {
+	}
+	after := used()
+	if after.waits-before.waits < 5 || after.time-before.time <= 0 {
+		t.Errorf("got %+v before and %+v after 20 waits and some work", before, after)
 	}
 }
 
@@ -219,7 +232,7 @@ func TestRun(t *testing.T) {
 	told := make(chan int, 1000)
 	var running sync.WaitGroup
 	sharer := New()
-	running.Go(func() { sharer.Run(ctx, func(n int) { told <- n }) })
+	running.Go(func() { sharer.Run(ctx, false, func(n int) { told <- n }) })
 	busy, rest := context.WithCancel(ctx)
 	running.Go(func() {
 		for busy.Err() == nil {
@@ -246,6 +259,25 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestAFixedNumberStays sets one that is not the default, and works.
+func TestAFixedNumberStays(t *testing.T) {
+	fixed := runtime.GOMAXPROCS(0) + 1
+	runtime.GOMAXPROCS(fixed)
+	defer runtime.SetDefaultGOMAXPROCS()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*interval)
+	defer cancel()
+	sharer := New()
+	var running sync.WaitGroup
+	running.Go(func() { sharer.Run(ctx, true, func(n int) { t.Errorf("set to %d", n) }) })
+	for ctx.Err() == nil {
+		sharer.Started()
+	}
+	running.Wait()
+	if n := runtime.GOMAXPROCS(0); n != fixed {
+		t.Errorf("in the end %d, want %d", n, fixed)
+	}
+}
+
 func BenchmarkLook(b *testing.B) {
 	m, err := newMeter()
 	if err != nil {
@@ -254,12 +286,12 @@ func BenchmarkLook(b *testing.B) {
 	defer m.close()
 	b.Run("idle", func(b *testing.B) {
 		for b.Loop() {
-			_ = m.used()
+			_ = used()
 		}
 	})
 	b.Run("busy", func(b *testing.B) {
 		for b.Loop() {
-			_ = m.used()
+			_ = used()
 			_, _ = m.read()
 		}
 	})

@@ -2,6 +2,7 @@ package processors
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -19,13 +20,18 @@ const (
 // Sharer shares the processors with other programs while the server works. An idle server is not woken: to
 // look costs 165 µs with what the runtime does when a timer ends its sleep.
 type Sharer struct {
-	asleep atomic.Bool
-	began  atomic.Uint32 // requests, while asleep
-	wake   chan struct{} // gets one for each time that asleep ends
+	asleep    atomic.Bool
+	began     atomic.Uint32 // requests, while asleep
+	wake      chan struct{} // gets one for each time that asleep ends
+	saturated atomic.Bool
 }
 
 // New returns a Sharer that does nothing before Run.
 func New() *Sharer { return &Sharer{wake: make(chan struct{}, 1)} }
+
+// Saturated says whether the process works, and has hardly waited for work lately. It is false where that is not
+// known.
+func (s *Sharer) Saturated() bool { return s.saturated.Load() }
 
 // waking is how many requests wake a Sharer. To be woken and find little to do costs more than a request.
 const waking = 16
@@ -41,30 +47,31 @@ func (s *Sharer) Started() {
 // the default again. Nobody else may set it meanwhile. A change stops the program for some 10 µs, once in an
 // interval at most. changed is told of each new number. Run is called once.
 //
-// Where there is only one processor, and where use cannot be measured, on another system than Linux or without
-// a true /proc/stat, nothing happens.
-func (s *Sharer) Run(ctx context.Context, changed func(n int)) {
-	if runtime.GOMAXPROCS(0) == 1 {
+// GOMAXPROCS stays as it is if it is fixed, where there is only one processor, and where use cannot be measured, without
+// a true /proc/stat. Systems other than Linux tell nothing.
+func (s *Sharer) Run(ctx context.Context, fixed bool, changed func(n int)) {
+	if !measurable {
 		return
 	}
-	m, err := newMeter()
-	if err != nil {
-		return
-	}
-	defer m.close()
 	g := governor{
-		used:       m.used,
-		read:       m.read,
+		used:       used,
+		read:       func() (usage, error) { return usage{}, errors.ErrUnsupported },
 		procs:      runtime.GOMAXPROCS,
 		setDefault: runtime.SetDefaultGOMAXPROCS,
 		changed:    changed,
+	}
+	if !fixed && runtime.GOMAXPROCS(0) > 1 {
+		if m, err := newMeter(); err == nil {
+			defer m.close()
+			g.read = m.read
+		}
 	}
 	g.run(ctx, s)
 }
 
 // governor decides again and again how many processors are used.
 type governor struct {
-	used       func() time.Duration // processor time of this process so far
+	used       func() use // by this process so far
 	read       func() (usage, error)
 	procs      func(n int) int // runtime.GOMAXPROCS
 	setDefault func()          // runtime.SetDefaultGOMAXPROCS
@@ -74,9 +81,11 @@ type governor struct {
 	lowered time.Time // since when n is below full
 	crowded time.Time // when others were last too many
 
+	saturated bool // see Sharer.Saturated
+
 	// At the last look; usage counts where it could be read then.
 	at    time.Time
-	own   time.Duration
+	own   use
 	usage usage
 	known bool
 }
@@ -84,6 +93,7 @@ type governor struct {
 // run waits for work, and looks every interval while there is some, until ctx ends.
 func (g *governor) run(ctx context.Context, s *Sharer) {
 	for {
+		s.saturated.Store(false)
 		s.asleep.Store(true)
 		select {
 		case <-ctx.Done():
@@ -104,6 +114,7 @@ func (g *governor) run(ctx context.Context, s *Sharer) {
 			if g.n != before {
 				g.changed(g.n)
 			}
+			s.saturated.Store(g.saturated)
 		}
 	}
 }
@@ -127,7 +138,8 @@ func (g *governor) measure() {
 func (g *governor) look() (busy bool) {
 	now, own := time.Now(), g.used()
 	elapsed := now.Sub(g.at)
-	l := load{own: rate(own-g.own, elapsed)}
+	l := load{own: rate(own.time-g.own.time, elapsed)}
+	waits := own.waits - g.own.waits
 	g.at, g.own = now, own
 	if g.n == g.full {
 		g.full = g.procs(0) // the runtime may have changed it
@@ -135,8 +147,10 @@ func (g *governor) look() (busy bool) {
 	}
 	if !l.matters(g.n < g.full) {
 		g.setFull()
+		g.saturated = false
 		return false
 	}
+	g.saturated = saturated(float64(waits)/elapsed.Seconds()/l.own, g.saturated)
 	last, known := g.usage, g.known
 	g.measure()
 	switch {

@@ -17,14 +17,17 @@ type machine struct {
 	processors  int
 	own, others float64 // processors
 	failure     error   // of read
+	waits       float64 // a second of own time
 
 	since       time.Time
 	used, total float64 // processor seconds until since
+	waited      float64 // until since
 	looks       int     // calls of used
 	reads       int
 
 	full, n int
-	custom  bool // GOMAXPROCS is not the default
+	custom  bool    // GOMAXPROCS is not the default
+	sharer  *Sharer // while it is played
 	told    []int
 }
 
@@ -32,6 +35,7 @@ type machine struct {
 func (m *machine) pass() {
 	elapsed := time.Since(m.since).Seconds()
 	m.used += m.own * elapsed
+	m.waited += m.own * elapsed * m.waits
 	m.total += (m.own + m.others) * elapsed
 	m.since = time.Now()
 }
@@ -40,12 +44,12 @@ func (m *machine) governor() *governor {
 	m.since = time.Now()
 	m.n = m.full
 	return &governor{
-		used: func() time.Duration {
+		used: func() use {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.looks++
 			m.pass()
-			return time.Duration(m.used * float64(time.Second))
+			return use{time.Duration(m.used * float64(time.Second)), int64(m.waited)}
 		},
 		read: func() (usage, error) {
 			m.mu.Lock()
@@ -92,6 +96,7 @@ func (m *machine) play(t *testing.T, steps ...func()) {
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan struct{})
 		g, s := m.governor(), New()
+		m.sharer = s
 		go func() {
 			g.run(ctx, s)
 			close(ended)
@@ -151,6 +156,25 @@ func TestACrowdIsLeftNothing(t *testing.T) {
 		func() { m.expect(t, 2); m.own = 0.9; m.others = 1.1 },
 		func() { m.expect(t, 2); m.wait(anew) },
 		func() { m.expect(t, 1) },
+	)
+}
+
+func TestAServerThatHardlyWaitsIsSaturated(t *testing.T) {
+	m := machine{processors: 2, full: 2, own: 1, waits: 100, failure: errors.ErrUnsupported}
+	expect := func(want bool) {
+		t.Helper()
+		if got := m.sharer.Saturated(); got != want {
+			t.Errorf("%g waits a second with %g processors: got %t", m.waits, m.own, got)
+		}
+	}
+	m.play(t,
+		func() { expect(true); m.waits = 2000 },
+		func() { expect(true); m.waits = 5000 },
+		func() { expect(false); m.waits = 2000 },
+		func() { expect(false); m.waits = 300 },
+		func() { expect(true); m.own = 0.01 },
+		func() { expect(false); m.own = 2; m.failure = nil },
+		func() { expect(true) },
 	)
 }
 

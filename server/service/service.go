@@ -40,6 +40,8 @@ type Setup struct {
 	Dropped func() uint64
 	// Started is told of each request that begins; required.
 	Started func()
+	// Saturated says whether the server hardly ever waits; see site.Options. nil says no.
+	Saturated func() bool
 	// Stdout gets the start lines of http.server where the log is text.
 	Stdout io.Writer
 }
@@ -57,7 +59,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	if c.DiskThreads > 0 {
 		disk = message.NewGate(c.DiskThreads)
 	}
-	files := site.New(siteOptions(c, disk))
+	files := site.New(siteOptions(setup, disk))
 	registry := metrics.New(setup.Build, setup.Dropped)
 	registry.WatchCache(func() metrics.Cache { return metrics.Cache(files.CacheCounts()) })
 	scripts, err := newScripts(c, setup.Environ, setup.Profile, files, registry, log)
@@ -166,7 +168,8 @@ func checks(ctx context.Context, files *site.Site, https *https, listening *atom
 	return list
 }
 
-func siteOptions(c config.Config, disk message.Gate) site.Options {
+func siteOptions(setup Setup, disk message.Gate) site.Options {
+	c := setup.Config
 	return site.Options{
 		Directory:   c.Directory,
 		IndexPages:  c.IndexPages,
@@ -178,6 +181,7 @@ func siteOptions(c config.Config, disk message.Gate) site.Options {
 		MaxFile:     int64(c.CacheMaxFile),
 		MaxInFlight: int64(c.MaxInFlight),
 		Disk:        disk,
+		Saturated:   setup.Saturated,
 
 		CacheSize:     int64(c.CacheSize),
 		CacheControl:  c.CacheControl,

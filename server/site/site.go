@@ -71,6 +71,9 @@ type Options struct {
 	// MaxInFlight is how many bytes of content are held in memory for answers under way; what is beyond is
 	// sent from the open file. Zero is 16 MiB.
 	MaxInFlight int64
+	// Saturated says whether the process hardly ever waits for a request: then the fewest system calls are the
+	// cheapest, else those are that Go's scheduler need not be told of. nil says no.
+	Saturated func() bool
 	// Disk bounds how many requests use the file system at a time; nil is no limit.
 	Disk message.Gate
 }
@@ -96,6 +99,9 @@ func New(opts Options) *Site {
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.Saturated == nil {
+		opts.Saturated = func() bool { return false }
 	}
 	if opts.Compress == "" || opts.Exact {
 		opts.Compress = CompressOff

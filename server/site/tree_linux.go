@@ -15,6 +15,7 @@ type kernelTree struct {
 	fd      int
 	resolve uint64 // RESOLVE_ flags; 0 leaves links to the kernel's usual rules
 	hidden  bool   // links to hidden names are refused
+	atOnce  bool   // statAtOnce works
 }
 
 // openTree opens the directory without asking for the right to read it: files in one that may only be
@@ -31,6 +32,9 @@ func openTree(opts *Options) (tree, identity, error) {
 		return nil, identity{}, err
 	}
 	t := &kernelTree{path: opts.Directory, fd: fd, hidden: opts.Hidden == HiddenDeny}
+	if _, err := statAtOnce(t.path, "."); err == nil || err == unix.EAGAIN {
+		t.atOnce = true
+	}
 	switch opts.Symlinks {
 	case SymlinksFollow:
 		return t, identity{st.dev, st.ino}, nil
@@ -78,7 +82,13 @@ func (t *kernelTree) look(name string, follow bool) (status, error) {
 	return newStatus(&st), nil
 }
 
-func (t *kernelTree) unchanged(name string, kept *status) bool {
+func (t *kernelTree) unchanged(name string, kept *status, atOnce bool) bool {
+	if atOnce && t.atOnce {
+		// Where it fails the slow look says why.
+		if st, err := statAtOnce(t.path, name); err == nil {
+			return st == *kept
+		}
+	}
 	var st unix.Stat_t
 	return statBelow(t.path, name, &st) == nil && newStatus(&st) == *kept
 }

@@ -3,6 +3,7 @@ package site
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -14,16 +15,24 @@ func TestUnchanged(t *testing.T) {
 	if _, ok := tree.(*kernelTree); !ok {
 		t.Skip("openat2 is missing or forbidden here: no single look is made")
 	}
-	st, err := tree.look("a", true)
-	check(t, err)
-	if !tree.unchanged("a", &st) {
-		t.Error("it has changed")
-	}
-	if tree.unchanged("b", &st) || tree.unchanged("absent", &st) || tree.unchanged("a\x00", &st) {
-		t.Error("another file is unchanged")
-	}
-	check(t, os.WriteFile(filepath.Join(dir, "a"), []byte("longer"), 0o644))
-	if tree.unchanged("a", &st) {
-		t.Error("it has not changed")
+	for _, atOnce := range []bool{false, true} {
+		st, err := tree.look("a", true)
+		check(t, err)
+		if !tree.unchanged("a", &st, atOnce) {
+			t.Error("it has changed")
+		}
+		for _, name := range []string{"b", "absent", "a\x00", "a/b", ".", strings.Repeat("a", 1000)} {
+			if tree.unchanged(name, &st, atOnce) {
+				t.Errorf("%q has the status of another file", name)
+			}
+		}
+		appended, err := os.OpenFile(filepath.Join(dir, "a"), os.O_APPEND|os.O_WRONLY, 0)
+		check(t, err)
+		_, err = appended.WriteString("more")
+		check(t, err)
+		check(t, appended.Close())
+		if tree.unchanged("a", &st, atOnce) {
+			t.Error("it has not changed")
+		}
 	}
 }
