@@ -235,14 +235,27 @@ func (c *Conn) AwaitGone(ctx context.Context) bool {
 
 // linger closes the sending side and discards what still comes, so that the peer can read the answer.
 func (c *Conn) linger() {
+	c.setStore(nil)
 	if halfClose(c.conn) != nil {
 		return
 	}
 	buf := getBuffer()
 	defer putBuffer(buf)
-	for now, end := time.Now(), time.Now().Add(lingerTime); now.Before(end); now = time.Now() {
-		if _, err := c.readUntil(buf, now.Add(lingerTimeout)); err != nil {
+	for range lingerTime / lingerTimeout {
+		n, err := c.discard(buf, time.Now().Add(lingerTimeout))
+		if !isTimeout(err) || n < lingerBytes || c.engine.draining.Load() {
 			return
+		}
+	}
+}
+
+// discard reads until the deadline, or another error, and returns how many bytes came.
+func (c *Conn) discard(buf []byte, deadline time.Time) (n int, err error) {
+	for {
+		m, err := c.readUntil(buf, deadline)
+		n += m
+		if err != nil {
+			return n, err
 		}
 	}
 }

@@ -464,6 +464,60 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
+// halfPipe is an end of a pipe whose sending side can be closed by itself, which its other end does not see.
+type halfPipe struct{ net.Conn }
+
+func (halfPipe) CloseWrite() error { return nil }
+
+func TestLinger(t *testing.T) {
+	for name, c := range map[string]struct {
+		every time.Duration // after the answer the client sends size bytes so often
+		size  int
+		drain time.Duration // when the server begins to drain
+		end   time.Duration
+	}{
+		"silence":       {time.Hour, 1, time.Hour, 2 * time.Second},
+		"byte_by_byte":  {100 * time.Millisecond, 1, time.Hour, 2 * time.Second},
+		"too_slow":      {time.Second / 2, 8<<10 - 1, time.Hour, 2 * time.Second},
+		"goes_on":       {time.Second / 2, 8 << 10, time.Hour, 30 * time.Second},
+		"drain":         {time.Second / 2, 16 << 10, 5 * time.Second, 6 * time.Second},
+		"drain_at_once": {time.Second / 2, 16 << 10, 0, 2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, conn := net.Pipe()
+				e := &Engine{Handler: echo, HeaderTimeout: 10 * time.Second, IdleTimeout: 60 * time.Second}
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					NewConn(e, halfPipe{conn}).Serve(context.Background())
+				}()
+				go func() { _, _ = io.Copy(io.Discard, client) }()
+				if _, err := io.WriteString(client, "BAD / HTTP/1.1 x\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait() // it has answered and lingers
+				begin := time.Now()
+				time.AfterFunc(c.drain, e.Drain)
+				go func() {
+					for next := c.every / 2; ; next = c.every {
+						select {
+						case <-done:
+							return
+						case <-time.After(next):
+							_, _ = client.Write(make([]byte, c.size))
+						}
+					}
+				}()
+				<-done
+				if took := time.Since(begin); took != c.end {
+					t.Errorf("closed after %v, want %v", took, c.end)
+				}
+			})
+		})
+	}
+}
+
 func TestABusyConnectionIsNotIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, _, done := serveOne(&Engine{Handler: echo, HeaderTimeout: 10 * time.Second, IdleTimeout: 60 * time.Second})

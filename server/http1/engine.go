@@ -45,10 +45,12 @@ const (
 	writeTimeout = 60 * time.Second
 	// contentTimeout is how long request content may come without a byte.
 	contentTimeout = 30 * time.Second
-	// lingerTimeout is how long a connection that is to be closed may take for its next byte, and lingerTime
-	// how long its input is read and thrown away in all. A close with unread input resets the connection
-	// (RFC 9112, section 9.6): a client that sends all before it reads would never see the answer.
+	// The input of a connection that is to be closed is read and thrown away for lingerTimeout, again and again up
+	// to lingerTime while at least lingerBytes come in each and the server does not drain. A close with unread
+	// input resets the connection (RFC 9112, section 9.6): a client that sends all before it reads would never
+	// see the answer.
 	lingerTimeout = 2 * time.Second
+	lingerBytes   = 32 << 10
 	lingerTime    = 30 * time.Second
 	// skipTimeout and skipBytes bound the content nobody read that is skipped to keep the connection.
 	skipTimeout = 5 * time.Second
