@@ -261,6 +261,11 @@ func TestRun(t *testing.T) {
 
 // TestAFixedNumberStays sets one that is not the default, and works.
 func TestAFixedNumberStays(t *testing.T) {
+	read, end := reader(true)
+	defer end()
+	if u, err := read(); err == nil {
+		t.Errorf("others are looked at: %+v", u)
+	}
 	fixed := runtime.GOMAXPROCS(0) + 1
 	runtime.GOMAXPROCS(fixed)
 	defer runtime.SetDefaultGOMAXPROCS()

@@ -47,26 +47,32 @@ func (s *Sharer) Started() {
 // the default again. Nobody else may set it meanwhile. A change stops the program for some 10 µs, once in an
 // interval at most. changed is told of each new number. Run is called once.
 //
-// GOMAXPROCS stays as it is if it is fixed, where there is only one processor, and where use cannot be measured, without
-// a true /proc/stat. Systems other than Linux tell nothing.
+// GOMAXPROCS stays as it is if it is fixed, or one, or without a true /proc/stat; Saturated tells also then. On systems
+// other than Linux nothing happens.
 func (s *Sharer) Run(ctx context.Context, fixed bool, changed func(n int)) {
 	if !measurable {
 		return
 	}
+	read, end := reader(fixed || runtime.GOMAXPROCS(0) == 1)
+	defer end()
 	g := governor{
 		used:       used,
-		read:       func() (usage, error) { return usage{}, errors.ErrUnsupported },
+		read:       read,
 		procs:      runtime.GOMAXPROCS,
 		setDefault: runtime.SetDefaultGOMAXPROCS,
 		changed:    changed,
 	}
-	if !fixed && runtime.GOMAXPROCS(0) > 1 {
+	g.run(ctx, s)
+}
+
+// reader returns how to read the usage until end is called, which fails where it decides nothing or cannot be read.
+func reader(fixed bool) (read func() (usage, error), end func()) {
+	if !fixed {
 		if m, err := newMeter(); err == nil {
-			defer m.close()
-			g.read = m.read
+			return m.read, m.close
 		}
 	}
-	g.run(ctx, s)
+	return func() (usage, error) { return usage{}, errors.ErrUnsupported }, func() {}
 }
 
 // governor decides again and again how many processors are used.

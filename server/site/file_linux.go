@@ -51,16 +51,15 @@ func (f file) status() (status, error) {
 	return newStatus(&st), nil
 }
 
-// isLocal says whether only this kernel changes the file system that the file is in, so that a status in its memory is the
-// true one. Of a file system that is not known to be like that it says no. The layers of an overlay nobody may change
-// beside it.
+// isLocal says whether the file system is one that only this kernel changes, so that a status in its memory is the true
+// one. An overlay is not: its layers may be anything.
 func (f file) isLocal() bool {
 	var fs unix.Statfs_t
 	if unix.Fstatfs(f.fd, &fs) != nil {
 		return false
 	}
 	switch uint32(fs.Type) {
-	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC, unix.OVERLAYFS_SUPER_MAGIC:
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
 		return true
 	}
 	return false

@@ -33,9 +33,6 @@ func (f file) status() (status, error) {
 	return statusOf(info), nil
 }
 
-// isLocal is only of use on Linux.
-func (f file) isLocal() bool { return false }
-
 // statusOf has no identity and no ctime: a change that keeps size and mtime is missed here.
 func statusOf(info fs.FileInfo) status {
 	mtime := instant{info.ModTime().Unix(), int64(info.ModTime().Nanosecond())}

@@ -17,8 +17,6 @@ type resource struct {
 	validators conditional.Validators
 	// fields are those of a 200 (OK), unchanged those of a 304 (RFC 9110, section 15.4.5).
 	fields, unchanged message.Fields
-	// local is isLocal of the file that the content comes from.
-	local bool
 	// plain is set where there is nothing but the one coding to be had: it has proved no smaller.
 	plain bool
 	// links are the symbolic links in a listing.

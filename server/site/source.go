@@ -56,7 +56,7 @@ func (s *Site) glance(name string) (source, bool) {
 	if e == nil {
 		return source{}, false
 	}
-	if !t.unchanged(name, &e.Value.st, e.Value.local && !s.opts.Saturated()) {
+	if !t.unchanged(name, &e.Value.st, !s.opts.Saturated()) {
 		_ = e.Close()
 		return source{}, false
 	}
@@ -127,13 +127,11 @@ func (s *Site) source(ctx context.Context, t tree, k key, file string, st status
 	if err != nil {
 		return source{}, err
 	}
-	local := s.cache != nil && f.isLocal()
 	found, err := s.load(ctx, f, st, encoding)
 	if err != nil {
 		return source{}, &unreadError{err}
 	}
 	res := s.describe(k.name, s.guessType(k.name), k.coding, found.st, found.etag)
-	res.local = local
 	return s.keep(k, source{res, found.body}, read), nil
 }
 

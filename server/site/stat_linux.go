@@ -10,7 +10,7 @@ import (
 )
 
 // pathBuffer holds a path for the kernel, with the NUL at its end. It stays on the stack, where package unix
-// allocates: a stat is the one system call of an answer from the cache.
+// allocates: a look by a path is all that an answer from the cache asks of the file system.
 type pathBuffer [512]byte
 
 // set sets the path to a name, below a directory if that is given. Both together may be longer than the kernel
@@ -70,9 +70,11 @@ func (path *pathBuffer) stat(dir int, st *unix.Stat_t, flags int) error {
 	}
 }
 
-// statAtOnce is statBelow without waiting, so that Go's scheduler need not be told. It fails with EAGAIN where a part
-// of the path is not in the kernel's memory or has to be asked of someone (RESOLVE_CACHED in openat2(2)). The status is
-// the one in memory too (AT_STATX_DONT_SYNC in statx(2)), which is the true one where isLocal says so.
+// statAtOnce is statBelow without asking anyone, so that Go's scheduler need not be told. It fails with EAGAIN where a
+// part of the path is not in the kernel's memory or has to be asked for (RESOLVE_CACHED in openat2(2)), and now and then
+// while anything is mounted or renamed. The status is the one in memory too (AT_STATX_DONT_SYNC in statx(2)), which is the
+// true one where isLocal says so. What remains is work of the kernel itself: its table of descriptors grows, or a file is
+// replaced just now and its blocks are freed. Both take milliseconds.
 //
 // After the process has waited, the first system call that the scheduler is told of wakes the thread that watches over
 // them (sysmon in package runtime), which then looks every 20 µs for a millisecond. In a process that waits often that
@@ -93,7 +95,12 @@ func statAtOnce(dir, name string) (status, error) {
 	var itself byte // an empty path
 	_, _, errno = unix.RawSyscall6(unix.SYS_STATX, fd, uintptr(unsafe.Pointer(&itself)),
 		unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS, uintptr(unsafe.Pointer(&st)), 0)
-	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0) // O_PATH: there is nothing to write
+	if errno != 0 || st.Nlink == 0 {
+		// What is freed with its last descriptor may be long. There is nothing to write.
+		_ = unix.Close(int(fd))
+	} else {
+		_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	}
 	if errno != 0 {
 		return status{}, errno
 	}

@@ -15,7 +15,9 @@ type kernelTree struct {
 	fd      int
 	resolve uint64 // RESOLVE_ flags; 0 leaves links to the kernel's usual rules
 	hidden  bool   // links to hidden names are refused
-	atOnce  bool   // statAtOnce works
+
+	dev    uint64                                 // of the directory
+	atOnce func(dir, name string) (status, error) // statAtOnce for files of dev; nil where it cannot be used
 }
 
 // openTree opens the directory without asking for the right to read it: files in one that may only be
@@ -31,9 +33,11 @@ func openTree(opts *Options) (tree, identity, error) {
 		unix.Close(fd)
 		return nil, identity{}, err
 	}
-	t := &kernelTree{path: opts.Directory, fd: fd, hidden: opts.Hidden == HiddenDeny}
-	if _, err := statAtOnce(t.path, "."); err == nil || err == unix.EAGAIN {
-		t.atOnce = true
+	t := &kernelTree{path: opts.Directory, fd: fd, hidden: opts.Hidden == HiddenDeny, dev: st.dev}
+	if (file{fd}).isLocal() {
+		if _, err := statAtOnce(t.path, "."); err == nil || err == unix.EAGAIN {
+			t.atOnce = statAtOnce
+		}
 	}
 	switch opts.Symlinks {
 	case SymlinksFollow:
@@ -83,9 +87,9 @@ func (t *kernelTree) look(name string, follow bool) (status, error) {
 }
 
 func (t *kernelTree) unchanged(name string, kept *status, atOnce bool) bool {
-	if atOnce && t.atOnce {
-		// Where it fails the slow look says why.
-		if st, err := statAtOnce(t.path, name); err == nil {
+	if atOnce && t.atOnce != nil && kept.dev == t.dev {
+		// Where it fails the other look says why.
+		if st, err := t.atOnce(t.path, name); err == nil {
 			return st == *kept
 		}
 	}
