@@ -16,13 +16,14 @@ import (
 
 // Conn is one connection. Serve is its goroutine; Wake and Waiting may be called from others.
 type Conn struct {
-	engine *Engine
-	conn   net.Conn
-	wire   wire
-	store  []byte // the read buffer: of the pool, or larger; nil while the connection waits
-	buf    []byte // the part of store received and not yet used
-	held   int64  // bytes of the engine's head budget that store takes
-	served bool   // a request has been answered
+	engine  *Engine
+	conn    net.Conn
+	wire    wire
+	store   []byte // the read buffer: of the pool, or larger; nil while the connection waits
+	buf     []byte // the part of store received and not yet used
+	held    int64  // bytes of the engine's head budget that store takes
+	served  bool   // a request has been answered
+	lingers bool   // what still comes has to be read before the connection is closed
 
 	peer, local netip.AddrPort
 	tls         *tls.ConnectionState
@@ -82,8 +83,11 @@ func (c *Conn) Serve(ctx context.Context) {
 		x.release()
 		c.served = true
 		if !keep {
-			return
+			break
 		}
+	}
+	if c.lingers {
+		c.linger()
 	}
 }
 
@@ -233,7 +237,8 @@ func (c *Conn) AwaitGone(ctx context.Context) bool {
 	}
 }
 
-// linger closes the sending side and discards what still comes, so that the peer can read the answer.
+// linger closes the sending side and discards what still comes, so that the peer can read the answer. Nothing of the
+// request is held meanwhile.
 func (c *Conn) linger() {
 	c.setStore(nil)
 	if halfClose(c.conn) != nil {

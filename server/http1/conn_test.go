@@ -10,12 +10,15 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
+	"weak"
 
 	"github.com/previewd/previewd/server/message"
 )
@@ -516,6 +519,42 @@ func TestLinger(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWhatLingersHoldsNoHead: its client decides for how long.
+func TestWhatLingersHoldsNoHead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, conn := net.Pipe()
+		var head weak.Pointer[byte]
+		e := &Engine{HeaderTimeout: time.Second, IdleTimeout: time.Minute, Handler: func(_ context.Context, r *message.Request) message.Response {
+			head = weak.Make(unsafe.StringData(r.Fields[0].Value))
+			return message.Fail(413, "No more")
+		}}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			NewConn(e, halfPipe{conn}).Serve(context.Background())
+		}()
+		go func() { _, _ = io.Copy(io.Discard, client) }()
+		value := strings.Repeat("x", 60_000)
+		if _, err := io.WriteString(client, "POST / HTTP/1.1\r\nA: "+value+"\r\nContent-Length: 1000000\r\n\r\nmore"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // it has answered and lingers
+		if n := e.buffered.Load(); n != 0 {
+			t.Errorf("%d bytes of the budget are held", n)
+		}
+		runtime.GC()
+		if head.Value() != nil {
+			t.Error("the head is held")
+		}
+		select {
+		case <-done:
+			t.Error("it does not linger")
+		default:
+		}
+		<-done
+	})
 }
 
 func TestABusyConnectionIsNotIdle(t *testing.T) {

@@ -202,9 +202,7 @@ func (x *exchange) send(resp message.Response, keep, refused bool) bool {
 		return true
 	}
 	// A client that does not expect the close may be sending its next request.
-	if expected || refused || !x.content.finished() || len(c.buf) > 0 || c.wire.unread() {
-		c.linger()
-	}
+	c.lingers = expected || refused || !x.content.finished() || len(c.buf) > 0 || c.wire.unread()
 	return false
 }
 
