@@ -93,7 +93,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	code := exitOK
 	var cut *server.CutError
 	switch err := service.Serve(ctx, service.Setup{Config: c, Environ: env, Profile: profile, Log: log, Dropped: queue.Dropped,
-		Started: sharer.Started, Saturated: sharer.Saturated, Build: metrics.Build{Version: version, Revision: revision}, Stdout: stdout}); {
+		Load: sharer, Build: metrics.Build{Version: version, Revision: revision}, Stdout: stdout}); {
 	case errors.As(err, &cut):
 		log.Warn("stopped before all answers were finished", zap.Int("connections_cut", cut.Connections))
 	case err != nil:

@@ -52,8 +52,10 @@ const (
 )
 
 // saturated says whether a process with so many waits in a second of its processor time is saturated. Between few and many
-// it is what it was before.
-func saturated(waits float64, before bool) bool { return waits < few || before && waits <= many }
+// it is what it was before. A kernel that counts none does not count them.
+func saturated(waits float64, before bool) bool {
+	return 0 < waits && waits < few || before && few <= waits && waits <= many
+}
 
 // measure sets all but own.
 //

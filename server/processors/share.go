@@ -29,8 +29,7 @@ type Sharer struct {
 // New returns a Sharer that does nothing before Run.
 func New() *Sharer { return &Sharer{wake: make(chan struct{}, 1)} }
 
-// Saturated says whether the process works, and has hardly waited for work lately. It is false where that is not
-// known.
+// Saturated says whether the process works, and has hardly waited for work lately. It is false until that is known.
 func (s *Sharer) Saturated() bool { return s.saturated.Load() }
 
 // waking is how many requests wake a Sharer. To be woken and find little to do costs more than a request.
@@ -47,32 +46,34 @@ func (s *Sharer) Started() {
 // the default again. Nobody else may set it meanwhile. A change stops the program for some 10 µs, once in an
 // interval at most. changed is told of each new number. Run is called once.
 //
-// GOMAXPROCS stays as it is if it is fixed, or one, or without a true /proc/stat; Saturated tells also then. On systems
-// other than Linux nothing happens.
+// If GOMAXPROCS is fixed or one, or /proc/stat is not a true one, only Saturated is kept up to date. On systems other than
+// Linux nothing happens.
 func (s *Sharer) Run(ctx context.Context, fixed bool, changed func(n int)) {
 	if !measurable {
 		return
 	}
-	read, end := reader(fixed || runtime.GOMAXPROCS(0) == 1)
+	g, end := newGovernor(fixed || runtime.GOMAXPROCS(0) == 1)
 	defer end()
-	g := governor{
-		used:       used,
-		read:       read,
-		procs:      runtime.GOMAXPROCS,
-		setDefault: runtime.SetDefaultGOMAXPROCS,
-		changed:    changed,
-	}
+	g.changed = changed
 	g.run(ctx, s)
 }
 
-// reader returns how to read the usage until end is called, which fails where it decides nothing or cannot be read.
-func reader(fixed bool) (read func() (usage, error), end func()) {
+// newGovernor returns the governor of this process, to be used until end is called. What is fixed it does not set: it
+// does not see what others use.
+func newGovernor(fixed bool) (g *governor, end func()) {
+	g = &governor{
+		used:       used,
+		read:       func() (usage, error) { return usage{}, errors.ErrUnsupported },
+		procs:      runtime.GOMAXPROCS,
+		setDefault: runtime.SetDefaultGOMAXPROCS,
+	}
 	if !fixed {
 		if m, err := newMeter(); err == nil {
-			return m.read, m.close
+			g.read = m.read
+			return g, m.close
 		}
 	}
-	return func() (usage, error) { return usage{}, errors.ErrUnsupported }, func() {}
+	return g, func() {}
 }
 
 // governor decides again and again how many processors are used.
@@ -99,7 +100,6 @@ type governor struct {
 // run waits for work, and looks every interval while there is some, until ctx ends.
 func (g *governor) run(ctx context.Context, s *Sharer) {
 	for {
-		s.saturated.Store(false)
 		s.asleep.Store(true)
 		select {
 		case <-ctx.Done():

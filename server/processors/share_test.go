@@ -172,6 +172,8 @@ func TestAServerThatHardlyWaitsIsSaturated(t *testing.T) {
 		func() { expect(true); m.waits = 5000 },
 		func() { expect(false); m.waits = 2000 },
 		func() { expect(false); m.waits = 300 },
+		func() { expect(true); m.waits = 0 },
+		func() { expect(false); m.waits = 300 },
 		func() { expect(true); m.own = 0.01 },
 		func() { expect(false); m.own = 2; m.failure = nil },
 		func() { expect(true) },

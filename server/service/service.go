@@ -38,12 +38,16 @@ type Setup struct {
 	Log     *accesslog.Log
 	// Dropped counts the log records that were dropped.
 	Dropped func() uint64
-	// Started is told of each request that begins; required.
-	Started func()
-	// Saturated says whether the server hardly ever waits; see site.Options. nil says no.
-	Saturated func() bool
+	// Load is told of each request that begins, and says whether the process hardly ever waits for one; required.
+	Load Load
 	// Stdout gets the start lines of http.server where the log is text.
 	Stdout io.Writer
+}
+
+// Load is a processors.Sharer.
+type Load interface {
+	Started()
+	Saturated() bool
 }
 
 // Serve wires site, registry and servers together, and serves until ctx ends and all is drained.
@@ -106,7 +110,7 @@ func newServer(setup Setup, handler message.Handler, disk message.Gate, registry
 		Profile: setup.Profile,
 		Proxies: c.TrustedProxies,
 		Started: func() {
-			setup.Started()
+			setup.Load.Started()
 			registry.RequestStarted()
 		},
 		Observe: func(x *message.Exchange) {
@@ -181,7 +185,7 @@ func siteOptions(setup Setup, disk message.Gate) site.Options {
 		MaxFile:     int64(c.CacheMaxFile),
 		MaxInFlight: int64(c.MaxInFlight),
 		Disk:        disk,
-		Saturated:   setup.Saturated,
+		Saturated:   setup.Load.Saturated,
 
 		CacheSize:     int64(c.CacheSize),
 		CacheControl:  c.CacheControl,

@@ -55,10 +55,12 @@ func (f file) status() (status, error) {
 // one. An overlay is not: its layers may be anything.
 func (f file) isLocal() bool {
 	var fs unix.Statfs_t
-	if unix.Fstatfs(f.fd, &fs) != nil {
-		return false
-	}
-	switch uint32(fs.Type) {
+	return unix.Fstatfs(f.fd, &fs) == nil && isLocal(uint32(fs.Type))
+}
+
+// isLocal is file.isLocal for the number of a file system in statfs(2).
+func isLocal(magic uint32) bool {
+	switch magic {
 	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
 		return true
 	}

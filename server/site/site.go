@@ -128,8 +128,8 @@ func (s *Site) Methods() message.Methods {
 
 // Serve answers a GET or HEAD request: send_head.
 //
-// A file that is kept costs, on Linux: stat it by its path, or openat2, statx, close. Another small one costs: stat the directory, stat, openat2,
-// fstat, pread, fstat, close.
+// A file that is kept costs, on Linux: stat it by its path; or openat2, statx, close (see statAtOnce). Another small one
+// costs: stat the directory, stat, openat2, fstat, pread, fstat, close.
 func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
 	s.opts.Disk.Enter()
 	defer s.opts.Disk.Leave()

@@ -73,8 +73,8 @@ func (path *pathBuffer) stat(dir int, st *unix.Stat_t, flags int) error {
 // statAtOnce is statBelow without asking anyone, so that Go's scheduler need not be told. It fails with EAGAIN where a
 // part of the path is not in the kernel's memory or has to be asked for (RESOLVE_CACHED in openat2(2)), and now and then
 // while anything is mounted or renamed. The status is the one in memory too (AT_STATX_DONT_SYNC in statx(2)), which is the
-// true one where isLocal says so. What remains is work of the kernel itself: its table of descriptors grows, or a file is
-// replaced just now and its blocks are freed. Both take milliseconds.
+// true one where isLocal says so. What remains is work of the kernel itself, such as a larger table of descriptors, or to
+// free the blocks of a file that is replaced at this moment.
 //
 // After the process has waited, the first system call that the scheduler is told of wakes the thread that watches over
 // them (sysmon in package runtime), which then looks every 20 µs for a millisecond. In a process that waits often that

@@ -54,6 +54,18 @@ func calmly(dir, name string) (st status, err error) {
 	return st, err
 }
 
+func TestIsLocal(t *testing.T) {
+	for magic, want := range map[uint32]bool{
+		unix.EXT4_SUPER_MAGIC: true, unix.XFS_SUPER_MAGIC: true, unix.BTRFS_SUPER_MAGIC: true, unix.TMPFS_MAGIC: true,
+		unix.OVERLAYFS_SUPER_MAGIC: false, unix.FUSE_SUPER_MAGIC: false, unix.NFS_SUPER_MAGIC: false, unix.V9FS_MAGIC: false,
+		unix.SMB2_SUPER_MAGIC: false, unix.CEPH_SUPER_MAGIC: false, unix.AFS_SUPER_MAGIC: false, unix.PROC_SUPER_MAGIC: false, 0: false,
+	} {
+		if got := isLocal(magic); got != want {
+			t.Errorf("%#x: got %t", magic, got)
+		}
+	}
+}
+
 // mountNamespace gives the goroutine a mount namespace of its own, in which mounts end with it.
 func mountNamespace(t *testing.T) {
 	t.Helper()
@@ -83,7 +95,9 @@ func TestStatAtOnceDoesNotWait(t *testing.T) {
 	mountNamespace(t)
 	mounted := filepath.Join(dir, "mounted")
 	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse.Fd())
-	check(t, unix.Mount("nobody", mounted, "fuse", 0, options))
+	if err := unix.Mount("nobody", mounted, "fuse", 0, options); err != nil {
+		t.Skipf("needs the right to mount: %v", err)
+	}
 	// Without an answer a look would wait until the connection to the kernel is closed.
 	released := time.AfterFunc(5*time.Second, func() {
 		t.Error("it waited")

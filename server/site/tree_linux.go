@@ -35,6 +35,7 @@ func openTree(opts *Options) (tree, identity, error) {
 	}
 	t := &kernelTree{path: opts.Directory, fd: fd, hidden: opts.Hidden == HiddenDeny, dev: st.dev}
 	if (file{fd}).isLocal() {
+		// It is refused for good by old kernels and filters of system calls, and may fail this once.
 		if _, err := statAtOnce(t.path, "."); err == nil || err == unix.EAGAIN {
 			t.atOnce = statAtOnce
 		}
