@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -27,7 +26,7 @@ const (
 )
 
 // addrPort returns it. An IPv4 address has its own form: a dual-stack socket has it mapped.
-func (a *address) addrPort() netip.AddrPort {
+func (a *address) addrPort(zones *zones) netip.AddrPort {
 	port := binary.BigEndian.Uint16(a.bytes[atPort:])
 	switch binary.NativeEndian.Uint16(a.bytes[:]) {
 	case unix.AF_INET:
@@ -35,7 +34,7 @@ func (a *address) addrPort() netip.AddrPort {
 	case unix.AF_INET6:
 		ip := netip.AddrFrom16([16]byte(a.bytes[at6:])).Unmap()
 		if scope := binary.NativeEndian.Uint32(a.bytes[atScope:]); scope != 0 {
-			ip = ip.WithZone(zone(scope))
+			ip = ip.WithZone(zones.name(scope))
 		}
 		return netip.AddrPortFrom(ip, port)
 	}
@@ -45,26 +44,24 @@ func (a *address) addrPort() netip.AddrPort {
 // zoneAge is how long a zone's name is kept: to find it costs more than an answer.
 const zoneAge = time.Minute
 
-// zoneName is the name of a network interface at some time.
-type zoneName struct {
+// zones knows the names of network interfaces: the last one that it was asked for. The zero value knows none.
+type zones struct {
 	id   uint32
-	name string
+	last string
 	at   time.Time
 }
 
-var lastZone atomic.Pointer[zoneName]
-
-// zone returns the name of a network interface, its number if it has none any more.
-func zone(id uint32) string {
+// name returns the name of a network interface, its number if it has none any more.
+func (z *zones) name(id uint32) string {
 	now := time.Now()
-	if last := lastZone.Load(); last != nil && last.id == id && now.Sub(last.at) < zoneAge {
-		return last.name
+	if z.id == id && now.Sub(z.at) < zoneAge {
+		return z.last
 	}
 	name := strconv.FormatUint(uint64(id), 10)
 	if i, err := net.InterfaceByIndex(int(id)); err == nil {
 		name = i.Name
 	}
-	lastZone.Store(&zoneName{id, name, now})
+	*z = zones{id, name, now}
 	return name
 }
 

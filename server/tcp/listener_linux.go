@@ -67,11 +67,12 @@ type Listener struct {
 	closed atomic.Bool
 
 	// mu is held by the Accept under way, to which the rest belongs.
-	mu   sync.Mutex
-	step func(fd uintptr) bool
-	fd   uintptr
-	peer address
-	err  error
+	mu    sync.Mutex
+	step  func(fd uintptr) bool
+	fd    uintptr
+	peer  address
+	zones zones
+	err   error
 }
 
 func (l *Listener) accept(fd uintptr) bool {
@@ -92,11 +93,11 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if l.err != nil {
 		return nil, l.opError("accept", os.NewSyscallError("accept4", l.err))
 	}
-	c := &Conn{fd: l.fd, peer: l.peer.addrPort(), local: l.local}
+	c := &Conn{fd: l.fd, peer: l.peer.addrPort(&l.zones), local: l.local}
 	if !c.local.IsValid() {
 		var local address
 		if err := getsockname(c.fd, &local); err == nil { // it does not fail for a socket
-			c.local = local.addrPort()
+			c.local = local.addrPort(&l.zones)
 		}
 	}
 	return c, nil

@@ -147,7 +147,7 @@ func TestAddressOfALink(t *testing.T) {
 	a.bytes[0] = unix.AF_INET6 // on a little-endian machine
 	copy(a.bytes[at6:], net.ParseIP("fe80::1"))
 	a.bytes[atScope] = 1 // lo's number on Linux
-	if got := a.addrPort().String(); got != "[fe80::1%lo]:0" {
+	if got := a.addrPort(new(zones)).String(); got != "[fe80::1%lo]:0" {
 		t.Errorf("got %s", got)
 	}
 }
