@@ -26,6 +26,7 @@ type use struct {
 // load is what was used between two looks, in processors.
 type load struct {
 	own        float64 // by this process
+	waits      float64 // of this process, in a second
 	others     float64 // by other programs
 	idle       float64
 	processors int // there are, for this process
@@ -51,13 +52,14 @@ const (
 	many = 3000
 )
 
-// saturated says whether a process with so many waits in a second of its processor time is saturated. Between few and many
-// it is what it was before. A kernel that counts none does not count them.
-func saturated(waits float64, before bool) bool {
+// saturated says whether the process is saturated: between few and many it is what it was before. A kernel that counts
+// no waits does not count them.
+func (l load) saturated(before bool) bool {
+	waits := l.waits / l.own
 	return 0 < waits && waits < few || before && few <= waits && waits <= many
 }
 
-// measure sets all but own.
+// measure sets all but own and waits.
 //
 // Interrupts, of which a network server has many, belong to programs by their share of the time: those of a
 // server that is alone are no other program's. Steal is nobody's: who gets fewer processors from the

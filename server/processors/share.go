@@ -144,19 +144,18 @@ func (g *governor) measure() {
 func (g *governor) look() (busy bool) {
 	now, own := time.Now(), g.used()
 	elapsed := now.Sub(g.at)
-	l := load{own: rate(own.time-g.own.time, elapsed)}
-	waits := own.waits - g.own.waits
+	l := load{own: rate(own.time-g.own.time, elapsed), waits: float64(own.waits-g.own.waits) / elapsed.Seconds()}
 	g.at, g.own = now, own
 	if g.n == g.full {
 		g.full = g.procs(0) // the runtime may have changed it
 		g.n = g.full
 	}
-	if !l.matters(g.n < g.full) {
+	busy = l.matters(g.n < g.full)
+	g.saturated = busy && l.saturated(g.saturated)
+	if !busy {
 		g.setFull()
-		g.saturated = false
 		return false
 	}
-	g.saturated = saturated(float64(waits)/elapsed.Seconds()/l.own, g.saturated)
 	last, known := g.usage, g.known
 	g.measure()
 	switch {
