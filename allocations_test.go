@@ -1,8 +1,10 @@
+// The race detector makes sync.Pool forget.
+//go:build !race
+
 package main
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -15,9 +17,6 @@ import (
 // An answer from the cache, with its record as JSON and its metrics, allocates twice at most in the whole process,
 // and so does a 304. What is measured is with the client, which allocates nothing.
 func TestACachedAnswerAllocatesTwiceAtMost(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector makes sync.Pool forget")
-	}
 	const page = "testdata/docker/srv/index.html" // at rest since long ago, or it would not be kept
 	conn := dialLogging(t, []string{"PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "LOG_FORMAT=json", "DIRECTORY=testdata/docker/srv"})
 	const request = "GET /index.html HTTP/1.1\r\nHost: localhost\r\nUser-Agent: a browser\r\nAccept: */*\r\n"
@@ -81,14 +80,8 @@ func (c *counter) Read(p []byte) (int, error) {
 // dialLogging starts the service and connects to it. What it logs behind its first line goes nowhere.
 func dialLogging(t *testing.T, environ []string) net.Conn {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
 	first := firstLine{address: make(chan string, 1)}
-	ended := make(chan int, 1)
-	go func() { ended <- run(ctx, nil, environ, io.Discard, &first) }()
-	t.Cleanup(func() {
-		cancel()
-		<-ended
-	})
+	l := launch(t, environ, io.Discard, &first)
 	select {
 	case address := <-first.address:
 		conn, err := net.Dial("tcp", address)
@@ -97,9 +90,8 @@ func dialLogging(t *testing.T, environ []string) net.Conn {
 		}
 		t.Cleanup(func() { _ = conn.Close() })
 		return conn
-	case code := <-ended:
-		ended <- code
-		t.Fatalf("the program ended with %d", code)
+	case <-l.ended:
+		t.Fatalf("the program ended with %d", l.code)
 	}
 	return nil
 }

@@ -149,24 +149,43 @@ type runningService struct {
 
 var startLine = regexp.MustCompile(`^Serving HTTP(?:S on 127\.0\.0\.1 port ([0-9]+) \(https| on 127\.0\.0\.1 port ([0-9]+) \(http)://127\.0\.0\.1:([0-9]+)/\) \.\.\.$`)
 
+// launched is the program, which runs until stop.
+type launched struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+	code   int // once it has ended
+}
+
+// launch runs the program until stop, or the end of the test.
+func launch(t *testing.T, environ []string, stdout, stderr io.Writer) *launched {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &launched{cancel: cancel, ended: make(chan struct{})}
+	go func() {
+		defer close(l.ended)
+		l.code = run(ctx, nil, environ, stdout, stderr)
+	}()
+	t.Cleanup(func() { l.stop() })
+	return l
+}
+
+// stop ends the program, waits for its end, and returns its exit code.
+func (l *launched) stop() (code int) {
+	l.cancel()
+	<-l.ended
+	return l.code
+}
+
 // startService runs the program until stop, which waits for its end, or the end of the test.
 func startService(t *testing.T, environ []string) runningService {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
 	stdout, out := io.Pipe()
 	var stderr output
-	ended := make(chan int, 1)
+	l := launch(t, environ, out, &stderr)
 	go func() {
-		code := run(ctx, nil, environ, out, &stderr)
+		<-l.ended
 		_ = out.Close()
-		ended <- code
 	}()
-	stop := sync.OnceValues(func() (int, string) {
-		cancel()
-		code := <-ended
-		return code, stderr.String()
-	})
-	t.Cleanup(func() { stop() })
+	stop := func() (int, string) { return l.stop(), stderr.String() }
 	lines := bufio.NewScanner(stdout)
 	if !lines.Scan() {
 		code, text := stop()

@@ -379,23 +379,6 @@ type discard struct{}
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) Sync() error                 { return nil }
 
-func TestARecordAllocatesNothing(t *testing.T) {
-	busy := hello()
-	busy.Request.Line = "GET /\xe9\\ HTTP/1.1"
-	busy.Request.Client = netip.MustParseAddr("2001:db8::1")
-	if raceEnabled {
-		t.Skip("the race detector makes sync.Pool forget")
-	}
-	for _, format := range []Format{JSON, Text} {
-		log := New(discard{}, format, zapcore.InfoLevel, message.Profile{}, time.Now)
-		for _, x := range []*message.Exchange{hello(), busy} {
-			if n := testing.AllocsPerRun(1000, func() { log.Record(x) }); n >= 1 {
-				t.Errorf("format %d, %q: %v allocations, want none", format, x.Request.Line, n)
-			}
-		}
-	}
-}
-
 func BenchmarkRecordJSON(b *testing.B) { benchmarkRecord(b, JSON, discard{}) }
 func BenchmarkRecordText(b *testing.B) { benchmarkRecord(b, Text, discard{}) }
 

@@ -429,12 +429,17 @@ func TestAnswersSurviveARequestThatComesAfterAnUnexpectedClose(t *testing.T) {
 // serveOne serves one end of a pipe, under a synctest clock, and returns the other end.
 func serveOne(e *Engine) (client net.Conn, c *Conn, done chan struct{}) {
 	client, conn := net.Pipe()
+	c, done = serveConn(e, conn)
+	return client, c, done
+}
+
+func serveConn(e *Engine, conn net.Conn) (c *Conn, done chan struct{}) {
 	c, done = NewConn(e, conn), make(chan struct{})
 	go func() {
 		defer close(done)
 		c.Serve(context.Background())
 	}()
-	return client, c, done
+	return c, done
 }
 
 func TestTimeouts(t *testing.T) {
@@ -472,6 +477,14 @@ type halfPipe struct{ net.Conn }
 
 func (halfPipe) CloseWrite() error { return nil }
 
+// serveHalf is serveOne over a halfPipe. What is answered is read.
+func serveHalf(e *Engine) (client net.Conn, done chan struct{}) {
+	client, conn := net.Pipe()
+	_, done = serveConn(e, halfPipe{conn})
+	go func() { _, _ = io.Copy(io.Discard, client) }()
+	return client, done
+}
+
 func TestLinger(t *testing.T) {
 	for name, c := range map[string]struct {
 		every time.Duration // after the answer the client sends size bytes so often
@@ -488,14 +501,8 @@ func TestLinger(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				client, conn := net.Pipe()
 				e := &Engine{Handler: echo, HeaderTimeout: 10 * time.Second, IdleTimeout: 60 * time.Second}
-				done := make(chan struct{})
-				go func() {
-					defer close(done)
-					NewConn(e, halfPipe{conn}).Serve(context.Background())
-				}()
-				go func() { _, _ = io.Copy(io.Discard, client) }()
+				client, done := serveHalf(e)
 				if _, err := io.WriteString(client, "BAD / HTTP/1.1 x\r\n"); err != nil {
 					t.Fatal(err)
 				}
@@ -524,18 +531,12 @@ func TestLinger(t *testing.T) {
 // TestWhatLingersHoldsNoHead: its client decides for how long.
 func TestWhatLingersHoldsNoHead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client, conn := net.Pipe()
 		var head weak.Pointer[byte]
 		e := &Engine{HeaderTimeout: time.Second, IdleTimeout: time.Minute, Handler: func(_ context.Context, r *message.Request) message.Response {
 			head = weak.Make(unsafe.StringData(r.Fields[0].Value))
 			return message.Fail(413, "No more")
 		}}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			NewConn(e, halfPipe{conn}).Serve(context.Background())
-		}()
-		go func() { _, _ = io.Copy(io.Discard, client) }()
+		client, done := serveHalf(e)
 		value := strings.Repeat("x", 60_000)
 		if _, err := io.WriteString(client, "POST / HTTP/1.1\r\nA: "+value+"\r\nContent-Length: 1000000\r\n\r\nmore"); err != nil {
 			t.Fatal(err)

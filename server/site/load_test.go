@@ -125,8 +125,11 @@ func TestNeverMixed(t *testing.T) {
 	}
 }
 
-// every calls change at an interval that never lets a file settle, until the test ends.
-func every(t *testing.T, change func(i int)) {
+// restless is an interval of changes that never lets a file settle.
+const restless = 2 * time.Millisecond
+
+// every calls change at an interval, until the test ends.
+func every(t *testing.T, interval time.Duration, change func(i int)) {
 	stop := make(chan struct{})
 	var writer sync.WaitGroup
 	writer.Go(func() {
@@ -134,7 +137,7 @@ func every(t *testing.T, change func(i int)) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(2 * time.Millisecond):
+			case <-time.After(interval):
 				change(i)
 			}
 		}
@@ -147,7 +150,7 @@ func TestGrowingLogIsServed(t *testing.T) {
 	f, err := os.Create(filepath.Join(dir, "log"))
 	check(t, err)
 	defer f.Close()
-	every(t, func(i int) { fmt.Fprintf(f, "line %d\n", i) })
+	every(t, restless, func(i int) { fmt.Fprintf(f, "line %d\n", i) })
 	s := newSite(t, dir)
 	resp, content := get(t, s, "/log")
 	if resp.Status != 200 || content != "" && !strings.HasPrefix(content, "line 0\nline 1\n") {
@@ -160,7 +163,7 @@ func TestRestlessFileIs503(t *testing.T) {
 	f, err := os.Create(filepath.Join(dir, "x"))
 	check(t, err)
 	defer f.Close()
-	every(t, func(i int) { f.WriteAt([]byte(fmt.Sprintf("%09d", i)), 0) })
+	every(t, restless, func(i int) { f.WriteAt([]byte(fmt.Sprintf("%09d", i)), 0) })
 	time.Sleep(10 * time.Millisecond)
 	resp, _ := get(t, newSite(t, dir), "/x")
 	if resp.Status != 503 || resp.Fields.Get("Retry-After") == "" || !errors.Is(resp.Err, errRestless) {

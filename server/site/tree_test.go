@@ -192,19 +192,7 @@ func TestAnAnswerIsOfOneTree(t *testing.T) {
 	}
 	keeping := newSite(t, filepath.Join(base, "now"), later, func(o *Options) { o.Compress = CompressAuto })
 	reading := newSite(t, filepath.Join(base, "now"), later, func(o *Options) { o.MaxFile = 0 })
-	stop := make(chan struct{})
-	var switching sync.WaitGroup
-	switching.Go(func() {
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-				toLink(t, base, string("ab"[i%2]))
-				time.Sleep(50 * time.Microsecond)
-			}
-		}
-	})
+	every(t, 50*time.Microsecond, func(i int) { toLink(t, base, string("ab"[i%2])) })
 	for range 5000 {
 		if resp, content := get(t, keeping, "/dir/"); content != "a" && content != "b" {
 			t.Fatalf("/dir/: %d %.200q, want an index page", resp.Status, content)
@@ -216,6 +204,4 @@ func TestAnAnswerIsOfOneTree(t *testing.T) {
 			t.Fatal("a neighbour of b was compared with the file of a")
 		}
 	}
-	close(stop)
-	switching.Wait()
 }
