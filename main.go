@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -24,7 +23,6 @@ import (
 	"github.com/previewd/previewd/server"
 	"github.com/previewd/previewd/server/accesslog"
 	"github.com/previewd/previewd/server/message"
-	"github.com/previewd/previewd/server/processors"
 	"github.com/previewd/previewd/server/service"
 )
 
@@ -74,11 +72,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if limit, found := config.MemoryLimit(os.DirFS("/")); found {
 		debug.SetMemoryLimit(c.Fit(limit))
 	}
-	fixed := c.GoMaxProcsSet
 	if limit, found := config.TaskLimit(os.DirFS("/")); found {
 		if n := c.FitTasks(limit); n > 0 && n < runtime.GOMAXPROCS(0) {
 			runtime.GOMAXPROCS(n)
-			fixed = true
 		}
 	}
 	ctx, stop := untilSignal(ctx)
@@ -88,12 +84,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	profile := message.Profile{Server: "previewd/" + version, Protocol: c.Protocol}
 	log := accesslog.New(queue, format, level, profile, time.Now)
 
-	sharer := processors.New()
-	stopSharing := share(ctx, sharer, fixed, log)
 	code := exitOK
 	var cut *server.CutError
 	switch err := service.Serve(ctx, service.Setup{Config: c, Environ: env, Profile: profile, Log: log, Dropped: queue.Dropped,
-		Load: sharer, Build: metrics.Build{Version: version, Revision: revision}, Stdout: stdout}); {
+		Build: metrics.Build{Version: version, Revision: revision}, Stdout: stdout}); {
 	case errors.As(err, &cut):
 		log.Warn("stopped before all answers were finished", zap.Int("connections_cut", cut.Connections))
 	case err != nil:
@@ -102,7 +96,6 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	default:
 		log.Info("stopped")
 	}
-	stopSharing()
 	// What the log's reader does not take in time is lost, and there is nobody left to tell.
 	_ = queue.Close()
 	return code
@@ -151,20 +144,6 @@ func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 		os.Exit(exitFailure)
 	}()
 	return ctx, cancel
-}
-
-// share leaves processors to other programs, if their number is not fixed, until ctx ends, or stop, which waits for its
-// end.
-func share(ctx context.Context, sharer *processors.Sharer, fixed bool, log *accesslog.Log) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var sharing sync.WaitGroup
-	sharing.Go(func() {
-		sharer.Run(ctx, fixed, func(n int) { log.Debug("processors shared with other programs", zap.Int("gomaxprocs", n)) })
-	})
-	return func() {
-		cancel()
-		sharing.Wait()
-	}
 }
 
 // logForm returns the format and the level of the log: text if it goes to a terminal, unless it is set.

@@ -104,10 +104,7 @@ type Config struct {
 	MaxInFlight Size
 	DiskThreads int
 
-	// GoMaxProcsSet says that GOMAXPROCS is in the environment, in a form that the runtime takes.
-	GoMaxProcsSet bool
-
-	cacheSizeSet, goMemLimitSet bool
+	cacheSizeSet, goMemLimitSet, goMaxProcsSet bool
 }
 
 // HTTPS says whether TLS is spoken: there is a certificate, or one is to be made.
@@ -154,7 +151,7 @@ func (c *Config) Fit(limit int64) (goMemLimit int64) {
 // changes nothing, if GOMAXPROCS is set. Each of these can leave several threads behind in system calls.
 func (c *Config) FitTasks(limit int64) (goMaxProcs int) {
 	c.DiskThreads = int(min(max(1, limit/4), 1<<10))
-	if c.GoMaxProcsSet {
+	if c.goMaxProcsSet {
 		return -1
 	}
 	return int(min(max(1, limit/16), 1<<10))
@@ -185,7 +182,7 @@ func Load(args []string, environ map[string]string) (Config, error) {
 	_, c.cacheSizeSet = l.given["CACHE_SIZE"]
 	c.goMemLimitSet = strings.TrimSpace(environ["GOMEMLIMIT"]) != ""
 	n, err := strconv.ParseInt(environ["GOMAXPROCS"], 10, 32)
-	c.GoMaxProcsSet = err == nil && n > 0
+	c.goMaxProcsSet = err == nil && n > 0
 	if c.AdminBind == "" {
 		c.AdminBind = c.Bind
 	}

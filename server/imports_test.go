@@ -10,7 +10,7 @@ import (
 func TestImportsGoOneWay(t *testing.T) {
 	const module = "github.com/previewd/previewd"
 	allowed := map[string]string{
-		"":                        "config metrics server server/accesslog server/message server/processors server/service",
+		"":                        "config metrics server server/accesslog server/message server/service",
 		"config":                  "",
 		"metrics":                 "server/message",
 		"server":                  "server/http1 server/http2 server/message server/tcp",
@@ -21,7 +21,6 @@ func TestImportsGoOneWay(t *testing.T) {
 		"server/http1":            "server/message server/tcp",
 		"server/http2":            "server/message server/tcp",
 		"server/message":          "",
-		"server/processors":       "",
 		"server/service":          "config metrics server server/accesslog server/certs server/certs/devca server/cgi server/message server/site",
 		"server/tcp":              "",
 		"server/site":             "server/message server/site/cache server/site/coding server/site/conditional",

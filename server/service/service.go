@@ -38,16 +38,8 @@ type Setup struct {
 	Log     *accesslog.Log
 	// Dropped counts the log records that were dropped.
 	Dropped func() uint64
-	// Load is told of each request that begins, and says whether the process hardly ever waits for one; required.
-	Load Load
 	// Stdout gets the start lines of http.server where the log is text.
 	Stdout io.Writer
-}
-
-// Load is a processors.Sharer.
-type Load interface {
-	Started()
-	Saturated() bool
 }
 
 // Serve wires site, registry and servers together, and serves until ctx ends and all is drained.
@@ -109,10 +101,7 @@ func newServer(setup Setup, handler message.Handler, disk message.Gate, registry
 		Handler: handler,
 		Profile: setup.Profile,
 		Proxies: c.TrustedProxies,
-		Started: func() {
-			setup.Load.Started()
-			registry.RequestStarted()
-		},
+		Started: registry.RequestStarted,
 		Observe: func(x *message.Exchange) {
 			registry.RequestDone()
 			registry.Record(x)
@@ -185,7 +174,6 @@ func siteOptions(setup Setup, disk message.Gate) site.Options {
 		MaxFile:     int64(c.CacheMaxFile),
 		MaxInFlight: int64(c.MaxInFlight),
 		Disk:        disk,
-		Saturated:   setup.Load.Saturated,
 
 		CacheSize:     int64(c.CacheSize),
 		CacheControl:  c.CacheControl,

@@ -26,14 +26,6 @@ func hits(s *Site, call func()) uint64 {
 
 // Law: what is kept is never older than the last write before the request, also if a writer hides it.
 func TestKeptIsFresh(t *testing.T) {
-	for _, saturated := range []bool{false, true} {
-		t.Run(fmt.Sprintf("saturated=%t", saturated), func(t *testing.T) {
-			testKeptIsFresh(t, func(o *Options) { o.Saturated = func() bool { return saturated } })
-		})
-	}
-}
-
-func testKeptIsFresh(t *testing.T, with func(*Options)) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "a.txt")
 	old := time.Unix(784111777, 123456789)
@@ -41,7 +33,7 @@ func testKeptIsFresh(t *testing.T, with func(*Options)) {
 		check(t, os.WriteFile(name, []byte(content), 0o644))
 		check(t, os.Chtimes(name, old, old))
 	}
-	s := newSite(t, dir, later, with)
+	s := newSite(t, dir, later)
 	for i := range 20 {
 		want := fmt.Sprintf("version %02d", i)
 		write(want) // the same size, the same mtime, the same inode

@@ -51,22 +51,6 @@ func (f file) status() (status, error) {
 	return newStatus(&st), nil
 }
 
-// isLocal says whether the file system is one that only this kernel changes, so that a status in its memory is the true
-// one. An overlay is not: its layers may be anything.
-func (f file) isLocal() bool {
-	var fs unix.Statfs_t
-	return unix.Fstatfs(f.fd, &fs) == nil && isLocal(uint32(fs.Type))
-}
-
-// isLocal is file.isLocal for the number of a file system in statfs(2).
-func isLocal(magic uint32) bool {
-	switch magic {
-	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
-		return true
-	}
-	return false
-}
-
 func newStatus(st *unix.Stat_t) status {
 	return status{
 		dev: uint64(st.Dev), ino: st.Ino, mode: fileMode(st.Mode), uid: st.Uid, gid: st.Gid, size: st.Size,

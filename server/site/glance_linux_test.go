@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/previewd/previewd/server/message"
 )
 
@@ -51,64 +49,6 @@ func TestAHitDoesNotAskForTheDirectory(t *testing.T) {
 	for _, target := range []string{"/a.txt", "/packed.js"} {
 		if !reopens(target, acceptEncoding("gzip, br")) {
 			t.Errorf("%s, coded: the directory is not asked for", target)
-		}
-	}
-}
-
-// TestHowAKeptFileIsLookedAt: at once in a process that waits, if the file is where the directory is.
-func TestHowAKeptFileIsLookedAt(t *testing.T) {
-	saturated := false
-	s := newSite(t, build(t, t.TempDir(), map[string]string{"a.txt": "a"}), later,
-		func(o *Options) { o.Saturated = func() bool { return saturated } })
-	get(t, s, "/a.txt")
-	tree, ok := s.current.Load().tree.(*kernelTree)
-	if !ok {
-		t.Skip("openat2 is missing or forbidden here: no single look is made")
-	}
-	looks := 0
-	look := func(dir, name string) (status, error) {
-		looks++
-		if dir != s.opts.Directory || name != "a.txt" {
-			t.Errorf("looked at %q in %q", name, dir)
-		}
-		return status{}, unix.EAGAIN
-	}
-	own := tree.dev
-	for _, c := range []struct {
-		name      string
-		saturated bool
-		dev       uint64
-		atOnce    func(dir, name string) (status, error)
-		looks     int
-	}{
-		{"waits", false, own, look, 1},
-		{"saturated", true, own, look, 0},
-		{"another file system", false, own + 1, look, 0},
-		{"a file system or a kernel for which it is no use", false, own, nil, 0},
-	} {
-		saturated, tree.dev, tree.atOnce, looks = c.saturated, c.dev, c.atOnce, 0
-		if n := hits(s, func() { get(t, s, "/a.txt") }); n != 1 || looks != c.looks {
-			t.Errorf("%s: %d looks at once, want %d; %d hits, want 1", c.name, looks, c.looks, n)
-		}
-	}
-}
-
-func TestWhereIsLookedAtOnce(t *testing.T) {
-	for dir, want := range map[string]bool{"/dev/shm": true, "/proc": false, "/sys": false} {
-		opened, _, err := openTree(&Options{Directory: dir})
-		if err != nil {
-			t.Logf("%s: %v", dir, err)
-			continue
-		}
-		defer opened.close()
-		tree, ok := opened.(*kernelTree)
-		var fs unix.Statfs_t
-		check(t, unix.Statfs(dir, &fs))
-		if want && (!ok || !canLookAtOnce(dir) || fs.Type != unix.TMPFS_MAGIC) {
-			continue // nowhere on this system
-		}
-		if got := ok && tree.atOnce != nil; got != want {
-			t.Errorf("%s: got %t", dir, got)
 		}
 	}
 }

@@ -71,9 +71,6 @@ type Options struct {
 	// MaxInFlight is how many bytes of content are held in memory for answers under way; what is beyond is
 	// sent from the open file. Zero is 16 MiB.
 	MaxInFlight int64
-	// Saturated says whether the process hardly ever waits for a request; nil says no. Then few system calls are
-	// cheapest; in a process that waits often, those of which Go's scheduler is not told.
-	Saturated func() bool
 	// Disk bounds how many requests use the file system at a time; nil is no limit.
 	Disk message.Gate
 }
@@ -100,9 +97,6 @@ func New(opts Options) *Site {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	if opts.Saturated == nil {
-		opts.Saturated = func() bool { return false }
-	}
 	if opts.Compress == "" || opts.Exact {
 		opts.Compress = CompressOff
 	}
@@ -128,8 +122,8 @@ func (s *Site) Methods() message.Methods {
 
 // Serve answers a GET or HEAD request: send_head.
 //
-// A file that is kept costs, on Linux: stat it by its path; or openat2, statx, close (see statAtOnce). Another small one
-// costs: stat the directory, stat, openat2, fstat, pread, fstat, close.
+// A file that is kept costs one stat by its path on Linux. Another small one costs: stat the directory, stat, openat2,
+// fstat, pread, fstat, close.
 func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
 	s.opts.Disk.Enter()
 	defer s.opts.Disk.Leave()

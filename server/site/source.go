@@ -56,7 +56,7 @@ func (s *Site) glance(name string) (source, bool) {
 	if e == nil {
 		return source{}, false
 	}
-	if !t.unchanged(name, &e.Value.st, !s.opts.Saturated()) {
+	if !t.unchanged(name, &e.Value.st) {
 		_ = e.Close()
 		return source{}, false
 	}

@@ -8,9 +8,6 @@ func fstatat(dir int, name string, st *unix.Stat_t, flags int) error {
 	return unix.Fstatat(dir, name, st, flags)
 }
 
-// statAtOnce is not worth its own code here.
-func statAtOnce(dir, name string) (status, error) { return status{}, unix.ENOSYS }
-
 func statBelow(dir, name string, st *unix.Stat_t) error {
 	return unix.Fstatat(unix.AT_FDCWD, dir+"/"+name, st, 0)
 }

@@ -19,9 +19,8 @@ type tree interface {
 	// opened. follow is unset for a link itself at the end of a name.
 	look(name string, follow bool) (status, error)
 	// unchanged says whether a file has the status that it is kept with, by one look below the path that was
-	// opened, wherever that leads by now; the tree may be closed. Where it cannot tell it says no. If atOnce is set
-	// the look may take more system calls, of which Go's scheduler need not be told.
-	unchanged(name string, kept *status, atOnce bool) bool
+	// opened, wherever that leads by now; the tree may be closed. Where it cannot tell it says no.
+	unchanged(name string, kept *status) bool
 	close()
 }
 

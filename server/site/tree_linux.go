@@ -15,9 +15,6 @@ type kernelTree struct {
 	fd      int
 	resolve uint64 // RESOLVE_ flags; 0 leaves links to the kernel's usual rules
 	hidden  bool   // links to hidden names are refused
-
-	dev    uint64                                 // of the directory
-	atOnce func(dir, name string) (status, error) // statAtOnce for files of dev; nil where it cannot be used
 }
 
 // openTree opens the directory without asking for the right to read it: files in one that may only be
@@ -33,13 +30,7 @@ func openTree(opts *Options) (tree, identity, error) {
 		unix.Close(fd)
 		return nil, identity{}, err
 	}
-	t := &kernelTree{path: opts.Directory, fd: fd, hidden: opts.Hidden == HiddenDeny, dev: st.dev}
-	if (file{fd}).isLocal() {
-		// It is refused for good by old kernels and filters of system calls, and may fail this once.
-		if _, err := statAtOnce(t.path, "."); err == nil || err == unix.EAGAIN {
-			t.atOnce = statAtOnce
-		}
-	}
+	t := &kernelTree{path: opts.Directory, fd: fd, hidden: opts.Hidden == HiddenDeny}
 	switch opts.Symlinks {
 	case SymlinksFollow:
 		return t, identity{st.dev, st.ino}, nil
@@ -87,13 +78,7 @@ func (t *kernelTree) look(name string, follow bool) (status, error) {
 	return newStatus(&st), nil
 }
 
-func (t *kernelTree) unchanged(name string, kept *status, atOnce bool) bool {
-	if atOnce && t.atOnce != nil && kept.dev == t.dev {
-		// Where it fails the other look says why.
-		if st, err := t.atOnce(t.path, name); err == nil {
-			return st == *kept
-		}
-	}
+func (t *kernelTree) unchanged(name string, kept *status) bool {
 	var st unix.Stat_t
 	return statBelow(t.path, name, &st) == nil && newStatus(&st) == *kept
 }

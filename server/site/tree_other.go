@@ -55,7 +55,7 @@ func (t openTreeAt) look(name string, follow bool) (status, error) {
 	return statusOf(info), nil
 }
 
-func (t openTreeAt) unchanged(string, *status, bool) bool { return false }
+func (t openTreeAt) unchanged(string, *status) bool { return false }
 
 func (t openTreeAt) close() {}
 

@@ -152,7 +152,7 @@ func (t *portableTree) look(name string, follow bool) (status, error) {
 }
 
 // unchanged would not be confined by os.Root, as look is.
-func (t *portableTree) unchanged(string, *status, bool) bool { return false }
+func (t *portableTree) unchanged(string, *status) bool { return false }
 
 // linksToHidden is leadsToHidden, by name, so that a link switched at the same moment is missed.
 func (t *portableTree) linksToHidden(name string) bool {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -52,9 +51,6 @@ func newListener(tcp *net.TCPListener) (*Listener, error) {
 		l.local = ip
 	}
 	l.deferTo(deferral)
-	if l.local.Addr().IsLoopback() {
-		l.unpace()
-	}
 	return l, nil
 }
 
@@ -120,20 +116,6 @@ func (l *Listener) deferTo(seconds int) {
 	// Where the kernel does not do this, connections come as they are.
 	_ = l.raw.Control(func(fd uintptr) {
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, seconds)
-	})
-}
-
-// unpace sees to it that the connections are not paced: their clients are on this machine, and between two programs
-// there is no congestion to avoid. BBR, where it is the system's choice, sets a timer for the packets of each
-// connection; without it a large file costs half the processor time, and arrives in half the time. Reno is
-// always there: tcp(7). What is paced once stays so, which is why it is not set for a connection.
-func (l *Listener) unpace() {
-	// A kernel that does not tell or do this paces.
-	_ = l.raw.Control(func(fd uintptr) {
-		name, err := unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION)
-		if err == nil && strings.HasPrefix(name, "bbr") {
-			_ = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
-		}
 	})
 }
 
