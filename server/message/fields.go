@@ -1,5 +1,10 @@
 package message
 
+import (
+	"crypto/sha256"
+	"encoding/base64"
+)
+
 // Field is one field line: a name as it was spelled, and a value without the blanks around it. Both are
 // bytes as they stand on the wire; RFC 9110 reads them as Latin-1 (section 5.5).
 type Field struct{ Name, Value string }
@@ -33,6 +38,22 @@ func (f Fields) Values(name string) []string {
 		}
 	}
 	return values
+}
+
+// variantSize is how many bytes of a digest a Variant has: others are not guessed, and none is met by chance.
+const variantSize = 6
+
+// VariantOf returns what Request.Variant has for these fields: characters of an entity-tag, "" for no fields. It is the
+// same on every replica.
+func VariantOf(f Fields) string {
+	if len(f) == 0 {
+		return ""
+	}
+	hash := sha256.New()
+	for _, field := range f {
+		_, _ = hash.Write([]byte(field.Name + ": " + field.Value + "\n")) // never fails: hash.Hash
+	}
+	return base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:variantSize])
 }
 
 // equalFold compares two field names, which are ASCII tokens (RFC 9110, section 5.1), ignoring case.

@@ -56,6 +56,21 @@ func TestFieldsAreFoundWhateverTheirCaseAndTheFirstCounts(t *testing.T) {
 	}
 }
 
+// TestVariantTellsFieldsApart: names, values and their order count, and only characters of an entity-tag come out.
+func TestVariantTellsFieldsApart(t *testing.T) {
+	seen := map[string]Fields{}
+	for _, f := range []Fields{nil, {{"A", "b"}}, {{"A", "c"}}, {{"B", "b"}}, {{"A", "b"}, {"A", "c"}}, {{"A", "c"}, {"A", "b"}}} {
+		v := VariantOf(f)
+		if other, twice := seen[v]; twice {
+			t.Errorf("%v and %v are both %q", f, other, v)
+		}
+		seen[v] = f
+		if v != VariantOf(f) || strings.ContainsAny(v, "\"\\, ") || (v == "") != (len(f) == 0) {
+			t.Errorf("VariantOf(%v) = %q", f, v)
+		}
+	}
+}
+
 func TestCompleteMakesTheErrorPage(t *testing.T) {
 	p := Profile{}.WithDefaults()
 	resp := p.Complete(Fail(404, "<b> & '50%'"))

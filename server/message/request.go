@@ -47,6 +47,10 @@ type Request struct {
 	Scheme string
 	// TLS is the state of the TLS connection, nil on a plain one.
 	TLS *tls.ConnectionState
+	// Variant tells apart what else decides on the representation beside the file: the fields that settings and rules
+	// add to it. Whoever adds some appends its VariantOf them before it calls the handler behind it, and the site puts
+	// the whole into its entity-tags. "" is nothing added.
+	Variant string
 	// Watcher tells when the client is gone; nil where the handler's context does.
 	Watcher Watcher
 	// Notes are lines for the log beside the record of this exchange, as http.server's log_error writes. A

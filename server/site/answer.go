@@ -32,6 +32,9 @@ func (s *Site) sendFile(ctx context.Context, r *message.Request, t tree, name st
 
 // sendSource answers with the content of a file, or with what is asked about it.
 func (s *Site) sendSource(r *message.Request, src source) message.Response {
+	if r.Variant != "" && !s.opts.Exact {
+		src.resource = src.resource.variant(r.Variant)
+	}
 	now := s.now()
 	switch s.evaluate(r, src.validators, now) {
 	case conditional.NotModified:

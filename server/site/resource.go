@@ -60,6 +60,34 @@ func (s *Site) describe(name, mediaType string, c coding.Coding, st status, etag
 	return res
 }
 
+// variant returns the same resource for a request that gets more fields than its own: with the variant in its
+// entity-tag, and without a date, which would stay as it is when they change.
+func (res *resource) variant(v string) *resource {
+	other := *res
+	other.validators = conditional.Validators{}
+	if etag := res.validators.ETag; etag != "" {
+		other.validators.ETag = etag[:len(etag)-1] + "." + v + `"`
+	}
+	other.fields = retagged(res.fields, other.validators.ETag)
+	other.unchanged = retagged(res.unchanged, other.validators.ETag)
+	return &other
+}
+
+// retagged returns a copy of fields with another entity-tag and no date.
+func retagged(fields message.Fields, etag string) message.Fields {
+	list := make(message.Fields, 0, len(fields))
+	for _, f := range fields {
+		switch f.Name {
+		case "Last-Modified":
+			continue
+		case "ETag":
+			f.Value = etag
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
 // isMeaningful says whether an mtime tells when a file was modified. Images are built with all files of
 // the same one: SOURCE_DATE_EPOCH=0 or 1, or the first that a ZIP archive can hold. One in the future is no
 // date of a modification either (RFC 9110, section 8.8.2.1).

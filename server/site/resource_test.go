@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/previewd/previewd/server/message"
 )
 
 func TestFingerprinted(t *testing.T) {
@@ -119,5 +121,50 @@ func TestDigestsAreBounded(t *testing.T) {
 	}
 	if _, found := d.get(status{ino: 10}); !found {
 		t.Error("one of the newest is not there")
+	}
+}
+
+// TestTheVariantIsInEveryValidator: what is added to an answer makes it another representation (RFC 9110, section 8.8.1).
+func TestTheVariantIsInEveryValidator(t *testing.T) {
+	s := newSite(t, build(t, t.TempDir(), map[string]string{"a.txt": "text", "large": strings.Repeat("x", 5000)}), func(o *Options) { o.MaxFile = 100 })
+	serve := func(target, variant string, fields ...message.Field) message.Response {
+		resp := s.Serve(t.Context(), &message.Request{Method: "GET", Target: target, Variant: variant, Fields: fields})
+		resp.Discard()
+		return resp
+	}
+	for _, target := range []string{"/a.txt", "/large"} {
+		plain := serve(target, "")
+		tag := plain.Fields.Get("ETag")
+		one := serve(target, "one")
+		if got, want := one.Fields.Get("ETag"), tag[:len(tag)-1]+`.one"`; got != want {
+			t.Errorf("%s: ETag %s, want %s", target, got, want)
+		}
+		if date, found := one.Fields.Lookup("Last-Modified"); found {
+			t.Errorf("%s: Last-Modified %q cannot tell that the fields changed", target, date)
+		}
+		if again := serve(target, "").Fields.Get("ETag"); again != tag || plain.Fields.Get("Last-Modified") == "" {
+			t.Errorf("%s: without a variant the tag is %s, was %s", target, again, tag)
+		}
+		date := message.Field{Name: "If-Modified-Since", Value: plain.Fields.Get("Last-Modified")}
+		for name, c := range map[string]struct {
+			variant string
+			field   message.Field
+			want    int
+		}{
+			"same":             {"one", message.Field{Name: "If-None-Match", Value: one.Fields.Get("ETag")}, 304},
+			"other":            {"two", message.Field{Name: "If-None-Match", Value: one.Fields.Get("ETag")}, 200},
+			"before_there_was": {"one", message.Field{Name: "If-None-Match", Value: tag}, 200},
+			"after":            {"", message.Field{Name: "If-None-Match", Value: one.Fields.Get("ETag")}, 200},
+			"date":             {"one", date, 200},
+			"other_match":      {"two", message.Field{Name: "If-Match", Value: one.Fields.Get("ETag")}, 412},
+		} {
+			resp := serve(target, c.variant, c.field)
+			if resp.Status != c.want {
+				t.Errorf("%s %s: status %d, want %d", target, name, resp.Status, c.want)
+			}
+			if resp.Status == 304 && resp.Fields.Get("ETag") != one.Fields.Get("ETag") {
+				t.Errorf("%s %s: 304 with the tag %s", target, name, resp.Fields.Get("ETag"))
+			}
+		}
 	}
 }
