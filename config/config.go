@@ -35,60 +35,60 @@ type Size int64
 // "port" is the positional argument). oneof lists the only values. positive:"true" refuses zero. shown is
 // printed in tables where the default is computed or empty. doc is the meaning, one line.
 type Config struct {
-	Port Port `env:"PORT" envDefault:"8000" option:"port" doc:"TCP port of the plain listener; 0 = any free one"`
+	Port Port `env:"PORT" envDefault:"8000" option:"port" doc:"TCP port to listen on; 0 picks a free one"`
 	// Empty is the wildcard address of both families, on one dual-stack socket.
-	Bind      string `env:"BIND" option:"bind" short:"b" metavar:"ADDRESS" shown:"all interfaces, IPv4 and IPv6" doc:"address or host name to bind"`
+	Bind      string `env:"BIND" option:"bind" short:"b" metavar:"ADDRESS" shown:"all interfaces, IPv4 and IPv6" doc:"address or host name to listen on"`
 	Directory string `env:"DIRECTORY" envDefault:"." option:"directory" short:"d" metavar:"DIRECTORY" shown:"the current directory (/srv in the image)" doc:"directory to serve"`
 	// HTTP/1.0 answers exactly as http.server does by default.
-	Protocol string `env:"PROTOCOL" envDefault:"HTTP/1.1" option:"protocol" short:"p" metavar:"VERSION" oneof:"HTTP/1.0,HTTP/1.1" doc:"HTTP/1.0 or HTTP/1.1"`
+	Protocol string `env:"PROTOCOL" envDefault:"HTTP/1.1" option:"protocol" short:"p" metavar:"VERSION" oneof:"HTTP/1.0,HTTP/1.1" doc:"HTTP version of the answers: HTTP/1.0 or HTTP/1.1"`
 
-	CGI             bool          `env:"CGI" envDefault:"false" option:"cgi" doc:"run scripts below CGI_DIRECTORIES"`
-	CGIDirectories  []string      `env:"CGI_DIRECTORIES" envDefault:"/cgi-bin,/htbin" doc:"paths of the site whose files are scripts"`
-	CGITimeout      time.Duration `env:"CGI_TIMEOUT" envDefault:"30s" positive:"true" doc:"waiting for the script; then its process group is killed"`
-	CGIMaxProcesses int           `env:"CGI_MAX_PROCESSES" envDefault:"16" positive:"true" doc:"scripts running at once; further ones wait"`
-	CGIPassEnv      []string      `env:"CGI_PASS_ENV" shown:"none" doc:"names of the server's variables passed on to scripts"`
+	CGI             bool          `env:"CGI" envDefault:"false" option:"cgi" doc:"run the files below CGI_DIRECTORIES as CGI scripts"`
+	CGIDirectories  []string      `env:"CGI_DIRECTORIES" envDefault:"/cgi-bin,/htbin" doc:"URL paths whose files are CGI scripts, comma separated"`
+	CGITimeout      time.Duration `env:"CGI_TIMEOUT" envDefault:"30s" positive:"true" doc:"time limit for a CGI script; then it is killed"`
+	CGIMaxProcesses int           `env:"CGI_MAX_PROCESSES" envDefault:"16" positive:"true" doc:"CGI scripts that may run at once; further requests wait"`
+	CGIPassEnv      []string      `env:"CGI_PASS_ENV" shown:"none" doc:"names of environment variables to pass on to CGI scripts"`
 
-	TLSCert         string `env:"TLS_CERT" option:"tls-cert" metavar:"PATH" shown:"none" doc:"certificate chain, PEM; turns HTTPS on"`
-	TLSKey          string `env:"TLS_KEY" option:"tls-key" metavar:"PATH" shown:"in the chain file" doc:"private key, PEM"`
-	TLSPasswordFile string `env:"TLS_PASSWORD_FILE" option:"tls-password-file" metavar:"PATH" shown:"none" doc:"file with the password of an encrypted key"`
+	TLSCert         string `env:"TLS_CERT" option:"tls-cert" metavar:"PATH" shown:"none" doc:"file with the certificate chain (PEM); turns HTTPS on"`
+	TLSKey          string `env:"TLS_KEY" option:"tls-key" metavar:"PATH" shown:"in the TLS_CERT file" doc:"file with the private key (PEM)"`
+	TLSPasswordFile string `env:"TLS_PASSWORD_FILE" option:"tls-password-file" metavar:"PATH" shown:"none" doc:"file with the password of an encrypted private key"`
 	// TLSPort is ignored without a certificate, as the image always sets it. TLSPortSet tells 0 from unset.
-	TLSPort            Port     `env:"TLS_PORT" shown:"PORT, which then speaks HTTPS only" doc:"port of HTTPS, beside HTTP on PORT; ignored without a certificate"`
-	TLSALPN            []string `env:"TLS_ALPN" envDefault:"h2,http/1.1" doc:"protocols offered, in order of preference"`
-	TLSSelfSigned      bool     `env:"TLS_SELF_SIGNED" envDefault:"false" doc:"make a development certificate"`
-	TLSSelfSignedHosts []string `env:"TLS_SELF_SIGNED_HOSTS" shown:"none" doc:"more names and addresses in it"`
-	TLSStateDir        string   `env:"TLS_STATE_DIR" shown:"in memory only" doc:"directory to keep it in"`
+	TLSPort            Port     `env:"TLS_PORT" shown:"none: HTTPS takes the place of HTTP on PORT" doc:"port for HTTPS beside HTTP on PORT; ignored without a certificate"`
+	TLSALPN            []string `env:"TLS_ALPN" envDefault:"h2,http/1.1" doc:"protocols offered to HTTPS clients, in order of preference"`
+	TLSSelfSigned      bool     `env:"TLS_SELF_SIGNED" envDefault:"false" doc:"make a certificate for development; turns HTTPS on"`
+	TLSSelfSignedHosts []string `env:"TLS_SELF_SIGNED_HOSTS" shown:"none" doc:"further host names and addresses for the development certificate"`
+	TLSStateDir        string   `env:"TLS_STATE_DIR" shown:"none: a new CA at each start" doc:"directory in which the development CA is kept across restarts"`
 	// HTTPSRedirect is off, on, or a port in decimal.
-	HTTPSRedirect string `env:"HTTPS_REDIRECT" envDefault:"off" doc:"off, on (to TLS_PORT) or the port to name"`
+	HTTPSRedirect string `env:"HTTPS_REDIRECT" envDefault:"off" doc:"redirect HTTP to HTTPS: off, on (to TLS_PORT) or a port number"`
 
 	// CacheSize defaults to less where Fit has found a memory limit.
-	CacheSize          Size   `env:"CACHE_SIZE" envDefault:"64MiB" shown:"64MiB, at most a quarter of the memory limit" doc:"file cache, in bytes or with KiB, MiB, GiB; 0 = off"`
-	CacheMaxFile       Size   `env:"CACHE_MAX_FILE" envDefault:"1MiB" doc:"largest file in the cache"`
-	CacheControl       string `env:"CACHE_CONTROL" envDefault:"no-cache" doc:"Cache-Control field of files"`
-	CacheFingerprinted bool   `env:"CACHE_FINGERPRINTED" envDefault:"false" doc:"names with a content hash are immutable for a year"`
-	Compress           string `env:"COMPRESS" envDefault:"auto" oneof:"auto,static,off" doc:"auto, static (precompressed neighbours only) or off"`
+	CacheSize          Size   `env:"CACHE_SIZE" envDefault:"64MiB" shown:"64MiB, at most a quarter of the memory limit" doc:"memory for cached files, in bytes or with KiB, MiB, GiB; 0 turns the cache off"`
+	CacheMaxFile       Size   `env:"CACHE_MAX_FILE" envDefault:"1MiB" doc:"size of the largest file that is cached"`
+	CacheControl       string `env:"CACHE_CONTROL" envDefault:"no-cache" doc:"Cache-Control header of files"`
+	CacheFingerprinted bool   `env:"CACHE_FINGERPRINTED" envDefault:"false" doc:"browsers may keep files with a content hash in their name for a year"`
+	Compress           string `env:"COMPRESS" envDefault:"auto" oneof:"auto,static,off" doc:"auto, static (only .br, .zst and .gz files that exist) or off"`
 
-	IndexPages []string `env:"INDEX_PAGES" envDefault:"index.html,index.htm" doc:"names tried in order for a directory"`
+	IndexPages []string `env:"INDEX_PAGES" envDefault:"index.html,index.htm" doc:"files that stand for their directory, tried in order"`
 	// ExtensionsMap has suffixes in lower case with their dot, and media types as they were written.
-	ExtensionsMap map[string]string `env:"EXTENSIONS_MAP" shown:"none" doc:"media types, .suffix=media/type comma separated, case-insensitive"`
-	Listing       bool              `env:"LISTING" envDefault:"true" doc:"directory listings; false answers 404"`
-	Symlinks      string            `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"symbolic links: inside (the directory), follow or deny"`
-	Hidden        string            `env:"HIDDEN" envDefault:"serve" oneof:"serve,deny" doc:"names that begin with a dot: serve, or deny (404; .well-known excepted)"`
+	ExtensionsMap map[string]string `env:"EXTENSIONS_MAP" shown:"none" doc:"media types by suffix, such as .md=text/markdown,.log=text/plain"`
+	Listing       bool              `env:"LISTING" envDefault:"true" doc:"show directory listings; false answers 404"`
+	Symlinks      string            `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"symbolic links: inside (if they stay in DIRECTORY), follow (all) or deny"`
+	Hidden        string            `env:"HIDDEN" envDefault:"serve" oneof:"serve,deny" doc:"names that begin with a dot: serve, or deny (404, except .well-known)"`
 	// TrustedProxies are masked; an address is a prefix of its full length.
-	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" shown:"none" doc:"addresses and CIDRs whose forwarding fields are believed"`
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" shown:"none" doc:"IP addresses and CIDRs of proxies whose forwarding headers are believed"`
 
-	LogFormat string `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,json,text" doc:"auto (text on a terminal, else json), json or text"`
-	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"debug, info, warn or error"`
+	LogFormat string `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,json,text" doc:"auto (text on a terminal, else JSON), json or text"`
+	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"lowest level that is logged: debug, info, warn or error"`
 	// AdminPortSet is false where 9090 is only the default, which gives way to a free port when it is taken.
-	AdminPort Port   `env:"ADMIN_PORT" envDefault:"9090" doc:"port of /metrics, /livez, /readyz, /healthz and /version; 0 = any free one"`
-	AdminBind string `env:"ADMIN_BIND" shown:"as BIND" doc:"address or host name of the admin port"`
+	AdminPort Port   `env:"ADMIN_PORT" envDefault:"9090" doc:"port for /metrics, /livez, /readyz, /healthz and /version; 0 picks a free one"`
+	AdminBind string `env:"ADMIN_BIND" shown:"same as BIND" doc:"address or host name for the admin port"`
 
-	HeaderTimeout time.Duration `env:"HEADER_TIMEOUT" envDefault:"10s" positive:"true" doc:"for the whole head of a request"`
+	HeaderTimeout time.Duration `env:"HEADER_TIMEOUT" envDefault:"10s" positive:"true" doc:"time limit for receiving a request up to the end of its headers"`
 	// CPython waits for ever between requests; a pod must drain.
-	IdleTimeout time.Duration `env:"IDLE_TIMEOUT" envDefault:"60s" positive:"true" doc:"between the requests of a connection"`
+	IdleTimeout time.Duration `env:"IDLE_TIMEOUT" envDefault:"60s" positive:"true" doc:"time after which a connection without a request is closed"`
 	// 1 serves one connection at a time, as HTTPServer does without ThreadingMixIn.
-	MaxConnections  int           `env:"MAX_CONNECTIONS" envDefault:"0" doc:"connections at once, further ones wait; 0 = no limit"`
-	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"not ready but serving, before the drain"`
-	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"10s" doc:"for the drain; then what is left is cut"`
+	MaxConnections  int           `env:"MAX_CONNECTIONS" envDefault:"0" doc:"connections that may be open at once; further ones wait; 0 means no limit"`
+	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to keep serving after SIGTERM while /readyz already fails"`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"10s" doc:"time limit for finishing open requests; then their connections are closed"`
 
 	// Command and what follows come from no variable of their own.
 	Command Command

@@ -12,10 +12,12 @@ func Help() string {
 	var b strings.Builder
 	b.WriteString(usage())
 	b.WriteString(`
-Serves a directory over HTTP, as python -m http.server does. A setting comes from
-the command line, else from its environment variable, else it has its default. Long
-options may be shortened while they stay unique. healthcheck asks a running server
-with the same settings whether it is ready, or for the URL, and exits with 0 or 1.
+Serves a directory over HTTP, as python -m http.server does.
+
+An option wins over its environment variable, a variable over the default. Long
+options may be shortened as long as they are unique. "healthcheck" asks a running
+server with the same settings whether it is ready, or asks for the URL, and exits
+with 0 or 1.
 
   -h, --help   show this text
   --version    show the version

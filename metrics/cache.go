@@ -22,12 +22,12 @@ func (m *Metrics) WatchCache(counts func() Cache) {
 		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "cache", name), help, nil, nil)
 	}
 	m.registry.MustRegister(&cacheCollector{counts: counts,
-		hits:      desc("hits_total", "Look-ups that found content in the cache, still true."),
-		misses:    desc("misses_total", "Look-ups that did not, of content that may be kept."),
-		evictions: desc("evictions_total", "Contents that gave way to others."),
-		entries:   desc("entries", "Contents in the cache."),
-		bytes:     desc("size_bytes", "Memory that the cache takes."),
-		maximum:   desc("limit_bytes", "Memory that the cache may take."),
+		hits:      desc("hits_total", "Lookups that found up-to-date content in the cache."),
+		misses:    desc("misses_total", "Lookups of cacheable content that did not find it in the cache."),
+		evictions: desc("evictions_total", "Entries removed to make room for others."),
+		entries:   desc("entries", "Entries in the cache."),
+		bytes:     desc("size_bytes", "Memory used by the cache."),
+		maximum:   desc("limit_bytes", "Memory that the cache may use."),
 	})
 }
 

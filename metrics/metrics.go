@@ -61,32 +61,32 @@ func New(build Build, logDropped func() uint64) *Metrics {
 		registry: prometheus.NewRegistry(),
 		build:    build,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace,
-			Name: "http_requests_total", Help: "Requests answered, refused ones too; code is other if there was no answer."},
+			Name: "http_requests_total", Help: "Requests, including refused ones, by method, status code and protocol; code is other if no answer was sent."},
 			[]string{"method", "code", "protocol"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Buckets: durationBuckets,
-			Name: "http_request_duration_seconds", Help: "Time from a request's first byte to its answer's last."}),
-		sent:             counter("http_response_size_bytes_total", "Bytes of content sent, without heads."),
-		malformed:        counter("requests_malformed_total", "Requests refused because they are not well-formed, too large or too slow."),
-		inFlight:         gauge("http_requests_in_flight", "Requests being answered now."),
-		connections:      gauge("connections", "Connections open now."),
+			Name: "http_request_duration_seconds", Help: "Time from the first byte of a request to the last byte of its answer."}),
+		sent:             counter("http_response_size_bytes_total", "Bytes of content sent, without headers."),
+		malformed:        counter("requests_malformed_total", "Requests refused because they were malformed, too large or too slow."),
+		inFlight:         gauge("http_requests_in_flight", "Requests in progress."),
+		connections:      gauge("connections", "Open connections."),
 		connectionsTotal: counter("connections_total", "Connections accepted."),
 		scripts:          counter("cgi_runs_total", "CGI scripts started."),
-		scriptsRunning:   gauge("cgi_running", "CGI scripts running now."),
+		scriptsRunning:   gauge("cgi_running", "CGI scripts that are running."),
 		scriptDuration: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Buckets: scriptBuckets,
-			Name: "cgi_duration_seconds", Help: "Time from a CGI script's start to its end."}),
+			Name: "cgi_duration_seconds", Help: "Running time of CGI scripts."}),
 		scriptFailures: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace,
-			Name: "cgi_failures_total", Help: "Requests that a CGI script did not answer as it should, by kind."},
+			Name: "cgi_failures_total", Help: "Requests for which a CGI script failed, by kind of failure."},
 			[]string{"kind"}),
 	}
 	for _, kind := range scriptFailures {
 		m.scriptFailures.WithLabelValues(kind)
 	}
 	buildInfo := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace,
-		Name: "build_info", Help: "Always 1; its labels say which build this is.",
+		Name: "build_info", Help: "Always 1; the labels identify the build.",
 		ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.Revision, "goversion": runtime.Version()}})
 	buildInfo.Set(1)
 	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace,
-		Name: "log_records_dropped_total", Help: "Log records that nothing read fast enough."},
+		Name: "log_records_dropped_total", Help: "Log records dropped because the log was not read fast enough."},
 		func() float64 { return float64(logDropped()) })
 	m.registry.MustRegister(m.requests, m.duration, m.sent, m.malformed, m.inFlight, m.connections, m.connectionsTotal,
 		m.scripts, m.scriptsRunning, m.scriptDuration, m.scriptFailures, buildInfo, dropped,

@@ -21,10 +21,10 @@ func (m *Metrics) TLS(notAfter func() time.Time, broken func() error) *TLS {
 		complaints: counter("http2_errors_total", "Errors of HTTP/2 connections."),
 	}
 	end := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace,
-		Name: "tls_certificate_not_after_timestamp_seconds", Help: "When the certificate that is shown ends."},
+		Name: "tls_certificate_not_after_timestamp_seconds", Help: "Time at which the current certificate expires."},
 		func() float64 { return float64(notAfter().Unix()) })
 	reload := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace,
-		Name: "tls_certificate_last_reload_successful", Help: "1, or 0 while the certificate's files are broken."},
+		Name: "tls_certificate_last_reload_successful", Help: "1 if the certificate files could be read the last time, else 0."},
 		func() float64 {
 			if broken() != nil {
 				return 0
