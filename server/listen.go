@@ -2,21 +2,19 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 
+	"github.com/previewd/previewd/server/secure"
 	"github.com/previewd/previewd/server/tcp"
 )
 
-// Listen listens on a TCP address, in the form of net.Listen, for Serve: with what Serve needs to know and do of
-// its sockets, which package tcp describes.
+// Listen listens on a TCP address, in the form of net.Listen. Serve takes any listener; what it can do better with
+// this one is described in package tcp.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	return tcp.Listen(ctx, address)
 }
 
-// deferring is a listener of tcp.Listen, which keeps connections out until their first byte comes.
-type deferring interface {
-	// Undefer has them accepted without it, within a second.
-	Undefer()
-	// Deferring says whether some are still kept out.
-	Deferring() bool
-}
+// Secure makes Serve speak TLS on the connections of a listener. The config has the certificate and the
+// protocols to offer (NextProtos): h2 and http/1.1.
+func Secure(l net.Listener, config *tls.Config) net.Listener { return secure.Listen(l, config) }

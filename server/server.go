@@ -1,30 +1,25 @@
 // Package server serves a message.Handler on listeners: it accepts connections, keeps their set within
-// bounds, and drains it. What is said on a connection is http1's business.
+// bounds, and drains it. What is said on a connection is the business of http1, http2 and secure.
 package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/previewd/previewd/server/http1"
 	"github.com/previewd/previewd/server/http2"
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/secure"
 )
 
 const (
 	defaultHeaderTimeout   = 10 * time.Second
 	defaultIdleTimeout     = 60 * time.Second
 	defaultShutdownTimeout = 10 * time.Second
-	// minBackoff and maxBackoff bound the pause after accept failed for want of descriptors.
-	minBackoff = 5 * time.Millisecond
-	maxBackoff = time.Second
 )
 
 // Server is a server on one or more listeners. Its fields are set before the first Serve.
@@ -36,8 +31,6 @@ type Server struct {
 	// Expect may refuse a request with "Expect: 100-continue": handle_expect_100. Nil continues. It is not
 	// called over HTTP/2, where net/http keeps the field to itself and continues when content is read.
 	Expect func(ctx context.Context, r *message.Request) *message.Failure
-	// Proxies are trusted to say for whom they speak.
-	Proxies TrustedProxies
 
 	// Started is called before each answer and Observe after it; Opened and Closed for each connection;
 	// Report for what the operator should know and no answer shows. Each may be nil. They are called from
@@ -46,8 +39,8 @@ type Server struct {
 	Observe        func(*message.Exchange)
 	Opened, Closed func()
 	Report         func(error)
-	// HandshakeFailed is called for each TLS handshake that fails, with a reason of a closed set, and
-	// Complaint with what net/http says of an HTTP/2 connection. Either may be nil.
+	// HandshakeFailed is called for each TLS handshake that fails, with a reason of a closed set (package
+	// secure), and Complaint with what net/http says of an HTTP/2 connection. Either may be nil.
 	HandshakeFailed func(reason string, peer net.Addr, err error)
 	Complaint       func(text string)
 
@@ -63,11 +56,11 @@ type Server struct {
 	// connections may take to end after that. A zero timeout means 10 s.
 	ShutdownDelay, ShutdownTimeout time.Duration
 
-	once     sync.Once
-	engine   http1.Engine
-	refusing http1.Engine // of those who speak HTTP where TLS is spoken
-	engine2  http2.Engine
-	slots    chan struct{}
+	once   sync.Once
+	http1  http1.Engine
+	http2  http2.Engine
+	secure secure.Engine
+	slots  chan struct{}
 }
 
 // CutError is returned by Serve when the drain took longer than ShutdownTimeout.
@@ -82,19 +75,15 @@ func (e *CutError) Error() string {
 
 func (s *Server) prepare() {
 	s.once.Do(func() {
-		handler := s.Handler
-		if len(s.Proxies) > 0 {
-			handler = s.Proxies.wrap(handler)
-		}
 		headers, idle := orDefault(s.HeaderTimeout, defaultHeaderTimeout), orDefault(s.IdleTimeout, defaultIdleTimeout)
-		for engine, handler := range map[*http1.Engine]message.Handler{&s.engine: handler, &s.refusing: useHTTPS} {
-			engine.Handler, engine.Profile, engine.Expect = handler, s.Profile, s.Expect
-			engine.Started, engine.Observe, engine.Disk = s.Started, s.Observe, s.Disk
-			engine.HeaderTimeout, engine.IdleTimeout = headers, idle
-		}
-		s.engine2.Handler, s.engine2.Profile, s.engine2.Bounds = handler, s.Profile, http1.Bounds
-		s.engine2.Started, s.engine2.Observe = s.Started, s.Observe
-		s.engine2.IdleTimeout, s.engine2.Complaint = idle, s.Complaint
+		h1, h2, tls := &s.http1, &s.http2, &s.secure
+		h1.Handler, h1.Profile, h1.Expect, h1.Disk = s.Handler, s.Profile, s.Expect, s.Disk
+		h1.Started, h1.Observe = s.Started, s.Observe
+		h1.HeaderTimeout, h1.IdleTimeout = headers, idle
+		h2.Handler, h2.Profile, h2.Bounds = s.Handler, s.Profile, http1.Bounds
+		h2.Started, h2.Observe, h2.Complaint = s.Started, s.Observe, s.Complaint
+		h2.IdleTimeout = idle
+		tls.HTTP1, tls.HTTP2, tls.Failed, tls.Timeout = h1, h2, s.HandshakeFailed, headers
 		if s.MaxConnections > 0 {
 			s.slots = make(chan struct{}, s.MaxConnections)
 		}
@@ -149,9 +138,9 @@ func (s *Server) serve(ctx context.Context, l net.Listener, alone bool) error {
 	a := &acceptor{server: s, listener: l, cut: handlers.Done(), alone: alone, connections: connections{cancel: cut}}
 	a.workers = newWorkers(func(c served) { a.work(handlers, c) })
 	defer a.workers.close() // the loop has ended by then
-	if secure, ok := l.(*secureListener); ok {
-		a.listener, a.tls = secure.Listener, secure.config
-		l = secure.Listener
+	if secured, ok := l.(*secure.Listener); ok {
+		a.listener, a.tls = secured.Listener, secured.Config
+		l = secured.Listener
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- a.run() }()
@@ -162,8 +151,8 @@ func (s *Server) serve(ctx context.Context, l net.Listener, alone bool) error {
 	case failure = <-ended:
 	case <-ctx.Done():
 	}
-	s.engine.Drain()
-	s.engine2.Drain()
+	s.http1.Drain()
+	s.http2.Drain()
 	a.acceptSilent()
 	if failure == nil {
 		select {
@@ -195,198 +184,4 @@ func (s *Server) serve(ctx context.Context, l net.Listener, alone bool) error {
 	// An error here cannot be acted upon: nothing is accepted any more.
 	_ = l.Close()
 	return a.connections.drain(timeout)
-}
-
-// acceptor is the accept loop of one listener.
-type acceptor struct {
-	server      *Server
-	listener    net.Listener
-	tls         *tls.Config // nil on a plain listener
-	alone       bool        // there is no other listener
-	connections connections
-	workers     *workers[served]
-	cut         <-chan struct{}
-	finishing   bool      // guarded by connections.mu
-	graceOver   bool      // the handshakes that had begun at finish have had handshakeGrace
-	silentBy    time.Time // when the connections of which no byte has come are in the backlog
-	trouble     time.Time // when accept failed last, for a reason that passes
-	backoff     time.Duration
-}
-
-// run accepts until the listener fails, or, once finish was called, until the backlog is empty. A listener that
-// is alone takes the slot first, so that further connections wait in the backlog. Of several, each would keep
-// slots from the others while it waits: there, one accepted connection waits for its slot.
-func (a *acceptor) run() error {
-	for {
-		if a.alone && !a.takeSlot() {
-			return nil
-		}
-		conn, err := a.listener.Accept()
-		if err != nil {
-			if a.alone {
-				a.freeSlot()
-			}
-			if done, err := a.failed(err); done {
-				return err
-			}
-			continue
-		}
-		a.backoff = 0
-		if !a.alone && !a.takeSlot() {
-			return conn.Close()
-		}
-		a.start(conn)
-		if a.graceOver && a.backlogEmpty() {
-			return nil
-		}
-	}
-}
-
-// start has a worker serve a connection.
-func (a *acceptor) start(conn net.Conn) {
-	var c served
-	if a.tls == nil {
-		c = http1.NewConn(&a.server.engine, conn)
-	} else {
-		c = a.server.secure(conn, a.tls)
-	}
-	a.connections.add(c)
-	a.workers.start(c)
-}
-
-// served is a connection with what its worker does.
-type served interface {
-	connection
-	Serve(ctx context.Context)
-}
-
-// work serves a connection to its end.
-func (a *acceptor) work(ctx context.Context, c served) {
-	defer a.connections.remove(c)
-	defer a.freeSlot()
-	if a.server.Opened != nil {
-		a.server.Opened()
-	}
-	if a.server.Closed != nil {
-		defer a.server.Closed()
-	}
-	c.Serve(ctx)
-}
-
-// takeSlot waits until another connection may be served. While the loop finishes, idle connections make
-// room for those in the backlog.
-func (a *acceptor) takeSlot() bool {
-	if a.server.slots == nil {
-		return true
-	}
-	select {
-	case a.server.slots <- struct{}{}:
-		return true
-	default:
-	}
-	for {
-		select {
-		case a.server.slots <- struct{}{}:
-			return true
-		case <-a.cut:
-			return false
-		case <-time.After(100 * time.Millisecond):
-			if a.isFinishing() {
-				a.connections.wake()
-			}
-		}
-	}
-}
-
-func (a *acceptor) freeSlot() {
-	if a.server.slots != nil {
-		<-a.server.slots
-	}
-}
-
-// failed decides on an error of Accept: whether the loop ends, and with which error. Only a listener that is
-// none any more ends it; accept(2) hands out errors of the network, which "should be treated like EAGAIN".
-func (a *acceptor) failed(err error) (done bool, _ error) {
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded) && a.isFinishing():
-		return a.backlogEmpty(), nil
-	case errors.Is(err, net.ErrClosed) && a.isFinishing():
-		return true, nil
-	case errors.Is(err, net.ErrClosed), errors.Is(err, syscall.EBADF), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENOTSOCK):
-		return true, fmt.Errorf("accepting connections on %s: %w", a.listener.Addr(), err)
-	case errors.Is(err, syscall.ECONNABORTED), errors.Is(err, syscall.EINTR):
-		return false, nil // the client gave up in the backlog
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM):
-		a.connections.wakeOldest()
-	}
-	a.pause(err)
-	return false, nil
-}
-
-// quietTime is how long accept must have worked for its next failure to be reported.
-const quietTime = time.Minute
-
-// pause reports trouble that passes, once for as long as it comes back, and waits a little.
-func (a *acceptor) pause(err error) {
-	now := time.Now()
-	if a.server.Report != nil && now.Sub(a.trouble) > quietTime {
-		a.server.Report(fmt.Errorf("accepting connections: %w; trying again, and closing idle ones for want of descriptors or memory", err))
-	}
-	a.trouble = now
-	a.backoff = min(max(2*a.backoff, minBackoff), maxBackoff)
-	select {
-	case <-time.After(a.backoff):
-	case <-a.cut:
-	}
-}
-
-// silentGrace is how long connections that are kept out of the backlog may take to get there.
-const silentGrace = 1200 * time.Millisecond
-
-// acceptSilent has connections accepted of which no byte has come: they are told of the end, which without it the
-// listener's close would do by a reset. It comes before finish.
-func (a *acceptor) acceptSilent() {
-	if d, ok := a.listener.(deferring); ok {
-		d.Undefer()
-		a.silentBy = time.Now().Add(silentGrace)
-	}
-}
-
-// silent says whether connections are still kept out of the backlog, or on their way.
-func (a *acceptor) silent() bool {
-	d, ok := a.listener.(deferring)
-	return ok && time.Now().Before(a.silentBy) && d.Deferring()
-}
-
-// handshakeGrace is how long TCP handshakes that have begun may take to reach the backlog.
-const handshakeGrace = 20 * time.Millisecond
-
-type deadliner interface{ SetDeadline(time.Time) error }
-
-// finish makes run end when the backlog is empty. Where it can, new connections are kept from beginning:
-// one that enters the backlog just before the listener closes would be reset.
-func (a *acceptor) finish() {
-	a.connections.mu.Lock()
-	a.finishing = true
-	a.connections.mu.Unlock()
-	refuseNew(a.listener)
-	d, ok := a.listener.(deadliner)
-	if !ok || d.SetDeadline(time.Now().Add(handshakeGrace)) != nil {
-		// Without a deadline Accept can only be ended by closing the listener.
-		_ = a.listener.Close()
-	}
-}
-
-func (a *acceptor) isFinishing() bool {
-	a.connections.mu.Lock()
-	defer a.connections.mu.Unlock()
-	return a.finishing
-}
-
-// backlogEmpty decides, once the deadline of finish is over, whether the loop ends. After a deadline
-// Accept does not look at the backlog any more, so what is there takes it away again.
-func (a *acceptor) backlogEmpty() bool {
-	a.graceOver = true
-	d := a.listener.(deadliner)
-	return !pending(a.listener) || d.SetDeadline(time.Now().Add(time.Second)) != nil
 }

@@ -37,22 +37,23 @@ func (w *workers[T]) start(one T) {
 func (w *workers[T]) close() { close(w.next) }
 
 func (w *workers[T]) run(one T) {
-	w.work(one)
+	for more := true; more; one, more = w.rest() {
+		w.work(one)
+	}
+}
+
+// rest waits for another one, restTime at most, and reports false where none comes or enough others rest.
+func (w *workers[T]) rest() (next T, more bool) {
+	defer w.resting.Add(-1)
+	if w.resting.Add(1) > maxResting {
+		return next, false
+	}
 	timer := time.NewTimer(restTime)
 	defer timer.Stop()
-	for w.resting.Add(1) <= maxResting {
-		timer.Reset(restTime)
-		select {
-		case next, open := <-w.next:
-			w.resting.Add(-1)
-			if !open {
-				return
-			}
-			w.work(next)
-		case <-timer.C:
-			w.resting.Add(-1)
-			return
-		}
+	select {
+	case next, more = <-w.next:
+		return next, more
+	case <-timer.C:
+		return next, false
 	}
-	w.resting.Add(-1)
 }

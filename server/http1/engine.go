@@ -63,6 +63,12 @@ const (
 	firstRequestGrace = time.Second
 )
 
+// Answering returns an engine with the same settings and another handler.
+func (e *Engine) Answering(h message.Handler) *Engine {
+	return &Engine{Handler: h, Profile: e.Profile, Expect: e.Expect, Started: e.Started, Observe: e.Observe,
+		HeaderTimeout: e.HeaderTimeout, IdleTimeout: e.IdleTimeout, Disk: e.Disk}
+}
+
 // Drain makes every further answer carry "Connection: close" and close.
 func (e *Engine) Drain() { e.draining.Store(true) }
 

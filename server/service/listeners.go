@@ -11,6 +11,7 @@ import (
 	"github.com/previewd/previewd/config"
 	"github.com/previewd/previewd/server"
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/origin"
 )
 
 // listener is where the site is served, by http or by https.
@@ -67,7 +68,7 @@ func (ls listeners) redirecting(c config.Config, handler message.Handler) messag
 	if err != nil { // on: config.Load has checked that there are two
 		port = uint64(ls[1].address().Port())
 	}
-	return server.RedirectToHTTPS(int(port), handler)
+	return origin.RedirectToHTTPS(int(port), handler)
 }
 
 func (l listener) address() netip.AddrPort { return netip.MustParseAddrPort(l.Addr().String()) }

@@ -22,6 +22,7 @@ import (
 	"github.com/previewd/previewd/server"
 	"github.com/previewd/previewd/server/accesslog"
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/origin"
 	"github.com/previewd/previewd/server/site"
 )
 
@@ -71,7 +72,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	s := newServer(setup, main.redirecting(c, scripts.methods.Serve), disk, registry)
+	s := newServer(setup, origin.TrustedProxies(c.TrustedProxies).Handler(main.redirecting(c, scripts.methods.Serve)), disk, registry)
 	watch := func(context.Context) {}
 	if https != nil {
 		https.tell(s)
@@ -100,7 +101,6 @@ func newServer(setup Setup, handler message.Handler, disk message.Gate, registry
 	return &server.Server{
 		Handler: handler,
 		Profile: setup.Profile,
-		Proxies: c.TrustedProxies,
 		Started: registry.RequestStarted,
 		Observe: func(x *message.Exchange) {
 			registry.RequestDone()

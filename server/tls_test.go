@@ -21,6 +21,7 @@ import (
 
 	"github.com/previewd/previewd/server/certs/devca"
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/secure"
 )
 
 // trust is a CA for all tests, and a client's configuration that trusts it.
@@ -168,12 +169,12 @@ func TestHandshakesThatFailAreCountedByReason(t *testing.T) {
 		does func(*testing.T, net.Conn)
 		want string
 	}{
-		{"an unknown protocol", with(func(c *tls.Config) { c.NextProtos = []string{"spam"} }), noProtocol},
-		{"an old version", with(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), noVersion},
+		{"an unknown protocol", with(func(c *tls.Config) { c.NextProtos = []string{"spam"} }), secure.NoProtocol},
+		{"an old version", with(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), secure.NoVersion},
 		{"no common cipher suite", with(func(c *tls.Config) {
 			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
-		}), noCipher},
-		{"a certificate that is not trusted", with(func(c *tls.Config) { c.RootCAs = x509.NewCertPool() }), clientAlert},
+		}), secure.NoCipher},
+		{"a certificate that is not trusted", with(func(c *tls.Config) { c.RootCAs = x509.NewCertPool() }), secure.ClientAlert},
 		{"a certificate that OpenSSL does not trust", func(_ *testing.T, conn net.Conn) {
 			config := trusting.Clone()
 			config.VerifyConnection = func(tls.ConnectionState) error {
@@ -182,18 +183,18 @@ func TestHandshakesThatFailAreCountedByReason(t *testing.T) {
 				return errors.Join(err, conn.(interface{ CloseWrite() error }).CloseWrite(), errors.New("not trusted"))
 			}
 			_ = tls.Client(conn, config).Handshake()
-		}, clientAlert},
-		{"a client that leaves", func(_ *testing.T, conn net.Conn) { _ = conn.Close() }, wentAway},
+		}, secure.ClientAlert},
+		{"a client that leaves", func(_ *testing.T, conn net.Conn) { _ = conn.Close() }, secure.WentAway},
 		{"a silent client", func(t *testing.T, conn net.Conn) {
 			if text, err := io.ReadAll(conn); len(text) > 0 || err != nil {
 				t.Errorf("a silent client got %q, %v", text, err)
 			}
-		}, tooSlow},
-		{"half a handshake", sends("\x16\x03\x01\x02\x00\x01"), tooSlow},
-		{"another protocol", sends("\x00\x00\x00\x2a\x01\x02"), notTLS},
-		{"a protocol of words", sends("SSH-2.0-x\r\n"), notTLS},
-		{"HTTP", sends("GET / HTTP/1.1\r\n\r\n"), plainHTTP},
-		{"HTTP, a longer method", sends("PROPFIND / HTTP/1.1\r\n\r\n"), plainHTTP},
+		}, secure.TooSlow},
+		{"half a handshake", sends("\x16\x03\x01\x02\x00\x01"), secure.TooSlow},
+		{"another protocol", sends("\x00\x00\x00\x2a\x01\x02"), secure.NotTLS},
+		{"a protocol of words", sends("SSH-2.0-x\r\n"), secure.NotTLS},
+		{"HTTP", sends("GET / HTTP/1.1\r\n\r\n"), secure.PlainHTTP},
+		{"HTTP, a longer method", sends("PROPFIND / HTTP/1.1\r\n\r\n"), secure.PlainHTTP},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.does(t, s.dial(t))

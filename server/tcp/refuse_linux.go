@@ -1,4 +1,4 @@
-package server
+package tcp
 
 import (
 	"net"
@@ -7,11 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refuseNew makes the kernel drop the first packet (SYN) of new connections to l, while those whose
+// RefuseNew makes the kernel drop the first packet (SYN) of new connections to l, while those whose
 // handshake has begun still get through. A client repeats its SYN and is refused in order once l is
 // closed; without this, one whose handshake ends between the last accept and the close is reset. Where it
 // is not allowed nothing happens: the window is then as short as it can be.
-func refuseNew(l net.Listener) {
+func RefuseNew(l net.Listener) {
 	socket, ok := l.(syscall.Conn)
 	if !ok {
 		return
@@ -39,8 +39,8 @@ func refuseNew(l net.Listener) {
 	})
 }
 
-// pending says whether connections wait in the backlog of l.
-func pending(l net.Listener) bool {
+// Pending says whether connections wait in the backlog of l.
+func Pending(l net.Listener) bool {
 	socket, ok := l.(syscall.Conn)
 	if !ok {
 		return false

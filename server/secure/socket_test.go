@@ -1,4 +1,4 @@
-package server
+package secure
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,20 +75,6 @@ func TestWhatIsNotTLSCanBeReadAgain(t *testing.T) {
 		go func() { _, _ = io.WriteString(there, "more"); _ = there.Close() }()
 		if got, err := io.ReadAll(s.again()); !bytes.Equal(got, []byte(c.kept+"more")) || err != nil {
 			t.Errorf("%q: again %q, %v", c.sent, got, err)
-		}
-	}
-}
-
-func TestRecordsEndWhereTheyEnd(t *testing.T) {
-	stream := []byte("\x17\x03\x03\x00\x03abc" + "\x15\x03\x03\x00\x00" + "\x17\x03\x03\x01\x00" + strings.Repeat("x", 256))
-	ends := map[int]bool{0: true, 8: true, 13: true, len(stream): true}
-	for first := range len(stream) {
-		for second := first; second <= len(stream); second++ {
-			var r records
-			r.endWith(stream[:first])
-			if got := r.endWith(stream[first:second]); got != ends[second] {
-				t.Fatalf("%d bytes and then %d: at the end of a record %v, want %v", first, second-first, got, ends[second])
-			}
 		}
 	}
 }

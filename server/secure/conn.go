@@ -1,77 +1,68 @@
-package server
+package secure
 
 import (
 	"context"
 	"crypto/tls"
 	"errors"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/previewd/previewd/server/http1"
 )
 
-// Secure makes Serve speak TLS on the connections of a listener. The config has the certificate and the
-// protocols to offer (NextProtos): h2 and http/1.1. Where http/1.1 is offered, a client of http/1.0 alone is
-// served too, as it is without TLS: curl --http1.0 names nothing else.
-func Secure(l net.Listener, config *tls.Config) net.Listener {
-	if slices.Contains(config.NextProtos, "http/1.1") {
-		config = config.Clone()
-		config.NextProtos = append(slices.Clip(config.NextProtos), "http/1.0") // the least preferred
-	}
-	return &secureListener{l, config}
+// handshakeGrace is how long a TLS handshake may still take once the server drains.
+const handshakeGrace = time.Second
+
+// speaking is a connection of http1 or http2.
+type speaking interface {
+	Wake()
+	Waiting() (since time.Time, waiting bool)
 }
 
-type secureListener struct {
-	net.Listener
-	config *tls.Config
-}
-
-// tlsHandshakeGrace is how long a TLS handshake may still take once the server drains.
-const tlsHandshakeGrace = time.Second
-
-// secure is a connection of TLS: its handshake, and then what ALPN has chosen. In http.server the handshake
+// Conn is a connection of TLS: its handshake, and then what ALPN has chosen. In http.server the handshake
 // happens within accept, and one silent client keeps all others out.
-type secure struct {
-	server *Server
+type Conn struct {
+	engine *Engine
 	socket *socket
 	conn   *tls.Conn
 	opened time.Time
 
 	mu       sync.Mutex
-	speaking connection // nil until the handshake is over
+	speaking speaking // nil until the handshake is over
 	woken    bool
 }
 
-func (s *Server) secure(conn net.Conn, config *tls.Config) *secure {
+// NewConn returns a connection that speaks as e says. It does not yet read.
+func (e *Engine) NewConn(conn net.Conn, config *tls.Config) *Conn {
+	e.prepare()
 	beneath := &socket{Conn: conn, greeting: true}
-	return &secure{server: s, socket: beneath, conn: tls.Server(beneath, config), opened: time.Now()}
+	return &Conn{engine: e, socket: beneath, conn: tls.Server(beneath, config), opened: time.Now()}
 }
 
 // Serve makes the handshake, answers requests until the connection ends, and closes it.
-func (c *secure) Serve(ctx context.Context) {
+func (c *Conn) Serve(ctx context.Context) {
 	if err := c.handshake(); err != nil {
 		c.failed(ctx, err)
 		return
 	}
 	if c.conn.ConnectionState().NegotiatedProtocol == "h2" {
-		h2 := c.server.engine2.NewConn(c.conn)
+		h2 := c.engine.HTTP2.NewConn(c.conn)
 		c.speak(h2)
 		h2.Serve(ctx)
 		return
 	}
-	h1 := http1.NewConn(&c.server.engine, c.conn)
+	h1 := http1.NewConn(c.engine.HTTP1, c.conn)
 	c.speak(h1)
 	h1.Serve(ctx)
 }
 
 // handshake bounds the handshake as a whole, as a request head is.
-func (c *secure) handshake() error {
+func (c *Conn) handshake() error {
 	c.mu.Lock()
-	limit := c.server.engine.HeaderTimeout
+	limit := c.engine.Timeout
 	if c.woken {
-		limit = min(limit, tlsHandshakeGrace)
+		limit = min(limit, handshakeGrace)
 	}
 	err := c.socket.SetDeadline(c.opened.Add(limit))
 	c.mu.Unlock()
@@ -83,7 +74,7 @@ func (c *secure) handshake() error {
 
 // inTheClear returns the error of a handshake, or the alert for which there is one. OpenSSL's clients refuse a
 // certificate of TLS 1.3 by an alert that is not encrypted yet, which crypto/tls takes for a damaged record.
-func (c *secure) inTheClear(err error) error {
+func (c *Conn) inTheClear(err error) error {
 	var local *net.OpError
 	alert, found := c.socket.incoming.alert()
 	if !found || !errors.As(err, &local) || local.Op != "local error" {
@@ -93,7 +84,7 @@ func (c *secure) inTheClear(err error) error {
 }
 
 // speak notes what the connection speaks once its handshake is over.
-func (c *secure) speak(as connection) {
+func (c *Conn) speak(as speaking) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.socket.greeting = false
@@ -107,24 +98,24 @@ func (c *secure) speak(as connection) {
 
 // failed reports a handshake that failed, and closes the connection. Who speaks HTTP where TLS is spoken is
 // told so.
-func (c *secure) failed(ctx context.Context, err error) {
+func (c *Conn) failed(ctx context.Context, err error) {
 	reason := reasonOf(err)
-	if c.server.HandshakeFailed != nil {
-		c.server.HandshakeFailed(reason, c.socket.RemoteAddr(), err)
+	if c.engine.Failed != nil {
+		c.engine.Failed(reason, c.socket.RemoteAddr(), err)
 	}
-	if reason != plainHTTP {
+	if reason != PlainHTTP {
 		// Not of TLS: what there was to say was said as an alert. An error means that it is closed already.
 		_ = c.socket.Close()
 		return
 	}
 	c.socket.greeting = false
-	plain := http1.NewConn(&c.server.refusing, c.socket.again())
+	plain := http1.NewConn(c.engine.refusing, c.socket.again())
 	c.speak(plain)
 	plain.Serve(ctx)
 }
 
-// Wake makes the connection close if it waits for a request. A handshake gets tlsHandshakeGrace.
-func (c *secure) Wake() {
+// Wake makes the connection close if it waits for a request. A handshake gets handshakeGrace.
+func (c *Conn) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.woken {
@@ -135,11 +126,11 @@ func (c *secure) Wake() {
 		c.speaking.Wake()
 		return
 	}
-	_ = c.socket.SetDeadline(time.Now().Add(tlsHandshakeGrace))
+	_ = c.socket.SetDeadline(time.Now().Add(handshakeGrace))
 }
 
 // Waiting returns since when the connection waits for a request; a handshake is none.
-func (c *secure) Waiting() (since time.Time, waiting bool) {
+func (c *Conn) Waiting() (since time.Time, waiting bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.speaking == nil {
@@ -149,7 +140,7 @@ func (c *secure) Waiting() (since time.Time, waiting bool) {
 }
 
 // Cut closes the connection at once, beneath TLS: a goodbye could have to wait for the client.
-func (c *secure) Cut() {
+func (c *Conn) Cut() {
 	// An error means that it is closed already.
 	_ = c.socket.Close()
 }

@@ -1,4 +1,4 @@
-package server
+package origin
 
 import (
 	"context"
@@ -20,8 +20,11 @@ func (t TrustedProxies) contain(a netip.Addr) bool {
 	return false
 }
 
-// wrap sets Client and Scheme of each request before next sees it.
-func (t TrustedProxies) wrap(next message.Handler) message.Handler {
+// Handler sets Client and Scheme of each request before next sees it.
+func (t TrustedProxies) Handler(next message.Handler) message.Handler {
+	if len(t) == 0 {
+		return next
+	}
 	return func(ctx context.Context, r *message.Request) message.Response {
 		t.identify(r)
 		return next(ctx, r)

@@ -1,6 +1,7 @@
-package server
+package origin
 
 import (
+	"context"
 	"crypto/tls"
 	"net/netip"
 	"strings"
@@ -8,6 +9,10 @@ import (
 
 	"github.com/previewd/previewd/server/message"
 )
+
+func hello(context.Context, *message.Request) message.Response {
+	return message.Response{Status: 200, Body: message.Bytes("hello")}
+}
 
 func TestRedirectKeepsTheHost(t *testing.T) {
 	for _, c := range []struct {
@@ -83,7 +88,7 @@ func TestWhoCameByHTTPSIsNotRedirected(t *testing.T) {
 // TestTheProxyDecidesBeforeTheRedirect: the scheme is the trusted proxy's word, and nobody else's.
 func TestTheProxyDecidesBeforeTheRedirect(t *testing.T) {
 	proxies := TrustedProxies{netip.MustParsePrefix("10.0.0.0/8")}
-	handler := proxies.wrap(RedirectToHTTPS(443, hello))
+	handler := proxies.Handler(RedirectToHTTPS(443, hello))
 	for client, want := range map[string]int{"10.0.0.1": 200, "192.0.2.1": 308} {
 		r := &message.Request{Target: "/", Scheme: "http", Client: netip.MustParseAddr(client), Fields: message.Fields{
 			{Name: "Host", Value: "a"}, {Name: "X-Forwarded-For", Value: "192.0.2.9"}, {Name: "X-Forwarded-Proto", Value: "https"}}}
