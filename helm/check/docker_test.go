@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/previewd/previewd/testdata/docker"
 )
 
 // TestDockerInline: the pod's container serves the files of the chart's own ConfigMap, and a switched ..data on
@@ -59,14 +61,14 @@ func TestDockerInline(t *testing.T) {
 	test := o.pods[0]
 	args := append([]string{"run", "--rm", "--add-host", o.deployment().Name + ":" + r.address}, asPod(t, o, &test.Spec, test.Spec.Containers[0])...)
 	args = append(append(args, test.Spec.Containers[0].Image), test.Spec.Containers[0].Args...)
-	if out, err := engine(args...).CombinedOutput(); err != nil {
+	if out, err := docker.Command(args...).CombinedOutput(); err != nil {
 		t.Errorf("helm test: %v\n%s", err, out)
 	}
 	delay := 5 * time.Second
 	if took := r.stop(t); took < delay {
 		t.Errorf("it ended after %v, and SHUTDOWN_DELAY is %v", took, delay)
 	}
-	if out, err := engine(args...).CombinedOutput(); err == nil {
+	if out, err := docker.Command(args...).CombinedOutput(); err == nil {
 		t.Errorf("helm test of a server that is gone: %s", out)
 	}
 }
@@ -130,8 +132,8 @@ func TestDockerUpload(t *testing.T) {
 	upload := o.spec().Containers[1]
 	args := append([]string{"run", "-d", "-v", dir + ":" + upload.VolumeMounts[0].MountPath}, asPod(t, o, o.spec(), upload)...)
 	args = append(append(args, "--entrypoint", upload.Command[0], upload.Image), upload.Command[1:]...)
-	id := docker(t, args...)
-	t.Cleanup(func() { _ = engine("rm", "-f", "-v", id).Run() })
+	id := docker.Output(t, args...)
+	t.Cleanup(func() { _ = docker.Command("rm", "-f", "-v", id).Run() })
 
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
@@ -147,7 +149,7 @@ func TestDockerUpload(t *testing.T) {
 	}
 	_ = w.Close()
 	// This is what kubectl cp runs.
-	cp := engine("exec", "-i", id, "tar", "-xmf", "-", "-C", "/srv")
+	cp := docker.Command("exec", "-i", id, "tar", "-xmf", "-", "-C", "/srv")
 	cp.Stdin = &archive
 	if out, err := cp.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -157,8 +159,8 @@ func TestDockerUpload(t *testing.T) {
 			t.Errorf("%s: %s %q, want %q", name, resp.Status, got, want)
 		}
 	}
-	docker(t, "stop", "-t", r.grace, id)
-	if code := docker(t, "inspect", "-f", "{{.State.ExitCode}}", id); code != "0" {
+	docker.Output(t, "stop", "-t", r.grace, id)
+	if code := docker.Output(t, "inspect", "-f", "{{.State.ExitCode}}", id); code != "0" {
 		t.Errorf("the side-car did not end by itself: exit code %s", code)
 	}
 }

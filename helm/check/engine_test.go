@@ -1,59 +1,35 @@
 package check
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	core "k8s.io/api/core/v1"
+
+	"github.com/previewd/previewd/testdata/docker"
 )
 
 // tag is the image of these tests, which the first of them builds. Another run at the same time has another.
 var tag = fmt.Sprintf("helm-test-%d", os.Getpid())
 
 var build = sync.OnceValues(func() ([]byte, error) {
-	return engine("build", "--progress", "plain", "-t", "previewd:"+tag, module).CombinedOutput()
+	return docker.Command("build", "--progress", "plain", "-t", "previewd:"+tag, module).CombinedOutput()
 })
 
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if os.Getenv("PREVIEWD_DOCKER") != "" {
-		_ = engine("rmi", "-f", "previewd:"+tag).Run() // there is none if no test built it
+		_ = docker.Command("rmi", "-f", "previewd:"+tag).Run() // there is none if no test built it
 	}
 	os.Exit(code)
-}
-
-// engine is a command of the client.
-func engine(args ...string) *exec.Cmd {
-	client := os.Getenv("DOCKER")
-	if client == "" {
-		client = "docker"
-	}
-	cmd := exec.Command(client, args...)
-	cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=1")
-	return cmd
-}
-
-func docker(t testing.TB, args ...string) string {
-	t.Helper()
-	cmd := engine(args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, &stderr)
-	}
-	return strings.TrimSpace(string(out))
 }
 
 // renderForDocker skips the test where no engine is asked for, and renders the chart with the built image.
@@ -128,15 +104,15 @@ func start(t testing.TB, o *objects, volumes map[string]string) *running {
 		args = append(args, "-v", mount)
 	}
 	args = append(append(append(args, r.server.Image), r.server.Command...), r.server.Args...)
-	r.id = docker(t, args...)
+	r.id = docker.Output(t, args...)
 	t.Cleanup(func() {
 		if t.Failed() {
-			out, _ := engine("logs", "--tail", "20", r.id).CombinedOutput()
+			out, _ := docker.Command("logs", "--tail", "20", r.id).CombinedOutput()
 			t.Logf("the end of the log:\n%s", out)
 		}
-		_ = engine("rm", "-f", "-v", r.id).Run()
+		_ = docker.Command("rm", "-f", "-v", r.id).Run()
 	})
-	r.address = docker(t, "inspect", "-f", "{{.NetworkSettings.IPAddress}}", r.id)
+	r.address = docker.Output(t, "inspect", "-f", "{{.NetworkSettings.IPAddress}}", r.id)
 	return r
 }
 
@@ -174,7 +150,7 @@ func serving(t testing.TB, o *objects, volumes map[string]string) *running {
 	r := start(t, o, volumes)
 	for _, p := range []*core.Probe{r.server.StartupProbe, r.server.ReadinessProbe, r.server.LivenessProbe} {
 		within := time.Duration(max(p.FailureThreshold*p.PeriodSeconds, 20)) * time.Second
-		await(t, within, "the probe of "+p.HTTPGet.Path, func() error { return r.probe(p) })
+		docker.Await(t, within, "the probe of "+p.HTTPGet.Path, func() error { return r.probe(p) })
 	}
 	return r
 }
@@ -183,27 +159,12 @@ func serving(t testing.TB, o *objects, volumes map[string]string) *running {
 func (r *running) stop(t testing.TB) time.Duration {
 	t.Helper()
 	began := time.Now()
-	docker(t, "stop", "-t", r.grace, r.id)
+	docker.Output(t, "stop", "-t", r.grace, r.id)
 	took := time.Since(began)
-	if code := docker(t, "inspect", "-f", "{{.State.ExitCode}}", r.id); code != "0" {
+	if code := docker.Output(t, "inspect", "-f", "{{.State.ExitCode}}", r.id); code != "0" {
 		t.Errorf("exit code %s after %v", code, took)
 	}
 	return took
-}
-
-func await(t testing.TB, within time.Duration, what string, check func() error) {
-	t.Helper()
-	deadline := time.Now().Add(within)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not after %v: %s: %v", within, what, err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
 }
 
 // fetch asks for url and returns status and content.

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/previewd/previewd/testdata/docker"
 )
 
 // balancer passes connections on to those of its backends that are ready, in turn, as a Service does.
@@ -167,7 +169,7 @@ func TestDockerRollingReplacement(t *testing.T) {
 	go b.follow(ctx)
 	go b.serve()
 	for _, r := range old {
-		await(t, 10*time.Second, "the balancer knows the pods", func() error { return b.ready(r) })
+		docker.Await(t, 10*time.Second, "the balancer knows the pods", func() error { return b.ready(r) })
 	}
 
 	var group sync.WaitGroup
@@ -184,11 +186,11 @@ func TestDockerRollingReplacement(t *testing.T) {
 	for _, r := range old {
 		fresh := serving(t, o, volumes)
 		b.add(fresh)
-		await(t, 10*time.Second, "the new pod is ready", func() error { return b.ready(fresh) })
+		docker.Await(t, 10*time.Second, "the new pod is ready", func() error { return b.ready(fresh) })
 		t.Logf("a pod ended in %v, after %d answers", r.stop(t).Round(time.Millisecond), whole.Load())
 	}
 	n := whole.Load()
-	await(t, 20*time.Second, "answers of the new pods", func() error {
+	docker.Await(t, 20*time.Second, "answers of the new pods", func() error {
 		if whole.Load() < n+200 {
 			return fmt.Errorf("%d", whole.Load()-n)
 		}

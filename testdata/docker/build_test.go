@@ -15,12 +15,12 @@ import (
 
 // TestSecondBuildIsCached: with nothing changed, nothing is done.
 func TestSecondBuildIsCached(t *testing.T) {
-	before := docker(t, "inspect", "-f", "{{.Id}}", image)
+	before := Output(t, "inspect", "-f", "{{.Id}}", image)
 	out, err := build().CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if after := docker(t, "inspect", "-f", "{{.Id}}", image); after != before {
+	if after := Output(t, "inspect", "-f", "{{.Id}}", image); after != before {
 		t.Errorf("the second build made another image: %s, before %s", after, before)
 	}
 	step := regexp.MustCompile(`(?m)^#(\d+) \[build [2-9]/\d+\] (.*)$`)
@@ -52,7 +52,7 @@ func TestBinaryIsReproducible(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Cleanup(func() {
-		docker(t, "rmi", other)
+		Output(t, "rmi", other)
 		if out, err := build().CombinedOutput(); err != nil { // both tags went to the other image
 			t.Fatalf("%v\n%s", err, out)
 		}
@@ -66,9 +66,9 @@ func TestBinaryIsReproducible(t *testing.T) {
 // contents are the files of an image with their hashes; of a directory it is "directory".
 func contents(t *testing.T, image string) map[string]string {
 	t.Helper()
-	id := docker(t, "create", image)
-	defer docker(t, "rm", id)
-	cmd := command("export", id)
+	id := Output(t, "create", image)
+	defer Output(t, "rm", id)
+	cmd := Command("export", id)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -130,13 +130,13 @@ func TestImage(t *testing.T) {
 		{`{{index .Config.Labels "org.opencontainers.image.revision"}}`, revision},
 		{`{{index .Config.Labels "org.opencontainers.image.licenses"}}`, "MIT"},
 	} {
-		got := docker(t, "inspect", "-f", c.format, image)
+		got := Output(t, "inspect", "-f", c.format, image)
 		got = strings.TrimSpace(strings.ReplaceAll(got, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin ", ""))
 		if got != c.want {
 			t.Errorf("%s: got %s, want %s", c.format, got, c.want)
 		}
 	}
-	if got := docker(t, "run", "--rm", image, "--version"); got != "previewd "+version {
+	if got := Output(t, "run", "--rm", image, "--version"); got != "previewd "+version {
 		t.Errorf("--version: got %q", got)
 	}
 }

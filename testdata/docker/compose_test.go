@@ -21,7 +21,7 @@ type project struct {
 
 func (p project) compose(t *testing.T, args ...string) string {
 	t.Helper()
-	client := command()
+	client := Command()
 	cmd := exec.Command("docker-compose", append([]string{"-p", p.name, "-f", filepath.Join(module, "docker-compose.yml")}, args...)...)
 	cmd.Env = append(client.Env, p.environment...)
 	var stderr bytes.Buffer
@@ -50,7 +50,7 @@ func TestComposeUpAndDown(t *testing.T) {
 	})
 	p.compose(t, append(profiles, "up", "-d")...)
 	url := "http://" + p.compose(t, "port", "previewd", "8000")
-	await(t, 20*time.Second, "the server answers", func() error {
+	Await(t, 20*time.Second, "the server answers", func() error {
 		resp, err := http.Get(url + "/page.html")
 		if err != nil {
 			return err
@@ -74,7 +74,7 @@ func TestComposeUpAndDown(t *testing.T) {
 		{"{{.Config.User}}", "65532:65532"},
 		{"{{range .Mounts}}{{.Destination}} {{.RW}}{{end}}", "/srv false"},
 	} {
-		if got := docker(t, "inspect", "-f", want.format, c.id); got != want.value {
+		if got := Output(t, "inspect", "-f", want.format, c.id); got != want.value {
 			t.Errorf("%s: %s, want %s", want.format, got, want.value)
 		}
 	}
@@ -88,11 +88,11 @@ func TestComposeUpAndDown(t *testing.T) {
 		if kind == "container" {
 			args = append(args, "-a")
 		}
-		if left := docker(t, args...); left != "" {
+		if left := Output(t, args...); left != "" {
 			t.Errorf("a %s is left: %s", kind, left)
 		}
 	}
-	if left := docker(t, "images", "-q", image+"-compose"); left != "" {
+	if left := Output(t, "images", "-q", image+"-compose"); left != "" {
 		t.Errorf("the image is left: %s", left)
 	}
 }
@@ -102,7 +102,7 @@ func TestComposeUpAndDown(t *testing.T) {
 func https(t *testing.T) []string {
 	t.Helper()
 	options := []string{"-e", "TLS_SELF_SIGNED=true"}
-	err := command(append(append([]string{"run", "--rm"}, options...), image, "healthcheck")...).Run()
+	err := Command(append(append([]string{"run", "--rm"}, options...), image, "healthcheck")...).Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 2 {
 		t.Log("there is no HTTPS yet")

@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -36,7 +35,7 @@ func TestMain(m *testing.M) {
 	}
 	// Containers run as users that have to get at the folders of the tests.
 	_ = os.Chmod(os.TempDir(), 0o1777)
-	if out, err := command("info").CombinedOutput(); err != nil {
+	if out, err := Command("info").CombinedOutput(); err != nil {
 		fmt.Printf("no engine answers: %v\n%s", err, out)
 		os.Exit(1)
 	}
@@ -45,44 +44,18 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
-	if out, err := command("rmi", "-f", image).CombinedOutput(); err != nil {
+	if out, err := Command("rmi", "-f", image).CombinedOutput(); err != nil {
 		fmt.Printf("docker rmi: %v\n%s", err, out)
 		code = max(code, 1)
 	}
 	os.Exit(code)
 }
 
-// command is a command of the client. BuildKit is what new clients build with anyway.
-func command(args ...string) *exec.Cmd {
-	client := os.Getenv("DOCKER")
-	if client == "" {
-		client = "docker"
-	}
-	cmd := exec.Command(client, args...)
-	// docker-compose calls a client of its own accord: this one.
-	path := filepath.Dir(client) + string(filepath.ListSeparator) + os.Getenv("PATH")
-	cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=1", "COMPOSE_DOCKER_CLI_BUILD=1", "PATH="+path)
-	return cmd
-}
-
 // build is the command that builds the image.
 func build(args ...string) *exec.Cmd {
 	args = append([]string{"build", "--progress", "plain", "-t", image,
 		"--build-arg", "VERSION=" + version, "--build-arg", "REVISION=" + revision}, args...)
-	return command(append(args, module)...)
-}
-
-// docker runs a command of the client and returns what it prints.
-func docker(t testing.TB, args ...string) string {
-	t.Helper()
-	cmd := command(args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("docker %s: %v\n%s%s", strings.Join(args, " "), err, out, &stderr)
-	}
-	return strings.TrimSpace(string(out))
+	return Command(append(args, module)...)
 }
 
 // container is one that a test has started. It is reached by its own address, as the proxy of published
@@ -98,15 +71,15 @@ func start(t testing.TB, options []string, arguments ...string) *container {
 	t.Helper()
 	args := append([]string{"run", "-d"}, options...)
 	args = append(append(args, image), arguments...)
-	c := &container{id: docker(t, args...)}
+	c := &container{id: Output(t, args...)}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the end of the log of %.12s:\n%s", c.id, tail(c.log(t), 4<<10))
 		}
-		docker(t, "rm", "-f", "-v", c.id)
+		Output(t, "rm", "-f", "-v", c.id)
 	})
-	c.address = docker(t, "inspect", "-f", "{{.NetworkSettings.IPAddress}}", c.id)
-	c.pid = docker(t, "inspect", "-f", "{{.State.Pid}}", c.id)
+	c.address = Output(t, "inspect", "-f", "{{.NetworkSettings.IPAddress}}", c.id)
+	c.pid = Output(t, "inspect", "-f", "{{.State.Pid}}", c.id)
 	return c
 }
 
@@ -114,7 +87,7 @@ func start(t testing.TB, options []string, arguments ...string) *container {
 func serving(t testing.TB, options []string, arguments ...string) *container {
 	t.Helper()
 	c := start(t, options, arguments...)
-	await(t, 20*time.Second, "the server answers", func() error {
+	Await(t, 20*time.Second, "the server answers", func() error {
 		resp, err := http.Get(c.admin("/livez"))
 		if err != nil {
 			return err
@@ -130,7 +103,7 @@ func (c *container) admin(target string) string { return "http://" + c.address +
 
 // log is what the server has written: all of it goes to standard error.
 func (c *container) log(t testing.TB) string {
-	out, err := command("logs", c.id).CombinedOutput()
+	out, err := Command("logs", c.id).CombinedOutput()
 	if err != nil {
 		t.Fatalf("docker logs: %v\n%s", err, out)
 	}
@@ -157,9 +130,9 @@ func (c *container) records(t testing.TB, logger string) (found []map[string]any
 // health is the state of the health check: starting, healthy or unhealthy.
 func (c *container) awaitHealth(t testing.TB, want string, within time.Duration) {
 	t.Helper()
-	await(t, within, "the container is "+want, func() error {
-		if got := docker(t, "inspect", "-f", "{{.State.Health.Status}}", c.id); got != want {
-			return fmt.Errorf("it is %s: %s", got, docker(t, "inspect", "-f", "{{json .State.Health.Log}}", c.id))
+	Await(t, within, "the container is "+want, func() error {
+		if got := Output(t, "inspect", "-f", "{{.State.Health.Status}}", c.id); got != want {
+			return fmt.Errorf("it is %s: %s", got, Output(t, "inspect", "-f", "{{json .State.Health.Log}}", c.id))
 		}
 		return nil
 	})
@@ -169,24 +142,8 @@ func (c *container) awaitHealth(t testing.TB, want string, within time.Duration)
 func (c *container) stop(t testing.TB) (took time.Duration, code string) {
 	t.Helper()
 	began := time.Now()
-	docker(t, "stop", c.id)
-	return time.Since(began), docker(t, "inspect", "-f", "{{.State.ExitCode}}", c.id)
-}
-
-// await repeats check until it passes, and fails the test if it has not by then.
-func await(t testing.TB, within time.Duration, what string, check func() error) {
-	t.Helper()
-	deadline := time.Now().Add(within)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not after %v: %s: %v", within, what, err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	Output(t, "stop", c.id)
+	return time.Since(began), Output(t, "inspect", "-f", "{{.State.ExitCode}}", c.id)
 }
 
 // get asks for url and returns the answer's status and content.

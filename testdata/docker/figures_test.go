@@ -1,8 +1,6 @@
 package docker
 
 import (
-	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
 const (
@@ -22,7 +22,7 @@ const (
 
 // TestFigures measures what the README says, beside python -m http.server.
 func TestFigures(t *testing.T) {
-	size, err := strconv.Atoi(docker(t, "image", "inspect", "-f", "{{.Size}}", image))
+	size, err := strconv.Atoi(Output(t, "image", "inspect", "-f", "{{.Size}}", image))
 	if err != nil || size > maxImage {
 		t.Errorf("the image has %d bytes, want at most %d (%v)", size, maxImage, err)
 	}
@@ -35,7 +35,7 @@ func TestFigures(t *testing.T) {
 		c := start(t, mounted(dir, hardened...))
 		untilAnswered(t, c.url("/"))
 		runs = append(runs, time.Since(began))
-		docker(t, "kill", c.id)
+		Output(t, "kill", c.id)
 	}
 	t.Logf("docker run to the first answer: median %v", median(runs))
 
@@ -45,9 +45,9 @@ func TestFigures(t *testing.T) {
 	t.Logf("resident in its container, idle: %.1f MB", float64(status(c.pid, "VmRSS"))*1024/1e6)
 
 	binary := filepath.Join(t.TempDir(), "previewd")
-	docker(t, "cp", c.id+":/previewd", binary)
-	ours, resident := startUps(t, func(port int) *exec.Cmd {
-		cmd := exec.Command(binary, strconv.Itoa(port), "-d", dir, "--bind", "127.0.0.1")
+	Output(t, "cp", c.id+":/previewd", binary)
+	ours, resident := startUps(t, func(port string) *exec.Cmd {
+		cmd := exec.Command(binary, port, "-d", dir, "--bind", "127.0.0.1")
 		cmd.Env = append(os.Environ(), "ADMIN_PORT=0")
 		return cmd
 	})
@@ -56,8 +56,8 @@ func TestFigures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, residentTheirs := startUps(t, func(port int) *exec.Cmd {
-		return exec.Command(strings.TrimSpace(string(python)), "-m", "http.server", strconv.Itoa(port), "-d", dir, "--bind", "127.0.0.1")
+	theirs, residentTheirs := startUps(t, func(port string) *exec.Cmd {
+		return exec.Command(strings.TrimSpace(string(python)), "-m", "http.server", port, "-d", dir, "--bind", "127.0.0.1")
 	})
 	t.Logf("start to the first answer, without a container: previewd %v, python -m http.server %v", ours, theirs)
 	t.Logf("resident after it: previewd %.1f MB, python -m http.server %.1f MB", resident, residentTheirs)
@@ -68,23 +68,21 @@ func TestFigures(t *testing.T) {
 
 // startUps is the median of how long a server takes from its start to its first answer, and the median of
 // what it then has resident, in MB.
-func startUps(t *testing.T, server func(port int) *exec.Cmd) (time.Duration, float64) {
+func startUps(t *testing.T, server func(port string) *exec.Cmd) (time.Duration, float64) {
 	t.Helper()
 	var took []time.Duration
 	var resident []float64
 	for range starts {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := subject.FreePort()
 		if err != nil {
 			t.Fatal(err)
 		}
-		port := l.Addr().(*net.TCPAddr).Port
-		l.Close()
 		cmd := server(port)
 		began := time.Now()
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		untilAnswered(t, fmt.Sprintf("http://127.0.0.1:%d/", port))
+		untilAnswered(t, "http://127.0.0.1:"+port+"/")
 		took = append(took, time.Since(began))
 		time.Sleep(100 * time.Millisecond)
 		resident = append(resident, float64(status(strconv.Itoa(cmd.Process.Pid), "VmRSS"))*1024/1e6)

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
 const observability = module + "/helm/observability"
@@ -45,7 +47,7 @@ func TestPrometheus(t *testing.T) {
 	c := serving(t, append(mounted(dir, hardened...), https(t)...))
 	p := startPrometheus(t, c)
 	traffic(t, c)
-	await(t, 60*time.Second, "up is 1", func() error {
+	Await(t, 60*time.Second, "up is 1", func() error {
 		values, err := p.query(`up{job="previewd"}`)
 		if err != nil || len(values) != 1 || values[0] != "1" {
 			return fmt.Errorf("%v, %v", values, err)
@@ -64,7 +66,7 @@ func TestPrometheus(t *testing.T) {
 			t.Logf("not yet asked: %s", q)
 			continue
 		}
-		await(t, 30*time.Second, "data for "+q, func() error {
+		Await(t, 30*time.Second, "data for "+q, func() error {
 			values, err := p.query(q)
 			if err == nil && len(values) == 0 {
 				err = errors.New("no data")
@@ -117,12 +119,11 @@ func startPrometheus(t *testing.T, c *container) prometheus {
 		changed := strings.ReplaceAll(string(text), "previewd:9090", c.address+":9090")
 		write(t, filepath.Join(dir, name), strings.ReplaceAll(changed, "_interval: 5s", "_interval: 1s"))
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := subject.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close()
+	address := "127.0.0.1:" + port
 	cmd := exec.Command("prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"),
 		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
 	log, err := os.Create(filepath.Join(dir, "log"))
@@ -189,7 +190,7 @@ func (p prometheus) rules(t *testing.T) (list []string) {
 			Rules []struct{ Type, Name, Query, Health, LastError string }
 		}
 	}
-	await(t, 30*time.Second, "all rules are evaluated", func() error {
+	Await(t, 30*time.Second, "all rules are evaluated", func() error {
 		if err := p.ask("/api/v1/rules", &data); err != nil {
 			return err
 		}

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
 const (
@@ -79,7 +81,7 @@ func TestPressure(t *testing.T) {
 	if p.big.Load() != bigClients*bigSize || p.texts.Load() != textFiles {
 		t.Errorf("%d bytes of large files and %d text files came, want %d and %d", p.big.Load(), p.texts.Load(), bigClients*bigSize, textFiles)
 	}
-	if got := docker(t, "inspect", "-f", "{{.State.Running}} {{.State.OOMKilled}} {{.State.Pid}}", c.id); got != "true false "+c.pid {
+	if got := Output(t, "inspect", "-f", "{{.State.Running}} {{.State.OOMKilled}} {{.State.Pid}}", c.id); got != "true false "+c.pid {
 		t.Errorf("running, killed for memory, process: %s", got)
 	}
 	c.awaitHealth(t, "healthy", 30*time.Second)
@@ -291,12 +293,7 @@ func watch(c *container) func() string {
 
 // status is a number of /proc/PID/status, in KiB if it is memory; 0 if it cannot be read.
 func status(pid, name string) int {
-	text, _ := os.ReadFile("/proc/" + pid + "/status")
-	for line := range strings.Lines(string(text)) {
-		if key, value, _ := strings.Cut(line, ":"); key == name {
-			n, _ := strconv.Atoi(strings.Fields(value)[0])
-			return n
-		}
-	}
-	return 0
+	id, _ := strconv.Atoi(pid)
+	n, _ := subject.Status(id, name)
+	return int(n)
 }

@@ -82,7 +82,7 @@ func (c *container) drained(t *testing.T) time.Duration {
 	t.Helper()
 	began, ended := time.Time{}, time.Time{}
 	until := strconv.FormatInt(time.Now().Unix()+1, 10)
-	for line := range strings.Lines(docker(t, "events", "--since", "1m", "--until", until, "--filter", "container="+c.id, "--format", "{{json .}}")) {
+	for line := range strings.Lines(Output(t, "events", "--since", "1m", "--until", until, "--filter", "container="+c.id, "--format", "{{json .}}")) {
 		var event struct {
 			Action   string `json:"Action"`
 			TimeNano int64  `json:"timeNano"`
@@ -129,7 +129,7 @@ func TestStopUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	await(t, 20*time.Second, "fifty answers", func() error {
+	Await(t, 20*time.Second, "fifty answers", func() error {
 		if n := whole.Load(); n < 50 {
 			return fmt.Errorf("there are %d", n)
 		}
@@ -225,7 +225,7 @@ func TestMountThatCannotBeRead(t *testing.T) {
 	if resp, content := get(t, c.admin("/readyz")); resp.StatusCode != 503 || content != "directory: "+why+"\n" {
 		t.Errorf("/readyz: %s %q", resp.Status, content)
 	}
-	out, err := command("exec", c.id, "/previewd", "healthcheck").CombinedOutput()
+	out, err := Command("exec", c.id, "/previewd", "healthcheck").CombinedOutput()
 	if want := "503 Service Unavailable: directory: " + why; err == nil || !strings.Contains(string(out), want) || strings.Count(string(out), "\n") != 1 {
 		t.Errorf("healthcheck: %v %q, want %q in one line", err, out, want)
 	}

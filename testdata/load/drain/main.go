@@ -22,7 +22,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/previewd/previewd/testdata/load/internal/subject"
+	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
 const (

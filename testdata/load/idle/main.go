@@ -21,7 +21,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/previewd/previewd/testdata/load/internal/subject"
+	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
 const (

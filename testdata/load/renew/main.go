@@ -26,7 +26,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/previewd/previewd/testdata/load/internal/subject"
+	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
 const (

@@ -26,7 +26,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/previewd/previewd/testdata/load/internal/subject"
+	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
 // patience is how long one answer may take, a slow reader's too.

@@ -1,8 +1,8 @@
-// Package subject starts the server that a load program tests, as a process of its own, and reads from
+// Package subject starts the server that a program measures or tests, as a process of its own, and reads from
 // outside what it uses: resident memory, descriptors, the figures on its admin port.
 //
-// The command line names the program and words that go before the server's own arguments, so that another
-// server with http.server's command line can be put in its place.
+// For the load programs the command line names the program and words that go before the server's own arguments,
+// so that another server with http.server's command line can be put in its place.
 package subject
 
 import (
@@ -19,7 +19,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -34,8 +33,7 @@ type Server struct {
 	// Output is the file that has its standard output and standard error.
 	Output string
 
-	command *exec.Cmd
-	ended   chan error
+	*Process
 }
 
 // startLine finds the address in the first line that http.server prints, and in a record that names the URL.
@@ -47,7 +45,7 @@ func Start(command []string, dir, scratch string, variables ...string) (*Server,
 	if len(command) == 0 {
 		return nil, errors.New("which server? give its binary as the argument")
 	}
-	admin, err := freePort()
+	admin, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -57,36 +55,20 @@ func Start(command []string, dir, scratch string, variables ...string) (*Server,
 	}
 	defer output.Close()
 	words := slices.Concat(command, []string{"0", "--bind", "127.0.0.1", "-d", dir, "-p", "HTTP/1.1"})
-	s := &Server{
-		Admin:   net.JoinHostPort("127.0.0.1", admin),
-		Output:  output.Name(),
-		command: exec.Command(words[0], words[1:]...),
-		ended:   make(chan error, 1),
-	}
-	s.command.Stdout, s.command.Stderr = output, output
-	s.command.Env = slices.Concat(os.Environ(), []string{"ADMIN_PORT=" + admin, "PYTHONUNBUFFERED=1"}, variables)
-	if err := s.command.Start(); err != nil {
+	run := exec.Command(words[0], words[1:]...)
+	run.Stdout, run.Stderr = output, output
+	run.Env = slices.Concat(os.Environ(), []string{"ADMIN_PORT=" + admin, "PYTHONUNBUFFERED=1"}, variables)
+	process, err := Run(run)
+	if err != nil {
 		return nil, err
 	}
-	go s.reap()
+	s := &Server{Admin: net.JoinHostPort("127.0.0.1", admin), Output: output.Name(), Process: process}
 	if err := s.awaitStart(admin); err != nil {
 		s.Kill()
 		return nil, err
 	}
 	return s, nil
 }
-
-// freePort returns a port that nothing listens on now.
-func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), nil
-}
-
-func (s *Server) reap() { s.ended <- s.command.Wait() }
 
 // awaitStart waits until the output names an address that is not the admin port's.
 func (s *Server) awaitStart(admin string) error {
@@ -101,77 +83,23 @@ func (s *Server) awaitStart(admin string) error {
 				return nil
 			}
 		}
-		select {
-		case err := <-s.ended:
-			s.ended <- err
-			return fmt.Errorf("the server ended at once (%v): %s", err, text)
-		default:
+		if s.Ended() {
+			return fmt.Errorf("the server ended at once: %s", text)
 		}
 	}
 	text, _ := os.ReadFile(s.Output)
 	return fmt.Errorf("the server did not say where it listens within %v: %s", startTimeout, text)
 }
 
-// Signal sends a signal to the process.
-func (s *Server) Signal(signal os.Signal) error { return s.command.Process.Signal(signal) }
-
-// Wait waits for the end of the process, at most limit, and returns its exit code.
-func (s *Server) Wait(limit time.Duration) (int, error) {
-	select {
-	case err := <-s.ended:
-		s.ended <- err
-		var exit *exec.ExitError
-		if err != nil && !errors.As(err, &exit) {
-			return -1, err
-		}
-		return s.command.ProcessState.ExitCode(), nil
-	case <-time.After(limit):
-		return -1, fmt.Errorf("the server still runs after %v", limit)
-	}
-}
-
-// Kill ends the process at once and waits for it.
-func (s *Server) Kill() {
-	_ = s.command.Process.Kill()
-	_, _ = s.Wait(10 * time.Second)
-}
-
-// Stop asks the process to end with SIGTERM, and kills it if it does not within ten seconds.
-func (s *Server) Stop() error {
-	if err := s.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	code, err := s.Wait(10 * time.Second)
-	if err != nil {
-		s.Kill()
-		return err
-	}
-	if code != 0 {
-		return fmt.Errorf("the server's exit code is %d, want 0", code)
-	}
-	return nil
-}
-
-// Resident returns the process's resident memory in bytes: VmRSS of /proc/PID/status.
+// Resident returns the process's resident memory in bytes.
 func (s *Server) Resident() (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.command.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		value, found := strings.CutPrefix(line, "VmRSS:")
-		if !found {
-			continue
-		}
-		kilobytes, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-		return kilobytes << 10, err
-	}
-	return 0, fmt.Errorf("/proc/%d/status has no VmRSS", s.command.Process.Pid)
+	kibibytes, err := Status(s.ID(), "VmRSS")
+	return kibibytes << 10, err
 }
 
 // Descriptors returns how many file descriptors the process has open.
 func (s *Server) Descriptors() (int, error) {
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.command.Process.Pid))
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.ID()))
 	return len(entries), err
 }
 
