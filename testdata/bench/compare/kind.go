@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
 // kind is a server to measure.
@@ -31,6 +32,7 @@ type kind struct {
 type place struct {
 	site   site
 	work   work
+	kind   string // its name
 	binary string // previewd's
 	port   string
 	log    string // the file for its access log
@@ -43,22 +45,26 @@ func kinds() []kind {
 		{name: "nginx", tool: "nginx", packages: "nginx-light", version: []string{"-v"}, logs: true, command: nginx},
 		{name: "lighttpd", tool: "lighttpd", packages: "lighttpd lighttpd-mod-openssl", version: []string{"-v"}, logs: true, command: lighttpd},
 		{name: "python", tool: "python3", packages: "python3", version: []string{"--version"}, logs: true, command: python,
-			lacks: map[string]bool{"small-tls": true, "big-tls": true}},
-		{name: "fileserver", built: true, command: fileserver},
+			lacks: map[string]bool{"small-tls": true, "big-tls": true, "small-h2": true, "mid-h2": true}},
+		// It keeps what it serves in memory, and builds no listing.
+		{name: "nethttp", built: true, logs: true, command: program,
+			lacks: map[string]bool{"big": true, "big-tls": true, "listing": true, "listing-rebuilt": true}},
+		{name: "fileserver", built: true, command: program},
 		// The floor copies no file and builds no listing.
-		{name: "loop", built: true, command: loop, lacks: map[string]bool{"big": true, "listing": true, "listing-rebuilt": true, "small-tls": true, "big-tls": true}},
+		{name: "loop", built: true, command: loop, lacks: map[string]bool{"big": true, "listing": true, "listing-rebuilt": true, "small-tls": true, "big-tls": true,
+			"small-h2": true, "mid-h2": true}},
 	}
 }
 
 // previewd runs with its defaults: the log is JSON, as standard error is a file, and the metrics are on.
 func previewd(p place) (words, variables []string, err error) {
-	admin, err := freePort()
+	admin, err := subject.FreePort()
 	if err != nil {
 		return nil, nil, err
 	}
 	variables = []string{"PORT=" + p.port, "BIND=127.0.0.1", "DIRECTORY=" + p.site.root, "ADMIN_PORT=" + admin}
 	if p.work.tls {
-		variables = append(variables, "TLS_CERT="+p.site.certificate, "TLS_KEY="+p.site.key)
+		variables = append(variables, "TLS_CERT="+p.site.certificate)
 	}
 	return []string{p.binary}, variables, nil
 }
@@ -68,30 +74,21 @@ func previewd(p place) (words, variables []string, err error) {
 const suite = "TLS_AES_128_GCM_SHA256"
 
 func nginx(p place) (words, variables []string, err error) {
-	owner, err := user.Current()
-	if err != nil {
-		return nil, nil, err
-	}
-	group, err := user.LookupGroupId(owner.Gid)
-	if err != nil {
-		return nil, nil, err
-	}
 	listen, secure := "127.0.0.1:"+p.port, ""
 	if p.work.tls {
 		listen += " ssl"
+		if p.work.http2 {
+			listen += " http2"
+		}
 		secure = fmt.Sprintf("ssl_certificate %s; ssl_certificate_key %s; ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites %s;",
-			p.site.certificate, p.site.key, suite)
+			p.site.certificate, p.site.certificate, suite)
 	}
 	var own strings.Builder
 	for _, name := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&own, "\t%s_temp_path %s-%s;\n", name, p.files, name)
 	}
-	userLine := "" // only root may set it; without it root's workers would be another user's
-	if owner.Uid == "0" {
-		userLine = fmt.Sprintf("user %s %s;", owner.Username, group.Name)
-	}
 	text := fmt.Sprintf(`daemon off;
-%s
+user root root;
 worker_processes auto;
 worker_rlimit_nofile 8192;
 pid %s.pid;
@@ -114,7 +111,7 @@ http {
 		%s
 	}
 }
-`, userLine, p.files, p.files, p.log, own.String(), listen, p.site.root, secure)
+`, p.files, p.files, p.log, own.String(), listen, p.site.root, secure)
 	file := p.files + ".conf"
 	return []string{toolPath("nginx"), "-c", file, "-e", p.files + ".err"}, nil, os.WriteFile(file, []byte(text), 0o644)
 }
@@ -124,7 +121,7 @@ func lighttpd(p place) (words, variables []string, err error) {
 	if p.work.tls {
 		modules += `, "mod_openssl"`
 		secure = fmt.Sprintf("ssl.engine = \"enable\"\nssl.pemfile = %q\nssl.openssl.ssl-conf-cmd = (\"MinProtocol\" => \"TLSv1.3\", \"Ciphersuites\" => %q)\n",
-			p.site.both, suite)
+			p.site.certificate, suite)
 	}
 	text := fmt.Sprintf(`server.modules = (%s)
 server.document-root = %q
@@ -148,10 +145,11 @@ func python(p place) (words, variables []string, err error) {
 	return []string{toolPath("python3"), "-m", "http.server", p.port, "--bind", "127.0.0.1", "-d", p.site.root}, nil, nil
 }
 
-func fileserver(p place) (words, variables []string, err error) {
-	words = []string{filepath.Join(p.site.scratch, "fileserver"), "127.0.0.1:" + p.port, p.site.root}
+// program is one below this directory that serves files, with net/http: both are given HTTP/2 by it.
+func program(p place) (words, variables []string, err error) {
+	words = []string{filepath.Join(p.site.scratch, p.kind), "127.0.0.1:" + p.port, p.site.root}
 	if p.work.tls {
-		words = append(words, p.site.certificate, p.site.key)
+		words = append(words, p.site.certificate)
 	}
 	return words, nil, nil
 }
@@ -188,6 +186,7 @@ func findTools(opt options) error {
 			tools, packages = append(tools, tool), append(packages, in)
 		}
 	}
+	need("ip", "iproute2")
 	for _, w := range opt.works {
 		need(w.load.tool, w.load.packages)
 	}

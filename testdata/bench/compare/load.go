@@ -44,6 +44,7 @@ type answered struct {
 var (
 	wrk     = loader{tool: "wrk", packages: "wrk", run: runWrk}
 	ab      = loader{tool: "ab", packages: "apache2-utils", run: runAb}
+	h2load  = loader{tool: "h2load", packages: "nghttp2-client", run: runH2load}
 	renamer = loader{run: runRenamer}
 )
 
@@ -123,6 +124,35 @@ func runAb(ctx context.Context, t target) (answered, error) {
 		return answered{}, fmt.Errorf("ab printed: %s", text)
 	}
 	a.problems = strings.Join(problems, ", ")
+	return a, nil
+}
+
+// streams is how many requests are under way on a connection of HTTP/2; lighttpd takes 8 of them at a time.
+const streams = 10
+
+// runH2load keeps connections of HTTP/2 open, from one thread.
+func runH2load(ctx context.Context, t target) (answered, error) {
+	text, cpu, err := output(ctx, toolPath("h2load"), "-t1", "-c"+strconv.Itoa(t.work.connections), "-m"+strconv.Itoa(streams),
+		"-D"+strconv.Itoa(int(t.duration.Seconds())), t.url)
+	if err != nil {
+		return answered{}, err
+	}
+	a := answered{cpu: cpu}
+	var begun, done, good, failed, errored, timedOut float64
+	for line := range strings.Lines(text) {
+		// A line of another form fails to scan, and counts nothing.
+		_, _ = fmt.Sscanf(line, "finished in %fs,", &a.seconds)
+		_, _ = fmt.Sscanf(line, "requests: %f total, %f started, %f done, %f succeeded, %f failed, %f errored, %f timeout",
+			new(float64), &begun, &done, &good, &failed, &errored, &timedOut)
+		_, _ = fmt.Sscanf(line, "status codes: %f 2xx,", &a.requests)
+	}
+	if a.seconds == 0 || a.requests == 0 || done == 0 {
+		return answered{}, fmt.Errorf("h2load printed: %s", text)
+	}
+	// Requests that are under way at the end are begun and not done.
+	if good != done || failed+errored+timedOut > 0 {
+		a.problems = fmt.Sprintf("of %.0f requests begun %.0f succeeded, %.0f failed, %.0f had errors, %.0f timed out", begun, good, failed, errored, timedOut)
+	}
 	return a, nil
 }
 

@@ -1,11 +1,13 @@
-// Compare measures previewd beside nginx, lighttpd, CPython's http.server, net/http's FileServer and a bare
-// loop of read and write, which is the floor: requests per second, CPU per request and peak memory.
+// Compare measures previewd beside nginx, lighttpd, CPython's http.server, a handler of net/http that does what
+// previewd does for a small file, net/http's FileServer, and a bare loop of read and write, which is the floor:
+// requests per second, CPU per request and peak memory.
 //
 //	go run ./testdata/bench/compare [-works small,cond] [-servers previewd,nginx] [-rounds 5] [-duration 5s] BINARY
 //
 // A round gives every server the same load in turn, so that whatever else the machine does falls on all of
-// them; a ratio is that of one round. It prints Markdown, and ends with 1 if the load tool saw an error. The
-// work "thousand" wants some 1,100 file descriptors (ulimit -n).
+// them; a ratio is that of one round. All of it is in a network namespace of its own with one congestion control,
+// for which it has to be root. It prints Markdown, and ends with 1 if the load tool saw an error. The work
+// "thousand" wants some 1,100 file descriptors (ulimit -n).
 package main
 
 import (
@@ -15,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -33,7 +36,10 @@ type options struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+	var inside *exec.ExitError // which has said why
+	if err := run(ctx, os.Args[1:], os.Stdout); errors.As(err, &inside) {
+		os.Exit(max(inside.ExitCode(), 1))
+	} else if err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
 	}
@@ -44,7 +50,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := findTools(opt); err != nil {
+	if scratch := os.Getenv(scratchVariable); scratch != "" {
+		return compare(ctx, scratch, opt, out)
+	}
+	if err := errors.Join(needRoot(), findTools(opt)); err != nil {
 		return err
 	}
 	scratch, err := os.MkdirTemp("", "compare-")
@@ -52,7 +61,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	s, err := prepare(ctx, scratch, opt)
+	if err := build(ctx, scratch, opt); err != nil {
+		return err
+	}
+	return enter(ctx, args, scratch)
+}
+
+// compare is what is done inside the namespace.
+func compare(ctx context.Context, scratch string, opt options, out io.Writer) error {
+	if err := furnish(ctx); err != nil {
+		return err
+	}
+	s, err := prepare(scratch)
 	if err != nil {
 		return err
 	}
@@ -60,13 +80,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	failed := 0
+	all := make([][]result, 0, len(opt.works))
 	for _, w := range opt.works {
 		results, err := measure(ctx, s, w, opt)
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
 		failed += printWork(out, w, results)
+		all = append(all, results)
 	}
+	printSummary(out, opt, all)
 	if failed > 0 {
 		return fmt.Errorf("%d runs with errors", failed)
 	}
@@ -115,11 +138,14 @@ func measure(ctx context.Context, s site, w work, opt options) (results []result
 			return nil, fmt.Errorf("%s: %w", k.name, err)
 		}
 		servers = append(servers, server)
-		fields, err := server.firstAnswer(ctx, s, w)
-		if err != nil {
+		r := result{server: k.name}
+		if r.names, r.fields, err = server.firstAnswer(ctx, s, w); err != nil {
 			return nil, fmt.Errorf("%s: %w", k.name, err)
 		}
-		results = append(results, result{server: k.name, fields: fields})
+		results = append(results, r)
+	}
+	if err := sameNames(results, "previewd", "nethttp"); err != nil {
+		return nil, err
 	}
 	if err := s.rest(ctx); err != nil {
 		return nil, err

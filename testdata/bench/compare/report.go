@@ -22,6 +22,7 @@ const busyLoad, busyShare = 0.5, 0.05
 // result is what one server did in one work.
 type result struct {
 	server string
+	names  []string // of the fields in its first answer, in order
 	fields []string // of its requests
 	failed bool     // in at least one round
 	rounds []round
@@ -39,9 +40,10 @@ func printMachine(ctx context.Context, out io.Writer, opt options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s, %d cores, Linux %s, %s; %d rounds of %v. Load average before: %s.\n",
+	fmt.Fprintf(out, "%s, %d cores, Linux %s, %s; %d rounds of %v. Over loopback in a network namespace of its own, "+
+		"congestion control of all: %s. Load average before: %s.\n",
 		cpuModel(), runtime.NumCPU(), strings.TrimSpace(string(kernel)), time.Now().Format(time.DateOnly), opt.rounds, opt.duration,
-		strings.Join(strings.Fields(string(average))[:3], " "))
+		congestion, strings.Join(strings.Fields(string(average))[:3], " "))
 	var minute float64
 	if _, err := fmt.Sscan(string(average), &minute); err != nil {
 		return err
@@ -93,8 +95,8 @@ func printWork(out io.Writer, w work, results []result) (failed int) {
 			continue
 		}
 		rate, cpu := r.each(rateOf), r.each(cpuOf)
-		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %.1f |\n", r.server, figure(median(cpu)), ratio(results, r, cpuOf),
-			figure(median(rate)), ratio(results, r, rateOf), slices.Max(r.each(peakOf))/(1<<20))
+		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %.1f |\n", r.server, figure(median(cpu)), ratio(results, r, baseline, cpuOf),
+			figure(median(rate)), ratio(results, r, baseline, rateOf), slices.Max(r.each(peakOf))/(1<<20))
 	}
 	var notes []string
 	var others []float64
@@ -132,10 +134,37 @@ func (r result) each(of func(round) float64) []float64 {
 	return all
 }
 
-// ratio compares a server with the baseline round by round: the median, with the least and the most.
-func ratio(results []result, r result, of func(round) float64) string {
-	i := slices.IndexFunc(results, func(r result) bool { return r.server == baseline })
-	if i < 0 || results[i].failed || r.server == baseline {
+// printSummary prints one table of all works: previewd's CPU time per request beside each other server's.
+func printSummary(out io.Writer, opt options, all [][]result) {
+	const ours = "previewd"
+	var others []string
+	for _, k := range opt.kinds {
+		if k.name != ours {
+			others = append(others, k.name)
+		}
+	}
+	if len(others) == 0 || len(others) == len(opt.kinds) {
+		return
+	}
+	fmt.Fprintf(out, "\nCPU time of %s per request, and its ratio to that of each other server: the median of the rounds, least–most\n\n", ours)
+	fmt.Fprintf(out, "| work | µs | %s |\n|---|--:|%s\n", strings.Join(others, " | "), strings.Repeat("--:|", len(others)))
+	for i, w := range opt.works {
+		n := slices.IndexFunc(all[i], func(r result) bool { return r.server == ours })
+		if n < 0 || all[i][n].failed {
+			continue
+		}
+		fmt.Fprintf(out, "| %s | %s |", w.about, figure(median(all[i][n].each(cpuOf))))
+		for _, other := range others {
+			fmt.Fprintf(out, " %s |", ratio(all[i], all[i][n], other, cpuOf))
+		}
+		fmt.Fprintln(out)
+	}
+}
+
+// ratio compares a server with a base round by round: the median, with the least and the most.
+func ratio(results []result, r result, base string, of func(round) float64) string {
+	i := slices.IndexFunc(results, func(r result) bool { return r.server == base })
+	if i < 0 || results[i].failed || r.server == base {
 		return ""
 	}
 	var ratios []float64

@@ -48,7 +48,7 @@ func (s *server) round(ctx context.Context, site site, w work, fields []string, 
 	// The machine counts whole ticks by what runs when they end, so the rest can come out below 0 or above 1.
 	share := (busy - cpu - float64(a.cpu)) / (float64(after.at.Sub(before.at).Microseconds()) * cores())
 	r.other = min(max(share, 0), 1)
-	if r.peak, err = peakMemory(s.command.Process.Pid); err != nil {
+	if r.peak, err = peakMemory(s.process.ID()); err != nil {
 		return r, err
 	}
 	if r.problem == "" {
@@ -65,7 +65,7 @@ type used struct {
 
 func (s *server) used() (u used, err error) {
 	u.at = time.Now()
-	if u.server, err = cpuTime(s.command.Process.Pid); err != nil {
+	if u.server, err = cpuTime(s.process.ID()); err != nil {
 		return u, err
 	}
 	u.machine, err = machineTime()

@@ -6,14 +6,17 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"syscall"
 	"time"
+
+	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
 const (
@@ -28,18 +31,17 @@ type server struct {
 	kind    kind
 	url     string // without a path
 	log     string
-	command *exec.Cmd
-	ended   chan struct{}
+	process *subject.Process
 }
 
 // start runs a server on a free port. Its standard output and standard error go to the file of its access log.
 func start(ctx context.Context, s site, k kind, w work, binary string) (*server, error) {
-	port, err := freePort()
+	port, err := subject.FreePort()
 	if err != nil {
 		return nil, err
 	}
 	files := filepath.Join(s.scratch, w.name+"-"+k.name)
-	p := place{site: s, work: w, binary: binary, port: port, log: files + ".log", files: files}
+	p := place{site: s, work: w, kind: k.name, binary: binary, port: port, log: files + ".log", files: files}
 	words, variables, err := k.command(p)
 	if err != nil {
 		return nil, err
@@ -49,40 +51,25 @@ func start(ctx context.Context, s site, k kind, w work, binary string) (*server,
 		return nil, err
 	}
 	defer output.Close()
-	one := &server{kind: k, url: "http://127.0.0.1:" + port, log: p.log, ended: make(chan struct{})}
+	command := exec.Command(words[0], words[1:]...)
+	command.Stdout, command.Stderr = output, output
+	// Nothing that tunes a server comes from outside.
+	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, variables...)
+	// An interrupt from the keyboard is for this program, which then stops the servers.
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	process, err := subject.Run(command)
+	if err != nil {
+		return nil, err
+	}
+	one := &server{kind: k, url: "http://127.0.0.1:" + port, log: p.log, process: process}
 	if w.tls {
 		one.url = "https://127.0.0.1:" + port
 	}
-	one.command = exec.Command(words[0], words[1:]...)
-	one.command.Stdout, one.command.Stderr = output, output
-	// Nothing that tunes a server comes from outside.
-	one.command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, variables...)
-	// An interrupt from the keyboard is for this program, which then stops the servers.
-	one.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := one.command.Start(); err != nil {
-		return nil, err
-	}
-	go one.reap()
 	if err := one.awaitStart(ctx, port); err != nil {
 		one.stop()
 		return nil, err
 	}
 	return one, nil
-}
-
-// freePort returns a port that nothing listens on now.
-func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), nil
-}
-
-func (s *server) reap() {
-	_ = s.command.Wait()
-	close(s.ended)
 }
 
 func (s *server) awaitStart(ctx context.Context, port string) error {
@@ -91,11 +78,9 @@ func (s *server) awaitStart(ctx context.Context, port string) error {
 		if err == nil {
 			return connection.Close()
 		}
-		select {
-		case <-s.ended:
+		if s.process.Ended() {
 			text, _ := os.ReadFile(s.log)
 			return fmt.Errorf("it ended at once: %s", text)
-		default:
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
 			return err
@@ -106,41 +91,51 @@ func (s *server) awaitStart(ctx context.Context, port string) error {
 
 // stop ends the process and its children, by force if they do not.
 func (s *server) stop() {
-	family, _ := tree(s.command.Process.Pid)
-	_ = s.command.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-s.ended:
+	family, _ := tree(s.process.ID())
+	_ = s.process.Signal(syscall.SIGTERM)
+	if _, err := s.process.Wait(stopTimeout); err == nil {
 		return
-	case <-time.After(stopTimeout):
 	}
 	for _, p := range family {
 		_ = syscall.Kill(p.id, syscall.SIGKILL)
 	}
-	<-s.ended
+	s.process.Kill()
 }
 
-// firstAnswer asks once, checks the answer, and returns the fields that a conditional request carries.
-func (s *server) firstAnswer(ctx context.Context, site site, w work) (fields []string, err error) {
-	status, header, content, err := s.get(ctx, w.path, nil)
+// firstAnswer asks once, checks the answer, and returns the names of its fields, and the fields that a conditional
+// request carries.
+func (s *server) firstAnswer(ctx context.Context, site site, w work) (sent, fields []string, err error) {
+	status, header, content, err := s.get(ctx, w, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	sent = slices.Sorted(maps.Keys(header))
 	if w.conditional && status == http.StatusNotModified {
-		return nil, nil // the loop answers so whatever it is asked
+		return sent, nil, nil // the loop answers so whatever it is asked
 	}
 	if status != http.StatusOK {
-		return nil, fmt.Errorf("%s is answered with %d", w.path, status)
+		return nil, nil, fmt.Errorf("%s is answered with %d", w.path, status)
 	}
 	if size := site.sizes[w.path]; size > 0 && size != len(content) {
-		return nil, fmt.Errorf("%s has %d bytes, want %d", w.path, len(content), size)
+		return nil, nil, fmt.Errorf("%s has %d bytes, want %d", w.path, len(content), size)
 	}
 	if site.sizes[w.path] == 0 && !bytes.Contains(content, []byte(nameOf(names-1))) {
-		return nil, fmt.Errorf("%s does not list %s", w.path, nameOf(names-1))
+		return nil, nil, fmt.Errorf("%s does not list %s", w.path, nameOf(names-1))
 	}
-	if !w.conditional {
-		return nil, nil
+	if w.conditional {
+		fields, err = s.condition(ctx, w, header)
 	}
-	return s.condition(ctx, w, header)
+	return sent, fields, err
+}
+
+// sameNames returns an error if the two servers were started and do not answer with the same fields.
+func sameNames(results []result, one, other string) error {
+	i := slices.IndexFunc(results, func(r result) bool { return r.server == one })
+	j := slices.IndexFunc(results, func(r result) bool { return r.server == other })
+	if i < 0 || j < 0 || slices.Equal(results[i].names, results[j].names) {
+		return nil
+	}
+	return fmt.Errorf("%s answers with the fields %v, %s with %v", one, results[i].names, other, results[j].names)
 }
 
 // condition returns the field that gives the validator of an answer back, after it has tried it.
@@ -149,7 +144,7 @@ func (s *server) condition(ctx context.Context, w work, header http.Header) ([]s
 	if value == "" {
 		name, value = "If-Modified-Since", header.Get("Last-Modified")
 	}
-	status, _, _, err := s.get(ctx, w.path, http.Header{name: {value}})
+	status, _, _, err := s.get(ctx, w, http.Header{name: {value}})
 	if err == nil && status != http.StatusNotModified {
 		err = fmt.Errorf("%s: %s is answered with %d", name, value, status)
 	}
@@ -157,11 +152,12 @@ func (s *server) condition(ctx context.Context, w work, header http.Header) ([]s
 }
 
 // get makes one request over a connection of its own.
-func (s *server) get(ctx context.Context, path string, header http.Header) (status int, answer http.Header, content []byte, err error) {
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true, DisableCompression: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
-	}, Timeout: 30 * time.Second}
-	return get(ctx, &client, s.url+path, header)
+func (s *server) get(ctx context.Context, w work, header http.Header) (status int, answer http.Header, content []byte, err error) {
+	transport := &http.Transport{DisableCompression: true, Protocols: new(http.Protocols), TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	transport.Protocols.SetHTTP1(!w.http2)
+	transport.Protocols.SetHTTP2(w.http2)
+	defer transport.CloseIdleConnections()
+	return get(ctx, &http.Client{Transport: transport, Timeout: 30 * time.Second}, s.url+w.path, header)
 }
 
 func get(ctx context.Context, client *http.Client, url string, header http.Header) (status int, answer http.Header, content []byte, err error) {

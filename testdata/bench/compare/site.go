@@ -2,20 +2,15 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
+	"errors"
 	"fmt"
-	"math/big"
-	mathrand "math/rand/v2"
-	"net"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
 const (
@@ -31,42 +26,44 @@ const (
 type site struct {
 	// scratch has the files of the servers themselves, root is what they serve.
 	scratch, root string
-	// certificate and key are files, PEM; both has one behind the other, as lighttpd wants it.
-	certificate, key, both string
+	// certificate is a file, PEM, with its key behind it.
+	certificate string
 	// sizes are those of the files, by path.
 	sizes   map[string]int
 	written time.Time
 }
 
-// prepare writes the site, the certificate and the load's script, and builds the programs to compare with.
-func prepare(ctx context.Context, scratch string, opt options) (site, error) {
-	s := site{
-		scratch: scratch, root: filepath.Join(scratch, "site"),
-		certificate: filepath.Join(scratch, "certificate.pem"),
-		key:         filepath.Join(scratch, "key.pem"),
-		both:        filepath.Join(scratch, "both.pem"),
-		sizes:       map[string]int{"/small.txt": 1 << 10, "/mid.bin": 100 << 10, "/big.bin": 100 << 20},
-	}
-	if err := s.writeFiles(); err != nil {
-		return s, err
-	}
-	if err := s.writeCertificate(); err != nil {
-		return s, err
-	}
-	if err := os.WriteFile(s.script(), []byte(wrkScript), 0o644); err != nil {
-		return s, err
-	}
+// build builds the programs to compare with.
+func build(ctx context.Context, scratch string, opt options) error {
 	for _, k := range opt.kinds {
 		if !k.built {
 			continue
 		}
 		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(scratch, k.name), module+k.name)
 		if text, err := build.CombinedOutput(); err != nil {
-			return s, fmt.Errorf("building %s: %w: %s", k.name, err, text)
+			return fmt.Errorf("building %s: %w: %s", k.name, err, text)
 		}
 	}
+	return nil
+}
+
+// prepare writes the site, the certificate and the load's script.
+func prepare(scratch string) (site, error) {
+	s := site{
+		scratch: scratch, root: filepath.Join(scratch, "site"),
+		certificate: filepath.Join(scratch, "certificate.pem"),
+		sizes:       map[string]int{"/small.txt": 1 << 10, "/mid.bin": 100 << 10, "/big.bin": 100 << 20},
+	}
+	if err := s.writeFiles(); err != nil {
+		return s, err
+	}
+	certificate, _, err := subject.Certificate(1)
+	if err != nil {
+		return s, err
+	}
+	err = errors.Join(os.WriteFile(s.certificate, certificate, 0o600), os.WriteFile(s.script(), []byte(wrkScript), 0o644))
 	s.written = time.Now()
-	return s, nil
+	return s, err
 }
 
 func (s site) script() string { return filepath.Join(s.scratch, "wrk.lua") }
@@ -83,7 +80,7 @@ func (s site) writeFiles() error {
 			}
 		}
 	}
-	random := mathrand.NewChaCha8([32]byte{})
+	random := rand.NewChaCha8([32]byte{})
 	for path, size := range s.sizes {
 		content := make([]byte, size)
 		_, _ = random.Read(content)
@@ -108,35 +105,4 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// writeCertificate makes a P-256 certificate for 127.0.0.1 that vouches for itself.
-func (s site) writeCertificate() error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "127.0.0.1"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return err
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	certificateText := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	keyText := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
-	for path, text := range map[string][]byte{
-		s.certificate: certificateText, s.key: keyText, s.both: append(certificateText, keyText...),
-	} {
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
 }

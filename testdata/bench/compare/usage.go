@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
 // tick is what /proc counts CPU time in, in microseconds: USER_HZ is 100 on Linux.
@@ -88,27 +90,13 @@ func peakMemory(root int) (int64, error) {
 	}
 	var sum int64
 	for _, p := range family {
-		kilobytes, err := readField(fmt.Sprintf("/proc/%d/status", p.id), "VmHWM:")
+		kibibytes, err := subject.Status(p.id, "VmHWM")
 		if err != nil {
 			return 0, err
 		}
-		sum += kilobytes << 10
+		sum += kibibytes << 10
 	}
 	return sum, nil
-}
-
-// readField returns the number behind a name that a line of a file begins with.
-func readField(file, name string) (int64, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, found := strings.CutPrefix(line, name); found && len(strings.Fields(rest)) > 0 {
-			return strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-		}
-	}
-	return 0, fmt.Errorf("%s has no %s", file, name)
 }
 
 // machineTime returns the CPU time that the whole machine has been busy, in microseconds, with what the host

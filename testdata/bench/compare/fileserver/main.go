@@ -1,6 +1,6 @@
 // Fileserver is net/http's FileServer in ten lines.
 //
-//	fileserver ADDRESS DIRECTORY [CERTIFICATE KEY]
+//	fileserver ADDRESS DIRECTORY [CERTIFICATE]
 package main
 
 import (
@@ -11,8 +11,8 @@ import (
 
 func main() {
 	handler := http.FileServer(http.Dir(os.Args[2]))
-	if len(os.Args) > 4 {
-		log.Fatal(http.ListenAndServeTLS(os.Args[1], os.Args[3], os.Args[4], handler))
+	if len(os.Args) > 3 { // a certificate with its key behind it
+		log.Fatal(http.ListenAndServeTLS(os.Args[1], os.Args[3], os.Args[3], handler))
 	}
 	log.Fatal(http.ListenAndServe(os.Args[1], handler))
 }
