@@ -243,7 +243,7 @@ func TestABadCertificateEndsTheStartWithOneLine(t *testing.T) {
 	}{
 		"not_pem":        {[]string{"TLS_CERT=" + text}, `.*error: certificate ".*text": not PEM\n`},
 		"missing_key":    {[]string{"TLS_CERT=" + good, "TLS_KEY=" + dir + "/none"}, `.*error: key ".*none": no such file or directory\n`},
-		"state_is_site":  {[]string{"TLS_SELF_SIGNED=1", "TLS_STATE_DIR=" + dir + "/state", "DIRECTORY=" + dir}, `.*error: TLS_STATE_DIR ".*state" lies in DIRECTORY: the key would be served\n`},
+		"state_is_site":  {[]string{"TLS_SELF_SIGNED=1", "TLS_STATE_DIR=" + dir + "/state", "DIRECTORY=" + dir}, `.*error: TLS_STATE_DIR ".*state" is inside DIRECTORY: everyone could download the key\n`},
 		"state_is_taken": {[]string{"TLS_SELF_SIGNED=1", "TLS_STATE_DIR=" + text}, `.*error: development CA: stat .*: not a directory\n`},
 	} {
 		t.Run(name, func(t *testing.T) {

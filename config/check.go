@@ -36,7 +36,7 @@ var rules = []struct {
 		if err := each(isVariableName, "not the name of a variable, allowed are letters, digits and underscores", c.CGIPassEnv...); err != nil {
 			return err
 		}
-		return each(isFree, "a variable that CGI keeps for the request, allowed are others", c.CGIPassEnv...)
+		return each(isFree, "a variable that CGI sets itself, allowed are others", c.CGIPassEnv...)
 	}},
 	{"TLS_ALPN", func(c *Config) error {
 		return each(isALPN, "not a protocol of this server, allowed are h2 and http/1.1", c.TLSALPN...)
@@ -138,7 +138,7 @@ var serviceLink = regexp.MustCompile(`^(tcp|udp|sctp)://\S*$`)
 // prepare looks at a value before it is parsed: empty ones, those of Kubernetes, and the closed sets.
 func (f field) prepare(text string) (string, error) {
 	if text == "" {
-		return "", errors.New("an empty value, leave the option out for its default")
+		return "", errors.New("the value is empty; leave the option out to use its default")
 	}
 	if serviceLink.MatchString(text) {
 		return "", errors.New("a Kubernetes service link, not a setting: put enableServiceLinks: false into the pod's spec")
@@ -231,7 +231,7 @@ func (l *loader) conflicts() problems {
 		complain("%s=%s: TLS_SELF_SIGNED is true, allowed is one of the two", l.given["TLS_CERT"].name, quote(l.config.TLSCert))
 	}
 	if v := l.given["HTTPS_REDIRECT"]; l.config.HTTPSRedirect == "on" && l.fine("PORT", "TLS_PORT") && !l.config.HTTPSBeside() {
-		complain("%s=%s: HTTPS does not listen beside HTTP, allowed are off and the port to name; else set a certificate and TLS_PORT", v.name, quote(v.text))
+		complain("%s=%s: HTTPS has no port of its own; set a certificate and TLS_PORT, or give off or a port number", v.name, quote(v.text))
 	}
 	if line := l.adminPort(); line != "" {
 		complain("%s", line)
@@ -261,7 +261,7 @@ func (l *loader) adminPort() string {
 	// A URL has a port of its own.
 	asks := c.Command == Healthcheck && c.HealthcheckURL == ""
 	if asks && c.AdminPort == 0 {
-		return fmt.Sprintf("%s=%s: healthcheck cannot know a free port, allowed are 1 to 65535", v.name, quote(v.text))
+		return fmt.Sprintf("%s=%s: healthcheck needs to know the port, allowed are 1 to 65535", v.name, quote(v.text))
 	}
 	if c.AdminPort == 0 || !set && !asks {
 		return ""

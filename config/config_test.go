@@ -188,8 +188,8 @@ func TestRefused(t *testing.T) {
 		link     = `: a Kubernetes service link, not a setting: put enableServiceLinks: false into the pod's spec`
 		empty    = `: an empty element, allowed are values separated by single commas`
 		sitePath = `: not a plain path of the site, allowed are such as /cgi-bin and /a/b, without empty parts, . and .., and without %, ? and #`
-		cgiOwn   = `: a variable that CGI keeps for the request, allowed are others`
-		beside   = `: HTTPS does not listen beside HTTP, allowed are off and the port to name; else set a certificate and TLS_PORT`
+		cgiOwn   = `: a variable that CGI sets itself, allowed are others`
+		beside   = `: HTTPS has no port of its own; set a certificate and TLS_PORT, or give off or a port number`
 	)
 	for _, c := range []struct {
 		name      string
@@ -206,7 +206,7 @@ func TestRefused(t *testing.T) {
 		{"port argument below 0", []string{"-1"}, nil, `port="-1"` + port},
 		{"port argument modulo 65536", []string{"70000"}, nil, `port="70000"` + port},
 		{"port argument -", []string{"-"}, nil, `port="-"` + port},
-		{"port argument empty", []string{""}, nil, `port="": an empty value, leave the option out for its default`},
+		{"port argument empty", []string{""}, nil, `port="": the value is empty; leave the option out to use its default`},
 		{"port argument under a good variable", []string{"abc"}, []string{"PORT=80"}, `port="abc"` + port},
 		{"admin port", nil, []string{"ADMIN_PORT=x"}, `ADMIN_PORT="x"` + port},
 		{"TLS port", nil, []string{"TLS_PORT=x"}, `TLS_PORT="x"` + port},
@@ -225,10 +225,10 @@ func TestRefused(t *testing.T) {
 		{"bind dash", nil, []string{"BIND=-a"}, `BIND="-a"` + host},
 		{"bind label too long", nil, []string{"BIND=" + strings.Repeat("a", 64)}, `BIND="` + strings.Repeat("a", 64) + `"` + host},
 		{"bind name too long", nil, []string{"BIND=" + strings.Repeat("a.", 127)}, `BIND="` + strings.Repeat("a.", 50) + `"... (254 bytes)` + host},
-		{"bind empty", []string{"--bind="}, nil, `--bind="": an empty value, leave the option out for its default`},
-		{"bind empty, short", []string{"-b="}, nil, `--bind="": an empty value, leave the option out for its default`},
+		{"bind empty", []string{"--bind="}, nil, `--bind="": the value is empty; leave the option out to use its default`},
+		{"bind empty, short", []string{"-b="}, nil, `--bind="": the value is empty; leave the option out to use its default`},
 		{"admin bind", nil, []string{"ADMIN_BIND=*"}, `ADMIN_BIND="*"` + host},
-		{"directory empty", []string{"-d", ""}, nil, `--directory="": an empty value, leave the option out for its default`},
+		{"directory empty", []string{"-d", ""}, nil, `--directory="": the value is empty; leave the option out to use its default`},
 		{"protocol", nil, []string{"PROTOCOL=HTTP/2"}, `PROTOCOL="HTTP/2": allowed are HTTP/1.0 and HTTP/1.1`},
 		{"protocol is case-sensitive", []string{"-p", "http/1.1"}, nil, `--protocol="http/1.1": allowed are HTTP/1.0 and HTTP/1.1`},
 
@@ -296,7 +296,7 @@ func TestRefused(t *testing.T) {
 		{"admin port as port", nil, []string{"PORT=80", "ADMIN_PORT=80"}, `ADMIN_PORT="80": the same as PORT, allowed is any other port`},
 		{"admin port as port, by default", nil, []string{"ADMIN_PORT=8000"}, `ADMIN_PORT="8000": the same as PORT, allowed is any other port`},
 		{"admin port as port argument", []string{"9090"}, []string{"ADMIN_PORT=9090"}, `ADMIN_PORT="9090": the same as PORT, allowed is any other port`},
-		{"healthcheck of a free port", []string{"healthcheck"}, []string{"ADMIN_PORT=0"}, `ADMIN_PORT="0": healthcheck cannot know a free port, allowed are 1 to 65535`},
+		{"healthcheck of a free port", []string{"healthcheck"}, []string{"ADMIN_PORT=0"}, `ADMIN_PORT="0": healthcheck needs to know the port, allowed are 1 to 65535`},
 		{"healthcheck of a default that gives way", []string{"healthcheck", "9090"}, nil, `ADMIN_PORT="9090": the same as PORT, allowed is any other port`},
 		{"healthcheck of a URL of another scheme", []string{"healthcheck", "ftp://site/"}, nil, `healthcheck: "ftp://site/" is not a URL, allowed are such as http://example.com/`},
 		{"healthcheck of a URL without a host", []string{"healthcheck", "http:///page"}, nil, `healthcheck: "http:///page" is not a URL, allowed are such as http://example.com/`},

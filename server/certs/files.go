@@ -157,7 +157,7 @@ func (f Files) privateKey(c content) (crypto.Signer, error) {
 }
 
 var (
-	errOtherKey = errors.New("does not fit")
+	errOtherKey = errors.New("does not match")
 	errCutOff   = errors.New("a PEM block in it is malformed or cut off")
 )
 

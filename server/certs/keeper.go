@@ -134,7 +134,7 @@ func (k *Keeper) suspected(c content, err error, events Events) {
 		return
 	}
 	k.reported = true
-	err = fmt.Errorf("%w; the certificate of before is kept", err)
+	err = fmt.Errorf("%w; the previous certificate is kept", err)
 	k.mu.Lock()
 	k.broken = err
 	k.mu.Unlock()

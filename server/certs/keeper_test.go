@@ -124,7 +124,7 @@ func TestAPipeIsReadOnce(t *testing.T) {
 
 func TestABrokenPairKeepsTheGoodOneAndIsToldOnce(t *testing.T) {
 	watching(t, func(t *testing.T, k *Keeper, d *diary) {
-		const broken = `key "k": not PEM; the certificate of before is kept`
+		const broken = `key "k": not PEM; the previous certificate is kept`
 		overwrite(t, "k", "garbage")
 		for range 5 {
 			later()
@@ -139,7 +139,7 @@ func TestABrokenPairKeepsTheGoodOneAndIsToldOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		later()
-		if got, want := d.read(), `broken: certificate "c": no such file or directory; the certificate of before is kept`; got != want {
+		if got, want := d.read(), `broken: certificate "c": no such file or directory; the previous certificate is kept`; got != want {
 			t.Errorf("told %q, want %q", got, want)
 		}
 		key := newKey()
@@ -187,7 +187,7 @@ func TestABrokenPairIsParsedOnce(t *testing.T) {
 	overwrite(t, "k", "")
 	d.lines = nil
 	look(3)
-	if got, want := d.read(), `broken: certificate "c": not PEM; the certificate of before is kept`; got != want {
+	if got, want := d.read(), `broken: certificate "c": not PEM; the previous certificate is kept`; got != want {
 		t.Errorf("told %q, want %q", got, want)
 	}
 	overwrite(t, "c", certificate(key, 2))

@@ -51,7 +51,7 @@ func parsePlain(kind string, der []byte) (key any, err error) {
 	case "PRIVATE KEY":
 		key, err = x509.ParsePKCS8PrivateKey(der)
 	default:
-		return nil, fmt.Errorf("%s is no kind of key that this server knows", kind)
+		return nil, fmt.Errorf("unsupported kind of key: %s", kind)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("malformed: %w", err)

@@ -166,8 +166,8 @@ func TestCauses(t *testing.T) {
 	s := newService(t, nil)
 	s.write("cgi-bin/no-interpreter", "#!/nowhere/interpreter\n", 0o755)
 	for i, c := range []struct{ script, cause, note, failure string }{
-		{"silent", `script "/cgi-bin/silent": no valid head: it wrote no answer`, "", "head"},
-		{"smuggle", `script "/cgi-bin/smuggle": no valid head: its head has a control character in the field "X: a\rSet-Cookie: b"`, "", "head"},
+		{"silent", `script "/cgi-bin/silent": invalid answer: it wrote no answer`, "", "head"},
+		{"smuggle", `script "/cgi-bin/smuggle": invalid answer: it has a control character in the header "X: a\rSet-Cookie: b"`, "", "head"},
 		{"no-interpreter", fmt.Sprintf("starting script %q: no such file or directory (the interpreter that its first line names is missing?)",
 			s.dir+"/cgi-bin/no-interpreter"), "CGI script exit code 127", "start"},
 		{"exit3", "", "CGI script exit code 3", "exit"},

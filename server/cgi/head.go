@@ -30,7 +30,7 @@ type head struct {
 }
 
 var (
-	errNoHead   = errors.New("it ended before the empty line behind its head")
+	errNoHead   = errors.New("it ended before the empty line after its headers")
 	errNoOutput = errors.New("it wrote no answer")
 )
 
@@ -56,7 +56,7 @@ func readHead(output io.Reader) (h head, rest []byte, err error) {
 			}
 		}
 		if len(buf) >= maxHead {
-			return h, nil, fmt.Errorf("its head has more than %d bytes", maxHead)
+			return h, nil, fmt.Errorf("its headers have more than %d bytes", maxHead)
 		}
 		if len(buf) == cap(buf) {
 			buf = append(buf, make([]byte, len(buf))...)[:len(buf)]
@@ -87,19 +87,19 @@ func (h *head) incomplete(rest []byte) error {
 // field takes one field line. What could be read as another field, or as the end of the head, is refused.
 func (h *head) field(line string) error {
 	if h.count++; h.count > maxFields {
-		return fmt.Errorf("its head has more than %d fields", maxFields)
+		return fmt.Errorf("it has more than %d header lines", maxFields)
 	}
 	name, value, found := strings.Cut(line, ":")
 	if !found {
-		return fmt.Errorf("its head has a line without a colon: %s", shown(line))
+		return fmt.Errorf("it has a header line without a colon: %s", shown(line))
 	}
 	if !isToken(name) {
-		return fmt.Errorf("its head has a field with a bad name: %s", shown(line))
+		return fmt.Errorf("it has a header with an invalid name: %s", shown(line))
 	}
 	value = strings.Trim(value, " \t")
 	for i := 0; i < len(value); i++ {
 		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return fmt.Errorf("its head has a control character in the field %s", shown(line))
+			return fmt.Errorf("it has a control character in the header %s", shown(line))
 		}
 	}
 	return h.take(name, value)
@@ -124,12 +124,12 @@ func (h *head) take(name, value string) error {
 		twice = h.length >= 0
 		n, err := strconv.ParseUint(value, 10, 63)
 		if err != nil {
-			return fmt.Errorf("its Content-Length is no number: %s", shown(value))
+			return fmt.Errorf("its Content-Length is not a number: %s", shown(value))
 		}
 		h.length = int64(n)
 		return ifTwice(twice, name) // the writer makes the field
 	case "transfer-encoding":
-		return errors.New("it has a Transfer-Encoding, which is the server's to choose")
+		return errors.New("it has a Transfer-Encoding, which only the server may set")
 	case "connection":
 		h.close = h.close || strings.EqualFold(value, "close")
 		return nil
@@ -144,7 +144,7 @@ func (h *head) take(name, value string) error {
 
 func ifTwice(twice bool, name string) error {
 	if twice {
-		return fmt.Errorf("its head has %s twice", name)
+		return fmt.Errorf("it has %s twice", name)
 	}
 	return nil
 }
@@ -154,7 +154,7 @@ func (h *head) takeStatus(value string) error {
 	code, reason, _ := strings.Cut(value, " ")
 	n, err := strconv.Atoi(code)
 	if err != nil || len(code) != 3 || n < 200 || n > 599 {
-		return fmt.Errorf("its Status is none from 200 to 599: %s", shown(value))
+		return fmt.Errorf("its Status is not a number from 200 to 599: %s", shown(value))
 	}
 	h.status, h.reason = n, message.Latin1(strings.Trim(reason, " \t"))
 	return nil
@@ -167,7 +167,7 @@ func (h *head) check() error {
 		h.length = 0
 	}
 	if h.status == 0 && h.location == "" && !h.typed {
-		return errors.New("its head has none of Content-Type, Location and Status")
+		return errors.New("it has none of the headers Content-Type, Location and Status")
 	}
 	return nil
 }

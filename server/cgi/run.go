@@ -100,7 +100,7 @@ func (p *run) leaveSlot() {
 
 // refuse answers for a script whose head is not valid, or that was killed before it was there.
 func (p *run) refuse(err error) message.Response {
-	p.stop(BadHead, fmt.Errorf("no valid head: %w", err))
+	p.stop(BadHead, fmt.Errorf("invalid answer: %w", err))
 	p.close()
 	return p.answerFor(p.whyStopped()).Response()
 }

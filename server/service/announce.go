@@ -33,7 +33,7 @@ func announce(setup Setup, main listeners, admin net.Addr) {
 	}
 	for _, name := range []string{".git", ".env"} {
 		if _, err := os.Lstat(filepath.Join(c.Directory, name)); err == nil {
-			log.Warn(fmt.Sprintf("%s is served to everyone who reaches this port: HIDDEN=deny keeps dot files back", name))
+			log.Warn(fmt.Sprintf("%s is served to everyone who reaches this port: HIDDEN=deny hides dot files", name))
 		}
 	}
 }

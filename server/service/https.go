@@ -55,7 +55,7 @@ func openFiles(c config.Config, log *accesslog.Log) (*https, error) {
 		return nil, err
 	}
 	if key := cmp.Or(c.TLSKey, c.TLSCert); isBelow(key, c.Directory) {
-		log.Warn(fmt.Sprintf("key %q lies in DIRECTORY: everyone can fetch it", key))
+		log.Warn(fmt.Sprintf("key %q is inside DIRECTORY: everyone can download it", key))
 	}
 	events := certs.Events{
 		Replaced: func(leaf *x509.Certificate) {
@@ -72,7 +72,7 @@ func openFiles(c config.Config, log *accesslog.Log) (*https, error) {
 
 func openAuthority(c config.Config, registry *metrics.Metrics, log *accesslog.Log) (*https, error) {
 	if c.TLSStateDir != "" && isBelow(c.TLSStateDir, c.Directory) {
-		return nil, fmt.Errorf("TLS_STATE_DIR %q lies in DIRECTORY: the key would be served", c.TLSStateDir)
+		return nil, fmt.Errorf("TLS_STATE_DIR %q is inside DIRECTORY: everyone could download the key", c.TLSStateDir)
 	}
 	hostname, err := os.Hostname()
 	if err != nil {
@@ -88,7 +88,7 @@ func openAuthority(c config.Config, registry *metrics.Metrics, log *accesslog.Lo
 	registry.CA = authority.PEM
 	what := "development CA"
 	if made {
-		what = "new development CA, trust it to be rid of the browser's warning: /ca.pem on the admin port"
+		what = "new development CA: import /ca.pem from the admin port to remove the browser's warning"
 	}
 	log.Info(what, zap.String("sha256", authority.Fingerprint()), zap.String("names", strings.Join(authority.Names(), ",")))
 	return &https{

@@ -91,7 +91,7 @@ func (a *Authority) kept() (ca *pair, made bool, err error) {
 		return nil, false, err
 	}
 	if replaced != "" {
-		a.notes = append(a.notes, "the development CA that was kept is replaced, and has to be trusted anew: "+replaced)
+		a.notes = append(a.notes, "the development CA in TLS_STATE_DIR was replaced, import the new one: "+replaced)
 	}
 	if err := ca.publish(a.opts.StateDir); err != nil {
 		a.notes = append(a.notes, fmt.Sprintf("TLS_STATE_DIR has no %s, and it cannot be written: %v", certificateName, err))
@@ -139,7 +139,7 @@ func (a *Authority) Watch(ctx context.Context, report func(error)) {
 		}
 		if end := a.ca.certificate.NotAfter; !a.NotAfter().Before(end) {
 			if !told {
-				report(fmt.Errorf("the development CA ends at %s: start anew to have another made", end.UTC().Format(time.RFC3339)))
+				report(fmt.Errorf("the development CA expires at %s: restart the server to get a new one", end.UTC().Format(time.RFC3339)))
 			}
 			told = true
 			continue

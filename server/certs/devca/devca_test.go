@@ -217,19 +217,19 @@ func TestAKeptCAThatDoesNotFitIsReplacedAndItIsSaidWhy(t *testing.T) {
 		{"another name of the machine", nil, Options{Hostname: "pod-2", Hosts: first.Hosts}, ""},
 		{"no name of the machine", nil, Options{Hosts: first.Hosts}, ""},
 		{"a name fewer", nil, Options{Hostname: "pod-1", Hosts: []string{"a.example", "192.0.2.1"}},
-			"it vouches for a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128, asked for are a.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128"},
+			"the old one is for a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128, the settings ask for a.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128"},
 		{"an address fewer", nil, Options{Hosts: []string{"a.example", "b.example"}},
-			"it vouches for a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128, asked for are a.example b.example localhost pod-1 127.0.0.0/8 ::1/128"},
+			"the old one is for a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128, the settings ask for a.example b.example localhost pod-1 127.0.0.0/8 ::1/128"},
 		{"a name more", nil, Options{Hostname: "pod-1", Hosts: append([]string{"c.example"}, first.Hosts...)},
-			"it vouches for a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128, asked for are a.example b.example c.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128"},
+			"the old one is for a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128, the settings ask for a.example b.example c.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128"},
 		{"a name below one that is there", nil, Options{Hostname: "pod-1", Hosts: append([]string{"c.a.example"}, first.Hosts...)},
-			"it vouches for a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128, asked for are a.example b.example c.a.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128"},
-		{"constraints that are not critical", loose, first, "its name constraints are not critical"},
-		{"no constraints", free, first, "its name constraints are not critical"},
+			"the old one is for a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128, the settings ask for a.example b.example c.a.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128"},
+		{"constraints that are not critical", loose, first, "the name constraints of the old one are not critical"},
+		{"no constraints", free, first, "the name constraints of the old one are not critical"},
 		{"a wider constraint", wider, first,
-			"it vouches for a.example b.example example localhost 127.0.0.0/8 192.0.2.1/32 ::1/128, asked for are a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128"},
+			"the old one is for a.example b.example example localhost 127.0.0.0/8 192.0.2.1/32 ::1/128, the settings ask for a.example b.example localhost pod-1 127.0.0.0/8 192.0.2.1/32 ::1/128"},
 		{"the end of the CA", nil, Options{Hostname: "pod-1", Hosts: first.Hosts, Now: func() time.Time { return time.Now().Add(caLife - leafLife) }},
-			"it ends at "},
+			"the old one expires at "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -255,7 +255,7 @@ func TestAKeptCAThatDoesNotFitIsReplacedAndItIsSaidWhy(t *testing.T) {
 				t.Errorf("new %v, fingerprint %s after %s", made, b.Fingerprint(), a.Fingerprint())
 			}
 			notes := strings.Join(b.Notes(), "\n")
-			if want := "the development CA that was kept is replaced, and has to be trusted anew: " + c.want; made && !strings.HasPrefix(notes, want) ||
+			if want := "the development CA in TLS_STATE_DIR was replaced, import the new one: " + c.want; made && !strings.HasPrefix(notes, want) ||
 				!made && notes != "" || strings.Contains(notes, "\n") {
 				t.Errorf("notes %q, want %q", notes, want)
 			}
@@ -313,7 +313,7 @@ func TestAForeignStateIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _, err := Open(Options{StateDir: dir})
-		if err == nil || !strings.HasSuffix(err.Error(), `": `+c.want+"; remove the file to have another made") || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.HasSuffix(err.Error(), `": `+c.want+"; remove the file to get a new CA") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: got %q", c.text, err)
 		}
 	}
@@ -366,7 +366,7 @@ func TestNoCertificateOutlivesItsCA(t *testing.T) {
 		last := current(t, a)
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
-		want := "the development CA ends at " + end.Format(time.RFC3339) + ": start anew to have another made"
+		want := "the development CA expires at " + end.Format(time.RFC3339) + ": restart the server to get a new one"
 		if current(t, a) != last || !a.NotAfter().Equal(end) {
 			t.Errorf("another certificate %v, which ends at %v, the CA at %v", current(t, a) != last, a.NotAfter(), end)
 		}

@@ -59,11 +59,11 @@ func (ca *pair) unfit(opts Options) string {
 	has, asked := constraints(c.PermittedDNSDomains, c.PermittedIPRanges), namesOf(opts).constraints()
 	switch {
 	case !c.PermittedDNSDomainsCritical:
-		return "its name constraints are not critical"
+		return "the name constraints of the old one are not critical"
 	case has != asked:
-		return fmt.Sprintf("it vouches for %s, asked for are %s", has, asked)
+		return fmt.Sprintf("the old one is for %s, the settings ask for %s", has, asked)
 	case !opts.Now().Add(leafLife).Before(c.NotAfter):
-		return "it ends at " + c.NotAfter.UTC().Format(time.RFC3339)
+		return "the old one expires at " + c.NotAfter.UTC().Format(time.RFC3339)
 	}
 	return ""
 }
@@ -94,7 +94,7 @@ func readCA(name string) (*pair, error) {
 	}
 	ca, err := decodeCA(text)
 	if err != nil {
-		return nil, fmt.Errorf("development CA %q: %w; remove the file to have another made", name, err)
+		return nil, fmt.Errorf("development CA %q: %w; remove the file to get a new CA", name, err)
 	}
 	return ca, nil
 }
