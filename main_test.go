@@ -524,10 +524,10 @@ func TestExitCodes(t *testing.T) {
 		code    int
 		stderr  string // a regular expression for all of it
 	}{
-		"bad_value":           {[]string{"abc"}, nil, 2, `port="abc": not a TCP port.*\n`},
-		"misspelt_variable":   {[]string{"abc"}, []string{"DIRECTROY=/srv"}, 2, `DIRECTROY: .*DIRECTORY\?\nport="abc".*\n`},
-		"missing_directory":   {[]string{"0", "-d", missing}, nil, 1, `.*error: DIRECTORY ".*missing" does not exist\n`},
-		"not_a_directory":     {[]string{"0", "-d", file}, nil, 1, `.*error: DIRECTORY ".*file" is not a directory\n`},
+		"bad_value":           {[]string{"70000"}, nil, 2, `port="70000": not a TCP port.*\n`},
+		"misspelt_variable":   {[]string{"70000"}, []string{"DIRECTROY=/srv"}, 2, `DIRECTROY: .*DIRECTORY\?\nport="70000".*\n`},
+		"missing_directory":   {[]string{"0", "-d", missing}, nil, 1, `.*error: --directory=".*missing": no such directory\n`},
+		"not_a_directory":     {[]string{"0", "-d", file}, nil, 1, `.*error: --directory=".*file": not a directory\n`},
 		"port_taken":          {[]string{takenPort}, []string{"ADMIN_PORT=0"}, 1, `.*error: listen tcp 127\.0\.0\.1:\d+: bind: address already in use\n`},
 		"admin_port_taken":    {[]string{"0"}, []string{"ADMIN_PORT=" + takenPort}, 1, `.*error: admin port: listen tcp 127\.0\.0\.1:\d+: bind: address already in use\n`},
 		"nobody_to_ask":       {[]string{"healthcheck"}, []string{"ADMIN_PORT=1"}, 1, `previewd healthcheck: .*connection refused\n`},

@@ -21,7 +21,7 @@ type arguments struct {
 	problems problems
 }
 
-// parseArguments reads `[options] [port]` or `healthcheck [options] [URL]`. pflag knows the syntax of options;
+// parseArguments reads `[options] [directory] [port]` or `healthcheck [options] [URL]`. pflag knows the syntax of options;
 // what argparse does beyond it is done here: a unique prefix of a long option stands for it, an option's
 // argument may not look like an option, and a negative number is no option.
 func parseArguments(args []string) *arguments {
@@ -133,7 +133,14 @@ func (a *arguments) matching(name string) []string {
 // unrecognized reports the option at the front of args. The argument that follows may belong to it, so it is
 // passed over: one mistake, one line.
 func (a *arguments) unrecognized(args []string) (taken int) {
-	a.problem("unrecognized arguments: %s", printable(args[0]))
+	hint := ""
+	if name, text, _ := strings.Cut(args[0], "="); name == "--port" {
+		if a.following(args) == 1 {
+			text = args[1]
+		}
+		hint = strings.TrimSpace("; the port has no option name: previewd " + printable(text))
+	}
+	a.problem("unrecognized arguments: %s%s", printable(args[0]), hint)
 	return 1 + a.following(args)
 }
 
@@ -166,7 +173,7 @@ func (a *arguments) set(flag *pflag.Flag, text string) error {
 	return nil
 }
 
-// operands takes what is no option: the subcommand with its URL, and the port.
+// operands takes what is no option: the subcommand with its URL, the directory and the port.
 func (a *arguments) operands(rest []string) {
 	if len(rest) > 0 && rest[0] == "healthcheck" {
 		rest = rest[1:]
@@ -178,14 +185,21 @@ func (a *arguments) operands(rest []string) {
 			rest = rest[1:]
 		}
 	}
-	if len(rest) > 0 {
-		a.given["PORT"] = value{positional, rest[0]}
-		rest = rest[1:]
-	}
 	for _, arg := range rest {
-		a.problem("unrecognized arguments: %s", printable(arg))
+		variable, name := "DIRECTORY", PositionalDirectory
+		if number.MatchString(arg) {
+			variable, name = "PORT", positional
+		}
+		if before, given := a.given[variable]; given {
+			a.problem("unrecognized arguments: %s (%s=%s is given already)", printable(arg), before.name, quote(before.text))
+			continue
+		}
+		a.given[variable] = value{name, arg}
 	}
 }
+
+// number is what an operand is that is meant as a port. A directory of such a name is ./8000, or given by -d.
+var number = regexp.MustCompile(`^(\s*[-+]?\d[\d_.]*\s*)?$`)
 
 // healthcheckURL takes the URL that healthcheck is to ask for.
 func (a *arguments) healthcheckURL(text string) {

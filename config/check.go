@@ -52,6 +52,17 @@ var rules = []struct {
 	}},
 }
 
+// beyondExact are the settings that contradict EXACT when they are given and on.
+var beyondExact = []struct {
+	variable string
+	on       func(c *Config) bool
+	allowed  string
+}{
+	{"CACHE_CONTROL", func(*Config) bool { return true }, "to leave it out"},
+	{"CACHE_FINGERPRINTED", func(c *Config) bool { return c.CacheFingerprinted }, "false"},
+	{"COMPRESS", func(c *Config) bool { return c.Compress != "off" }, "off"},
+}
+
 const hosts = "not an address or host name, allowed are such as 127.0.0.1, ::1 (no brackets, no port) or localhost"
 
 // each returns the first of values that is not ok, with the words for it.
@@ -232,6 +243,13 @@ func (l *loader) conflicts() problems {
 	}
 	if v := l.given["HTTPS_REDIRECT"]; l.config.HTTPSRedirect == "on" && l.fine("PORT", "TLS_PORT") && !l.config.HTTPSBeside() {
 		complain("%s=%s: HTTPS has no port of its own; set a certificate and TLS_PORT, or give off or a port number", v.name, quote(v.text))
+	}
+	if c := &l.config; c.Exact && l.fine("EXACT", "PROTOCOL") {
+		for _, more := range beyondExact {
+			if v, given := l.given[more.variable]; given && l.fine(more.variable) && more.on(c) {
+				complain("%s=%s: http.server has nothing like it, and EXACT is true: allowed is %s, or EXACT=false", v.name, quote(v.text), more.allowed)
+			}
+		}
 	}
 	if line := l.adminPort(); line != "" {
 		complain("%s", line)

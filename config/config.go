@@ -6,6 +6,7 @@
 package config
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"strconv"
@@ -32,15 +33,16 @@ type Size int64
 // Config holds every setting. Load fills and checks it.
 //
 // Tags: env, envDefault are caarlos0/env's. option, short and metavar are the command line's (the option
-// "port" is the positional argument). oneof lists the only values. positive:"true" refuses zero. shown is
+// "port" is a positional argument). oneof lists the only values. positive:"true" refuses zero. shown is
 // printed in tables where the default is computed or empty. doc is the meaning, one line.
 type Config struct {
 	Port Port `env:"PORT" envDefault:"8000" option:"port" doc:"TCP port to listen on; 0 picks a free one"`
 	// Empty is the wildcard address of both families, on one dual-stack socket.
 	Bind      string `env:"BIND" option:"bind" short:"b" metavar:"ADDRESS" shown:"all interfaces, IPv4 and IPv6" doc:"address or host name to listen on"`
 	Directory string `env:"DIRECTORY" envDefault:"." option:"directory" short:"d" metavar:"DIRECTORY" shown:"the current directory (/srv in the image)" doc:"directory to serve"`
-	// HTTP/1.0 answers exactly as http.server does by default.
-	Protocol string `env:"PROTOCOL" envDefault:"HTTP/1.1" option:"protocol" short:"p" metavar:"VERSION" oneof:"HTTP/1.0,HTTP/1.1" doc:"HTTP version of the answers: HTTP/1.0 or HTTP/1.1"`
+	Protocol  string `env:"PROTOCOL" envDefault:"HTTP/1.1" option:"protocol" short:"p" metavar:"VERSION" oneof:"HTTP/1.0,HTTP/1.1" doc:"HTTP version of the answers: HTTP/1.0 or HTTP/1.1"`
+	// Exact is true with HTTP/1.0 unless it is set, as that is http.server's own default.
+	Exact bool `env:"EXACT" envDefault:"false" option:"exact" shown:"true with -p HTTP/1.0, else false" doc:"answer exactly as http.server does, and send nothing that it does not"`
 
 	CGI             bool          `env:"CGI" envDefault:"false" option:"cgi" doc:"run the files below CGI_DIRECTORIES as CGI scripts"`
 	CGIDirectories  []string      `env:"CGI_DIRECTORIES" envDefault:"/cgi-bin,/htbin" doc:"URL paths whose files are CGI scripts, comma separated"`
@@ -96,6 +98,8 @@ type Config struct {
 	HealthcheckURL string
 	// AdminPortSet and TLSPortSet say that the user chose the port, not the default.
 	AdminPortSet, TLSPortSet bool
+	// DirectoryName is the name that DIRECTORY was given under: the variable's, the option's, or PositionalDirectory.
+	DirectoryName string
 	// Warnings are lines for the log that do not keep the server from starting.
 	Warnings []string
 
@@ -176,7 +180,11 @@ func Load(args []string, environ map[string]string) (Config, error) {
 	l.config.Command, l.config.HealthcheckURL = line.command, line.url
 	_, l.config.AdminPortSet = l.given["ADMIN_PORT"]
 	_, l.config.TLSPortSet = l.given["TLS_PORT"]
+	l.config.DirectoryName = cmp.Or(l.given["DIRECTORY"].name, "DIRECTORY")
 	l.parse()
+	if _, set := l.given["EXACT"]; !set {
+		l.config.Exact = l.config.Protocol == "HTTP/1.0"
+	}
 	l.check()
 	c := l.config
 	_, c.cacheSizeSet = l.given["CACHE_SIZE"]

@@ -18,7 +18,7 @@ func load(args []string, variables ...string) (Config, error) {
 
 func TestDefaults(t *testing.T) {
 	want := Config{
-		Port: 8000, Directory: ".", Protocol: "HTTP/1.1",
+		Port: 8000, Directory: ".", Protocol: "HTTP/1.1", DirectoryName: "DIRECTORY",
 		CGIDirectories: []string{"/cgi-bin", "/htbin"}, CGITimeout: 30 * time.Second, CGIMaxProcesses: 16,
 		TLSALPN: []string{"h2", "http/1.1"}, HTTPSRedirect: "off",
 		CacheSize: 64 << 20, CacheMaxFile: 1 << 20, CacheControl: "no-cache", Compress: "auto",
@@ -70,6 +70,20 @@ func TestAccepted(t *testing.T) {
 		{"port before options", []string{"80", "-d", "x", "--"}, nil, "Port", Port(80)},
 		{"command line over environment", []string{"80"}, []string{"PORT=81"}, "Port", Port(80)},
 		{"a bad variable is no matter under an option", []string{"80"}, []string{"PORT=tcp://10.0.0.1:80"}, "Port", Port(80)},
+
+		{"directory positional", []string{"./site"}, nil, "Directory", "./site"},
+		{"directory positional, before the port", []string{"site", "80"}, nil, "Port", Port(80)},
+		{"directory positional, behind the port", []string{"80", "site"}, nil, "Directory", "site"},
+		{"directory positional over its variable", []string{"site"}, []string{"DIRECTORY=/srv"}, "DirectoryName", "directory"},
+		{"directory of digits", []string{"./80"}, nil, "Directory", "./80"},
+		{"directory by its option", []string{"-d", "80"}, nil, "DirectoryName", "--directory"},
+		{"directory by its variable", nil, []string{"DIRECTORY=/srv"}, "DirectoryName", "DIRECTORY"},
+		{"directory by default", nil, nil, "DirectoryName", "DIRECTORY"},
+
+		{"exact by default", nil, nil, "Exact", false},
+		{"exact with HTTP/1.0", []string{"-p", "HTTP/1.0"}, nil, "Exact", true},
+		{"not exact with HTTP/1.0", []string{"-p", "HTTP/1.0"}, []string{"EXACT=false"}, "Exact", false},
+		{"exact with HTTP/1.1", []string{"--exact"}, nil, "Exact", true},
 
 		{"-b", []string{"-b", "::1"}, nil, "Bind", "::1"},
 		{"-bX", []string{"-b::1"}, nil, "Bind", "::1"},
@@ -189,6 +203,7 @@ func TestRefused(t *testing.T) {
 		empty    = `: an empty element, allowed are values separated by single commas`
 		sitePath = `: not a plain path of the site, allowed are such as /cgi-bin and /a/b, without empty parts, . and .., and without %, ? and #`
 		cgiOwn   = `: a variable that CGI sets itself, allowed are others`
+		exact    = `: http.server has nothing like it, and EXACT is true: allowed is `
 		beside   = `: HTTPS has no port of its own; set a certificate and TLS_PORT, or give off or a port number`
 	)
 	for _, c := range []struct {
@@ -202,12 +217,11 @@ func TestRefused(t *testing.T) {
 		{"port, below 0", nil, []string{"PORT=-1"}, `PORT="-1"` + port},
 		{"port, beyond int", nil, []string{"PORT=99999999999999999999"}, `PORT="99999999999999999999"` + port},
 		{"port, fraction", nil, []string{"PORT=80.0"}, `PORT="80.0"` + port},
-		{"port argument", []string{"abc"}, nil, `port="abc"` + port},
 		{"port argument below 0", []string{"-1"}, nil, `port="-1"` + port},
 		{"port argument modulo 65536", []string{"70000"}, nil, `port="70000"` + port},
-		{"port argument -", []string{"-"}, nil, `port="-"` + port},
+		{"port argument, a fraction", []string{"80.5"}, nil, `port="80.5"` + port},
 		{"port argument empty", []string{""}, nil, `port="": the value is empty; leave the option out to use its default`},
-		{"port argument under a good variable", []string{"abc"}, []string{"PORT=80"}, `port="abc"` + port},
+		{"port argument under a good variable", []string{"-1"}, []string{"PORT=80"}, `port="-1"` + port},
 		{"admin port", nil, []string{"ADMIN_PORT=x"}, `ADMIN_PORT="x"` + port},
 		{"TLS port", nil, []string{"TLS_PORT=x"}, `TLS_PORT="x"` + port},
 		{"hostile bytes", nil, []string{"PORT=\x1b[2J\n\xff\"\u202e"}, `PORT="\x1b[2J\n\xff\"\u202e"` + port},
@@ -301,7 +315,9 @@ func TestRefused(t *testing.T) {
 		{"healthcheck of a URL of another scheme", []string{"healthcheck", "ftp://site/"}, nil, `healthcheck: "ftp://site/" is not a URL, allowed are such as http://example.com/`},
 		{"healthcheck of a URL without a host", []string{"healthcheck", "http:///page"}, nil, `healthcheck: "http:///page" is not a URL, allowed are such as http://example.com/`},
 		{"healthcheck of a broken URL", []string{"healthcheck", "http://site:x/"}, nil, `healthcheck: "http://site:x/" is not a URL, allowed are such as http://example.com/`},
-		{"a URL without healthcheck", []string{"http://site/"}, nil, `port="http://site/": not a TCP port, allowed are 0 to 65535 (0 = any free one)`},
+		{"exact and compressed", []string{"--exact"}, []string{"COMPRESS=auto"}, `COMPRESS="auto"` + exact + `off, or EXACT=false`},
+		{"exact by HTTP/1.0, and fingerprints", []string{"-p", "HTTP/1.0"}, []string{"CACHE_FINGERPRINTED=1"}, `CACHE_FINGERPRINTED="1"` + exact + `false, or EXACT=false`},
+		{"exact and cached", []string{"--exact"}, []string{"CACHE_CONTROL=no-store"}, `CACHE_CONTROL="no-store"` + exact + `to leave it out, or EXACT=false`},
 		{"key without certificate", nil, []string{"TLS_KEY=k"}, `TLS_KEY requires TLS_CERT to be set`},
 		{"key option without certificate", []string{"--tls-key", "k"}, nil, `--tls-key requires --tls-cert to be set`},
 		{"password without certificate", nil, []string{"TLS_PASSWORD_FILE=p"}, `TLS_PASSWORD_FILE requires TLS_CERT to be set`},
@@ -314,9 +330,11 @@ func TestRefused(t *testing.T) {
 		{"hostile option", []string{"--\n\x00"}, nil, `unrecognized arguments: "--\n\x00"`},
 		{"ambiguous", []string{"--t", "x"}, nil, `ambiguous option: --t could match --tls-cert, --tls-key, --tls-password-file`},
 		{"ambiguous with =", []string{"--tls-=x"}, nil, `ambiguous option: --tls- could match --tls-cert, --tls-key, --tls-password-file`},
-		{"extra argument", []string{"80", "81"}, nil, `unrecognized arguments: 81`},
-		{"extra argument behind --", []string{"80", "--", "--cgi"}, nil, `unrecognized arguments: --cgi`},
-		{"healthcheck is the first operand", []string{"80", "healthcheck"}, nil, `unrecognized arguments: healthcheck`},
+		{"extra argument", []string{"80", "81"}, nil, `unrecognized arguments: 81 (port="80" is given already)`},
+		{"extra argument behind --", []string{"80", "./a", "--", "--cgi"}, nil, `unrecognized arguments: --cgi (directory="./a" is given already)`},
+		{"directory given twice", []string{"./a", "-d", "b"}, nil, `unrecognized arguments: ./a (--directory="b" is given already)`},
+		{"--port", []string{"--port", "8100"}, nil, `unrecognized arguments: --port; the port has no option name: previewd 8100`},
+		{"--port=", []string{"--port=8100"}, nil, `unrecognized arguments: --port=8100; the port has no option name: previewd 8100`},
 		{"no argument", []string{"80", "--bind"}, nil, `argument -b/--bind: expected one argument`},
 		{"no argument but an option", []string{"-d", "--cgi=no"}, nil, `argument -d/--directory: expected one argument`},
 		{"no argument but --", []string{"--tls-cert", "--"}, nil, `argument --tls-cert: expected one argument`},

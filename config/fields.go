@@ -21,8 +21,12 @@ type field struct {
 	doc      string
 }
 
-// positional is the one setting given without a name: [port].
-const positional = "port"
+// The settings given without a name, in any order: [directory] [port]. A number is a port.
+const (
+	positional = "port"
+	// PositionalDirectory is how messages call the directory that is given so.
+	PositionalDirectory = "directory"
+)
 
 // fields lists the settings in the order of Config.
 func fields() []field {

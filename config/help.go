@@ -53,7 +53,7 @@ func usage() string {
 		switch {
 		case f.option == "":
 		case f.option == positional:
-			last = "[" + positional + "]"
+			last = "[" + PositionalDirectory + "] [" + positional + "]"
 		case f.kind.Kind() == reflect.Bool:
 			words = append(words, "["+name+"]")
 		default:

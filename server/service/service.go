@@ -170,7 +170,7 @@ func siteOptions(setup Setup, disk message.Gate) site.Options {
 		Listing:     c.Listing,
 		Symlinks:    site.Policy(c.Symlinks),
 		Hidden:      site.Policy(c.Hidden),
-		Exact:       c.Protocol == "HTTP/1.0",
+		Exact:       c.Exact,
 		MaxFile:     int64(c.CacheMaxFile),
 		MaxInFlight: int64(c.MaxInFlight),
 		Disk:        disk,
@@ -187,10 +187,12 @@ func siteOptions(setup Setup, disk message.Gate) site.Options {
 func checkDirectory(c config.Config) error {
 	info, err := os.Stat(c.Directory)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && c.DirectoryName == config.PositionalDirectory:
+		return fmt.Errorf("%s=%q: neither a directory that exists nor a port (a number from 0 to 65535), see previewd --help", c.DirectoryName, c.Directory)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("DIRECTORY %q does not exist", c.Directory)
+		return fmt.Errorf("%s=%q: no such directory", c.DirectoryName, c.Directory)
 	case err == nil && !info.IsDir():
-		return fmt.Errorf("DIRECTORY %q is not a directory", c.Directory)
+		return fmt.Errorf("%s=%q: not a directory", c.DirectoryName, c.Directory)
 	}
 	return nil
 }
