@@ -13,6 +13,7 @@ import (
 
 	"github.com/previewd/previewd/server/cgi"
 	"github.com/previewd/previewd/server/site"
+	"github.com/previewd/previewd/server/site/tree"
 )
 
 func TestAnswers(t *testing.T) {
@@ -281,9 +282,9 @@ func TestPolicies(t *testing.T) {
 		want   map[string]int
 	}{
 		"inside": {nil, map[string]int{"inside": 200, "outside": 404, "absolute": 404, ".hidden": 200, "out/binary": 404}},
-		"follow": {func(o *site.Options) { o.Symlinks = site.SymlinksFollow },
+		"follow": {func(o *site.Options) { o.Tree.Symlinks = tree.SymlinksFollow },
 			map[string]int{"inside": 200, "outside": 200, "absolute": 200, ".hidden": 200, "out/outside-hello": 200}},
-		"deny": {func(o *site.Options) { o.Symlinks, o.Hidden = site.SymlinksDeny, site.HiddenDeny },
+		"deny": {func(o *site.Options) { o.Tree.Symlinks, o.Tree.Hidden = tree.SymlinksDeny, tree.HiddenDeny },
 			map[string]int{"inside": 404, "outside": 404, ".hidden": 404, "hello": 200}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,6 +29,7 @@ import (
 	"github.com/previewd/previewd/server/cgi"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site"
+	"github.com/previewd/previewd/server/site/tree"
 )
 
 // The tests run this binary as the script, under many names: what it does is scripts[its name].
@@ -255,7 +256,7 @@ func newServiceThatStops(t *testing.T, within time.Duration, change func(*cgi.Op
 
 	user, err := cgi.Prepare(os.DirFS("/"))
 	check(err)
-	siteOptions := site.Options{Directory: dir, IndexPages: []string{"index.html"}, Listing: true}
+	siteOptions := site.Options{Tree: tree.Options{Directory: dir}, IndexPages: []string{"index.html"}, Listing: true}
 	options := cgi.Options{
 		Directories: []string{"/cgi-bin/"}, Timeout: 20 * time.Second, MaxProcesses: 16,
 		// A program with the race detector sleeps for a second at its end unless it is told not to.

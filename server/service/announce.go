@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/previewd/previewd/server/accesslog"
-	"github.com/previewd/previewd/server/site"
+	"github.com/previewd/previewd/server/site/tree"
 )
 
 // announce says where the server listens: in text with http.server's own lines on standard output.
@@ -28,7 +28,7 @@ func announce(setup Setup, main listeners, admin net.Addr) {
 		log.Info(strings.Join(lines, " "), zap.Strings("urls", urls), zap.String("admin_url", "http://"+admin.String()+"/"),
 			zap.String("directory", c.Directory), zap.String("version", setup.Build.Version))
 	}
-	if main[0].address().Addr().IsLoopback() || c.Hidden == string(site.HiddenDeny) {
+	if main[0].address().Addr().IsLoopback() || c.Hidden == string(tree.HiddenDeny) {
 		return
 	}
 	for _, name := range []string{".git", ".env"} {

@@ -24,6 +24,8 @@ import (
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/origin"
 	"github.com/previewd/previewd/server/site"
+	"github.com/previewd/previewd/server/site/content"
+	"github.com/previewd/previewd/server/site/tree"
 )
 
 // adminTimeout bounds each step of a request to the admin port.
@@ -164,21 +166,24 @@ func checks(ctx context.Context, files *site.Site, https *https, listening *atom
 func siteOptions(setup Setup, disk message.Gate) site.Options {
 	c := setup.Config
 	return site.Options{
-		Directory:   c.Directory,
-		IndexPages:  c.IndexPages,
-		Extensions:  c.ExtensionsMap,
-		Listing:     c.Listing,
-		Symlinks:    site.Policy(c.Symlinks),
-		Hidden:      site.Policy(c.Hidden),
-		Exact:       c.Exact,
-		MaxFile:     int64(c.CacheMaxFile),
-		MaxInFlight: int64(c.MaxInFlight),
-		Disk:        disk,
-
-		CacheSize:     int64(c.CacheSize),
+		Tree: tree.Options{
+			Directory: c.Directory,
+			Symlinks:  tree.Policy(c.Symlinks),
+			Hidden:    tree.Policy(c.Hidden),
+		},
+		Content: content.Options{
+			MaxFile:     int64(c.CacheMaxFile),
+			CacheSize:   int64(c.CacheSize),
+			MaxInFlight: int64(c.MaxInFlight),
+			Compress:    content.Compression(c.Compress),
+			Disk:        disk,
+		},
+		IndexPages:    c.IndexPages,
+		Extensions:    c.ExtensionsMap,
+		Listing:       c.Listing,
+		Exact:         c.Exact,
 		CacheControl:  c.CacheControl,
 		Fingerprinted: c.CacheFingerprinted,
-		Compress:      site.Compression(c.Compress),
 	}
 }
 

@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/sitetest"
 )
 
 func benchmark(b *testing.B, files map[string]string, r *message.Request, status int) {
 	r.Method = "GET"
-	s := newSite(b, build(b, b.TempDir(), files), later)
+	s := newSite(b, sitetest.Build(b, b.TempDir(), files), later)
 	b.ReportAllocs()
 	for b.Loop() {
 		resp := s.Serve(context.Background(), r)
@@ -38,7 +39,7 @@ func BenchmarkIndexPage(b *testing.B) {
 }
 
 func BenchmarkCoded(b *testing.B) {
-	benchmark(b, map[string]string{"dir/page.html": text(1024)}, &message.Request{Target: "/dir/page.html",
+	benchmark(b, map[string]string{"dir/page.html": sitetest.Text(1024)}, &message.Request{Target: "/dir/page.html",
 		Fields: message.Fields{acceptEncoding("gzip, deflate, br, zstd")}}, 200)
 }
 

@@ -6,16 +6,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/sitetest"
 )
 
 // later has the clock of a Site show a time at which the files of the test have been at rest for long.
-func later(o *Options) { o.Now = func() time.Time { return time.Now().Add(time.Minute) } }
+func later(o *Options) { o.Content.Now = sitetest.Later }
 
 // hits returns how many look-ups a call found in the cache.
 func hits(s *Site, call func()) uint64 {
@@ -30,8 +29,8 @@ func TestKeptIsFresh(t *testing.T) {
 	name := filepath.Join(dir, "a.txt")
 	old := time.Unix(784111777, 123456789)
 	write := func(content string) {
-		check(t, os.WriteFile(name, []byte(content), 0o644))
-		check(t, os.Chtimes(name, old, old))
+		sitetest.Check(t, os.WriteFile(name, []byte(content), 0o644))
+		sitetest.Check(t, os.Chtimes(name, old, old))
 	}
 	s := newSite(t, dir, later)
 	for i := range 20 {
@@ -49,7 +48,7 @@ func TestKeptIsFresh(t *testing.T) {
 			t.Fatalf("%d hits, want 1", got)
 		}
 	}
-	check(t, os.Remove(name))
+	sitetest.Check(t, os.Remove(name))
 	if resp, _ := get(t, s, "/a.txt"); resp.Status != 404 {
 		t.Errorf("removed: status %d", resp.Status)
 	}
@@ -57,15 +56,15 @@ func TestKeptIsFresh(t *testing.T) {
 
 // TestRecentIsNotKept holds the rule that makes the one above safe.
 func TestRecentIsNotKept(t *testing.T) {
-	s := newSite(t, build(t, t.TempDir(), map[string]string{"a.txt": "a", "dir/b": ""}))
+	s := newSite(t, sitetest.Build(t, t.TempDir(), map[string]string{"a.txt": "a", "dir/b": ""}))
 	for _, target := range []string{"/a.txt", "/dir/"} {
 		get(t, s, target)
 		if n := hits(s, func() { get(t, s, target) }); n != 0 {
 			t.Errorf("%s: %d hits", target, n)
 		}
 	}
-	if got := s.CacheCounts(); got.Entries != 0 || len(s.digests.etags) != 0 {
-		t.Errorf("%+v, %d digests", got, len(s.digests.etags))
+	if got := s.CacheCounts(); got.Entries != 0 {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -79,20 +78,20 @@ func TestWhatIsKept(t *testing.T) {
 		{"an index page", "/dir/", nil, 1},
 		{"a listing", "/plain/", nil, 1},
 		{"an empty file", "/empty", nil, 1},
-		{"a file up to MaxFile", "/large", func(o *Options) { o.MaxFile = 100 << 10 }, 1},
-		{"a file beyond MaxFile", "/large", func(o *Options) { o.MaxFile = 100<<10 - 1 }, 0},
-		{"no cache", "/small", func(o *Options) { o.CacheSize = 0 }, 0},
-		{"a cache that is too small", "/large", func(o *Options) { o.CacheSize = 100 << 10 }, 0},
+		{"a file up to MaxFile", "/large", func(o *Options) { o.Content.MaxFile = 100 << 10 }, 1},
+		{"a file beyond MaxFile", "/large", func(o *Options) { o.Content.MaxFile = 100<<10 - 1 }, 0},
+		{"no cache", "/small", func(o *Options) { o.Content.CacheSize = 0 }, 0},
+		{"a cache that is too small", "/large", func(o *Options) { o.Content.CacheSize = 100 << 10 }, 0},
 		{"a link", "/link", nil, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newSite(t, build(t, t.TempDir(), map[string]string{"small": "s", "empty": "", "dir/index.html": "i",
+			s := newSite(t, sitetest.Build(t, t.TempDir(), map[string]string{"small": "s", "empty": "", "dir/index.html": "i",
 				"plain/x": "", "large": strings.Repeat("x", 100<<10), "link": "-> small"}), later)
 			if c.change != nil {
 				opts := s.opts
 				c.change(&opts)
 				s = New(opts)
-				defer func() { check(t, s.Close()) }()
+				defer func() { sitetest.Check(t, s.Close()) }()
 			}
 			first, content := get(t, s, c.target)
 			if got := hits(s, func() {
@@ -109,7 +108,7 @@ func TestWhatIsKept(t *testing.T) {
 
 // TestAKeptListingFollowsItsLinks: the directory does not change when what its links lead to does.
 func TestAKeptListingFollowsItsLinks(t *testing.T) {
-	dir := build(t, t.TempDir(), map[string]string{"list/link": "-> ../end", "other": ""})
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{"list/link": "-> ../end", "other": ""})
 	s := newSite(t, dir, later)
 	shows := func(want string) {
 		t.Helper()
@@ -118,20 +117,20 @@ func TestAKeptListingFollowsItsLinks(t *testing.T) {
 		}
 	}
 	shows(`<a href="link">link@</a>`)
-	check(t, os.Mkdir(filepath.Join(dir, "end"), 0o755))
+	sitetest.Check(t, os.Mkdir(filepath.Join(dir, "end"), 0o755))
 	shows(`<a href="link/">link@</a>`)
 	shows(`<a href="link/">link@</a>`)
-	check(t, os.Remove(filepath.Join(dir, "end")))
+	sitetest.Check(t, os.Remove(filepath.Join(dir, "end")))
 	shows(`<a href="link">link@</a>`)
-	check(t, os.WriteFile(filepath.Join(dir, "list", "new"), nil, 0o644))
+	sitetest.Check(t, os.WriteFile(filepath.Join(dir, "list", "new"), nil, 0o644))
 	shows(`<a href="new">new</a>`)
-	check(t, os.WriteFile(filepath.Join(dir, "list", "index.html"), []byte("index"), 0o644))
+	sitetest.Check(t, os.WriteFile(filepath.Join(dir, "list", "index.html"), []byte("index"), 0o644))
 	shows("index")
 }
 
 // TestConfinementOfWhatIsKept: a name that comes to lead out is not answered with what it had.
 func TestConfinementOfWhatIsKept(t *testing.T) {
-	dir := build(t, t.TempDir(), map[string]string{"root/a": "inside", "root/d/x": "", "out/b": "outside", "out/d/x": ""})
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{"root/a": "inside", "root/d/x": "", "out/b": "outside", "out/d/x": ""})
 	s := newSite(t, filepath.Join(dir, "root"), later)
 	for _, target := range []string{"/a", "/d/"} {
 		if resp, _ := get(t, s, target); resp.Status != 200 {
@@ -139,10 +138,10 @@ func TestConfinementOfWhatIsKept(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"a", "d"} {
-		check(t, os.RemoveAll(filepath.Join(dir, "root", name)))
+		sitetest.Check(t, os.RemoveAll(filepath.Join(dir, "root", name)))
 	}
-	check(t, os.Symlink("../out/b", filepath.Join(dir, "root", "a")))
-	check(t, os.Symlink("../out/d", filepath.Join(dir, "root", "d")))
+	sitetest.Check(t, os.Symlink("../out/b", filepath.Join(dir, "root", "a")))
+	sitetest.Check(t, os.Symlink("../out/d", filepath.Join(dir, "root", "d")))
 	for _, target := range []string{"/a", "/d/", "/d"} {
 		if resp, content := get(t, s, target); resp.Status != 404 {
 			t.Errorf("%s: %d %q", target, resp.Status, content)
@@ -150,37 +149,14 @@ func TestConfinementOfWhatIsKept(t *testing.T) {
 	}
 }
 
-// TestOneLoadForManyWaiters counts the contents that are read while many ask for one.
-func TestOneLoadForManyWaiters(t *testing.T) {
-	s := newSite(t, build(t, t.TempDir(), map[string]string{"a": strings.Repeat("a", 1<<20)}), later)
-	var all sync.WaitGroup
-	for range 64 {
-		all.Go(func() {
-			resp := s.Serve(context.Background(), &message.Request{Method: "GET", Target: "/a"})
-			if resp.Status != 200 || resp.Body.Len() != 1<<20 {
-				t.Errorf("%+v", resp)
-			}
-			check(t, resp.Body.Close())
-		})
-	}
-	all.Wait()
-	// Who waited looks once more: a hit.
-	if got := s.CacheCounts(); got.Hits != 63 || got.Entries != 1 {
-		t.Errorf("%+v", got)
-	}
-	if len(s.loads.running) != 0 {
-		t.Errorf("%d loads are left", len(s.loads.running))
-	}
-}
-
 func TestAllocations(t *testing.T) {
-	s := newSite(t, build(t, t.TempDir(), map[string]string{"dir/page.html": strings.Repeat("x", 1024)}), later)
+	s := newSite(t, sitetest.Build(t, t.TempDir(), map[string]string{"dir/page.html": strings.Repeat("x", 1024)}), later)
 	ask := func(fields ...message.Field) float64 {
 		r := &message.Request{Method: "GET", Target: "/dir/page.html", Fields: fields}
 		return testing.AllocsPerRun(100, func() {
 			resp := s.Serve(context.Background(), r)
 			if resp.Body != nil {
-				check(t, resp.Body.Close())
+				sitetest.Check(t, resp.Body.Close())
 			}
 		})
 	}
@@ -195,7 +171,7 @@ func TestAllocations(t *testing.T) {
 
 // TestAListingIsKeptOnce: of the paths that lead to a directory there is no end.
 func TestAListingIsKeptOnce(t *testing.T) {
-	s := newSite(t, build(t, t.TempDir(), map[string]string{"dir/x": ""}), later)
+	s := newSite(t, sitetest.Build(t, t.TempDir(), map[string]string{"dir/x": ""}), later)
 	for _, target := range []string{"/dir/", "/%64ir/?q", "/./dir/", "/dir//", "/a/../dir/", "/", "/dir/..", "/./"} {
 		for range 2 {
 			if resp, page := get(t, s, target); resp.Status != 200 && resp.Status != 301 {
@@ -215,7 +191,7 @@ func TestLinksOfAListingAreCounted(t *testing.T) {
 		files[fmt.Sprintf("links/%0100d", i)] = "-> x"
 		files[fmt.Sprintf("files/%0100d", i)] = ""
 	}
-	s := newSite(t, build(t, t.TempDir(), files), later)
+	s := newSite(t, sitetest.Build(t, t.TempDir(), files), later)
 	bytes := func(target string) int64 {
 		before := s.CacheCounts().Bytes
 		get(t, s, target)
@@ -229,81 +205,20 @@ func TestLinksOfAListingAreCounted(t *testing.T) {
 
 // TestChangedLinksAreNoHit: the page is made anew.
 func TestChangedLinksAreNoHit(t *testing.T) {
-	dir := build(t, t.TempDir(), map[string]string{"list/link": "-> ../end"})
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{"list/link": "-> ../end"})
 	s := newSite(t, dir, later)
 	get(t, s, "/list/")
-	check(t, os.Mkdir(filepath.Join(dir, "end"), 0o755))
+	sitetest.Check(t, os.Mkdir(filepath.Join(dir, "end"), 0o755))
 	if n := hits(s, func() { get(t, s, "/list/") }); n != 0 {
 		t.Errorf("%d hits", n)
 	}
 }
 
-// TestWhoWaitsForALoadAndIsStopped is not told that there is no file.
-func TestWhoWaitsForALoadAndIsStopped(t *testing.T) {
-	s := newSite(t, build(t, t.TempDir(), map[string]string{"a": "a"}), later)
-	done, err := s.loads.alone(t.Context(), key{name: "a"}, nil)
-	check(t, err)
-	defer done()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if resp := s.Serve(ctx, &message.Request{Method: "GET", Target: "/a"}); resp.Status != 503 {
-		t.Errorf("got %d, want 503", resp.Status)
-	}
-}
-
-// TestAPanicLeavesTheGate: what is counted in and out stays in balance.
-func TestAPanicLeavesTheGate(t *testing.T) {
-	dir := build(t, t.TempDir(), map[string]string{"a.txt": strings.Repeat("a", 1000)})
-	synctest.Test(t, func(t *testing.T) {
-		s := New(Options{Directory: dir, MaxFile: 1 << 20, Compress: CompressAuto, Disk: message.NewGate(1)})
-		defer func() { check(t, s.Close()) }()
-		s.encoders = nil
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Error("no panic")
-				}
-			}()
-			s.Serve(t.Context(), &message.Request{Method: "GET", Target: "/a.txt", Fields: message.Fields{acceptEncoding("gzip")}})
-		}()
-		if resp, _ := get(t, s, "/a.txt"); resp.Status != 200 {
-			t.Errorf("then: %d", resp.Status)
-		}
-	})
-}
-
-// TestCodedContentUnderWayIsBounded: where there is no room for it the file is sent as it is.
-func TestCodedContentUnderWayIsBounded(t *testing.T) {
-	content := strings.Repeat("some text ", 10<<10)
-	s := newSite(t, build(t, t.TempDir(), map[string]string{"a.txt": content}), func(o *Options) {
-		o.CacheSize, o.MaxInFlight = 0, 256<<10
-	})
-	r := &message.Request{Method: "GET", Target: "/a.txt", Fields: message.Fields{acceptEncoding("gzip")}}
-	var held []message.Response
-	coded := 0
-	for range 100 {
-		resp := s.Serve(t.Context(), r)
-		if resp.Fields.Get("Content-Encoding") == "gzip" {
-			coded++
-		}
-		held = append(held, resp)
-	}
-	for _, resp := range held {
-		check(t, resp.Body.Close())
-	}
-	if coded == 0 || coded > 64 {
-		t.Errorf("%d of 100 answers under way are compressed in memory", coded)
-	}
-	if s.memory.left != 256<<10 {
-		t.Errorf("%d bytes are left to lend", s.memory.left)
-	}
-}
-
 // TestCloseForgets what was kept: outside the Go heap nobody else would.
 func TestCloseForgets(t *testing.T) {
-	s := newSite(t, build(t, t.TempDir(), map[string]string{"a": "a"}), later)
+	s := newSite(t, sitetest.Build(t, t.TempDir(), map[string]string{"a": "a"}), later)
 	get(t, s, "/a")
-	check(t, s.Close())
+	sitetest.Check(t, s.Close())
 	if got := s.CacheCounts(); got.Entries != 0 || got.Bytes != 0 {
 		t.Errorf("got %+v", got)
 	}

@@ -1,7 +1,6 @@
 package site
 
 import (
-	"bytes"
 	"compress/gzip"
 	"fmt"
 	"io"
@@ -15,7 +14,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/previewd/previewd/server/message"
-	"github.com/previewd/previewd/server/site/coding"
+	"github.com/previewd/previewd/server/site/content"
+	"github.com/previewd/previewd/server/site/sitetest"
 )
 
 func acceptEncoding(value string) message.Field {
@@ -35,33 +35,30 @@ func unpack(t *testing.T, coding, content string) string {
 	case "zstd":
 		r, err = zstd.NewReader(r)
 	}
-	check(t, err)
+	sitetest.Check(t, err)
 	unpacked, err := io.ReadAll(r)
-	check(t, err)
+	sitetest.Check(t, err)
 	return string(unpacked)
 }
 
-// text is content that compresses well.
-func text(n int) string { return strings.Repeat("All lights in order.\n", n/20+1)[:n] }
-
 func TestCoded(t *testing.T) {
-	noise := make([]byte, 2000)
-	for i := range noise {
-		noise[i] = byte(i*i*7+i>>3) ^ byte(i*131>>4)
+	noise := make([]byte, 4000)
+	for i, x := 0, uint32(1); i < len(noise); i, x = i+1, x*1664525+1013904223 {
+		noise[i] = byte(x >> 24)
 	}
 	files := map[string]string{
-		"page.html": text(4000), "short.txt": text(511), "long.txt": text(512), "photo.png": text(4000), "a.tar.gz": text(4000),
-		"packed.js": text(3000), "packed.js.br": "a br file", "packed.js.gz": "a gz file",
-		"stale.css": text(3000), "stale.css.br": "an old file",
-		"data.bin": text(3000), "data.bin.zst": "a zst file", "huge.txt": text(70 << 10), "huge.txt.gz": "a gz file",
+		"page.html": sitetest.Text(4000), "short.txt": sitetest.Text(511), "long.txt": sitetest.Text(512), "photo.png": sitetest.Text(4000), "a.tar.gz": sitetest.Text(4000),
+		"packed.js": sitetest.Text(3000), "packed.js.br": "a br file", "packed.js.gz": "a gz file",
+		"stale.css": sitetest.Text(3000), "stale.css.br": "an old file",
+		"data.bin": sitetest.Text(3000), "data.bin.zst": "a zst file", "huge.txt": sitetest.Text(70 << 10), "huge.txt.gz": "a gz file", "noise.txt": string(noise),
 	}
-	dir := build(t, t.TempDir(), files)
+	dir := sitetest.Build(t, t.TempDir(), files)
 	old := time.Unix(784111776, 0)
-	check(t, os.Chtimes(filepath.Join(dir, "stale.css.br"), old, old))
+	sitetest.Check(t, os.Chtimes(filepath.Join(dir, "stale.css.br"), old, old))
 	const all = "gzip, deflate, br, zstd"
-	auto, static, off := CompressAuto, CompressStatic, CompressOff
+	auto, static, off := content.CompressAuto, content.CompressStatic, content.CompressOff
 	for _, c := range []struct {
-		compress       Compression
+		compress       content.Compression
 		target, accept string
 		coding         string // none if empty
 		content        string // of a neighbour
@@ -80,6 +77,7 @@ func TestCoded(t *testing.T) {
 		{off, "/page.html", all, "", "", false},
 		{auto, "/short.txt", all, "", "", true},
 		{auto, "/long.txt", all, "zstd", "", true},
+		{auto, "/noise.txt", all, "", "", true}, // it becomes no smaller
 		{auto, "/photo.png", all, "", "", false},
 		{auto, "/a.tar.gz", all, "", "", false},
 		{auto, "/packed.js", all, "br", "a br file", true},
@@ -95,7 +93,7 @@ func TestCoded(t *testing.T) {
 		{auto, "/huge.txt", all, "gzip", "a gz file", true}, // beyond MaxFile nothing is made
 		{auto, "/huge.txt", "br", "", "", true},
 	} {
-		s := newSite(t, dir, later, func(o *Options) { o.Compress, o.MaxFile = c.compress, 64<<10 })
+		s := newSite(t, dir, later, func(o *Options) { o.Content.Compress, o.Content.MaxFile = c.compress, 64<<10 })
 		name := fmt.Sprintf("COMPRESS=%s %s %q", c.compress, c.target, c.accept)
 		var etag string
 		for _, again := range []string{"", ", kept"} {
@@ -131,42 +129,6 @@ func TestCoded(t *testing.T) {
 	}
 }
 
-// TestCandidates: what the client weighs most comes first. A plus marks what is to be made.
-func TestCandidates(t *testing.T) {
-	for _, c := range []struct {
-		name, accept string
-		makes        bool
-		want         string
-	}{
-		{"equal_weights_in_our_order", "gzip, deflate, br, zstd", false, "br zstd gzip"},
-		{"neighbours_before_what_is_made", "gzip, br, zstd", true, "br zstd gzip +zstd +br +gzip"},
-		{"the_best_first", "gzip;q=0.9, br;q=0.8, zstd", true, "zstd +zstd gzip +gzip br +br"},
-		{"only_what_is_acceptable", "br;q=0, gzip", true, "gzip +gzip"},
-		{"any", "*;q=0.1", false, "br zstd gzip"},
-		{"identity_is_preferred", "gzip;q=0.5, identity", true, ""},
-		{"identity_is_equal", "gzip, identity", false, "gzip"},
-		{"identity_beside_the_least_weight", "gzip;q=0.001", false, "gzip"},
-		{"identity_excluded", "gzip;q=0.5, identity;q=0", false, "gzip"},
-		{"nothing_is_left", "*;q=0", true, ""},
-		{"without_a_field_of_use", "", true, ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			accepted := coding.Accepts(message.Fields{acceptEncoding(c.accept)})
-			var got []string
-			for _, candidate := range candidates(nil, accepted, c.makes) {
-				mark := ""
-				if candidate.made {
-					mark = "+"
-				}
-				got = append(got, mark+candidate.coding.String())
-			}
-			if got := strings.Join(got, " "); got != c.want {
-				t.Errorf("%q: got %q, want %q", c.accept, got, c.want)
-			}
-		})
-	}
-}
-
 func mustGet(t *testing.T, s *Site, target string) message.Response {
 	t.Helper()
 	resp, _ := get(t, s, target)
@@ -176,32 +138,12 @@ func mustGet(t *testing.T, s *Site, target string) message.Response {
 	return resp
 }
 
-// TestNoiseIsNotCoded: what does not become smaller is sent as it is, and not tried each time.
-func TestNoiseIsNotCoded(t *testing.T) {
-	var noise bytes.Buffer
-	for i := uint32(1); noise.Len() < 4000; i = i*1664525 + 1013904223 {
-		noise.WriteByte(byte(i >> 24))
-	}
-	s := newSite(t, build(t, t.TempDir(), map[string]string{"noise.txt": noise.String()}), later)
-	for range 2 {
-		resp, content := get(t, s, "/noise.txt", acceptEncoding("gzip"))
-		if resp.Fields.Get("Content-Encoding") != "" || content != noise.String() || resp.Fields.Get("Vary") == "" {
-			t.Errorf("got %q, %d bytes", resp.Fields, len(content))
-		}
-	}
-	if e := s.cache.Get(key{name: "noise.txt", coding: 1, made: true}); e == nil || !e.Value.plain {
-		t.Errorf("that it is no smaller is not remembered: %+v", e)
-	} else {
-		check(t, e.Close())
-	}
-}
-
 // TestCodedIsFresh: coded content is as fresh as what it was made from.
 func TestCodedIsFresh(t *testing.T) {
-	dir := build(t, t.TempDir(), map[string]string{"a.txt": text(1000)})
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{"a.txt": sitetest.Text(1000)})
 	s := newSite(t, dir, later)
-	for _, want := range []string{text(2000), strings.Repeat("x", 2000), strings.Repeat("y", 2000)} {
-		check(t, os.WriteFile(filepath.Join(dir, "a.txt"), []byte(want), 0o644))
+	for _, want := range []string{sitetest.Text(2000), strings.Repeat("x", 2000), strings.Repeat("y", 2000)} {
+		sitetest.Check(t, os.WriteFile(filepath.Join(dir, "a.txt"), []byte(want), 0o644))
 		time.Sleep(20 * time.Millisecond) // see TestKeptIsFresh
 		for range 2 {
 			resp, content := get(t, s, "/a.txt", acceptEncoding("br"))
@@ -210,11 +152,11 @@ func TestCodedIsFresh(t *testing.T) {
 			}
 		}
 	}
-	check(t, os.WriteFile(filepath.Join(dir, "a.txt.br"), []byte("neighbour"), 0o644))
+	sitetest.Check(t, os.WriteFile(filepath.Join(dir, "a.txt.br"), []byte("neighbour"), 0o644))
 	if _, content := get(t, s, "/a.txt", acceptEncoding("br")); content != "neighbour" {
 		t.Errorf("got %q", content)
 	}
-	check(t, os.Remove(filepath.Join(dir, "a.txt.br")))
+	sitetest.Check(t, os.Remove(filepath.Join(dir, "a.txt.br")))
 	if _, content := get(t, s, "/a.txt", acceptEncoding("br")); content == "neighbour" {
 		t.Errorf("got %q", content)
 	}
@@ -222,10 +164,10 @@ func TestCodedIsFresh(t *testing.T) {
 
 // TestRangeCountsForGETOnly: HEAD tells what GET without it has (RFC 9110, section 14.2).
 func TestRangeCountsForGETOnly(t *testing.T) {
-	s := newSite(t, build(t, t.TempDir(), map[string]string{"a.txt": strings.Repeat("a", 1000)}))
+	s := newSite(t, sitetest.Build(t, t.TempDir(), map[string]string{"a.txt": strings.Repeat("a", 1000)}))
 	ask := func(method string, fields ...message.Field) message.Response {
 		resp := s.Serve(t.Context(), &message.Request{Method: method, Target: "/a.txt", Fields: fields})
-		check(t, resp.Body.Close())
+		sitetest.Check(t, resp.Body.Close())
 		return resp
 	}
 	gzip := acceptEncoding("gzip")
@@ -238,8 +180,8 @@ func TestRangeCountsForGETOnly(t *testing.T) {
 
 // TestCodedWithoutACache: what is known of a file's content changes nothing in how it is sent.
 func TestCodedWithoutACache(t *testing.T) {
-	s := newSite(t, build(t, t.TempDir(), map[string]string{"a.txt": strings.Repeat("a", 1000)}), later,
-		func(o *Options) { o.CacheSize = 0 })
+	s := newSite(t, sitetest.Build(t, t.TempDir(), map[string]string{"a.txt": strings.Repeat("a", 1000)}), later,
+		func(o *Options) { o.Content.CacheSize = 0 })
 	for i := range 3 {
 		resp, content := get(t, s, "/a.txt", acceptEncoding("gzip"))
 		if got := resp.Fields.Get("Content-Encoding"); got != "gzip" || unpack(t, got, content) != strings.Repeat("a", 1000) {

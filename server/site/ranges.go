@@ -9,26 +9,26 @@ import (
 
 // sendRanges answers a request whose Range counts: 206 with one part or several, 416 if there is none, and
 // the whole if the field makes no sense (RFC 9110, section 14.2).
-func (s *Site) sendRanges(src source, value string) message.Response {
-	size := src.body.Len()
+func sendRanges(of message.Fields, body message.Body, value string) message.Response {
+	size := body.Len()
 	ranges, selection := conditional.ParseRange(value, size)
 	switch {
 	case selection == conditional.Unsatisfiable:
-		src.close()
+		_ = body.Close() // nothing of it was sent
 		resp := (&message.Failure{Status: 416}).Response()
 		resp.Fields = message.Fields{{Name: "Content-Range", Value: conditional.Unsatisfied(size)}}
 		return resp
 	case selection == conditional.Whole:
-		return message.Response{Status: 200, Fields: src.fields, Body: src.body}
+		return message.Response{Status: 200, Fields: of, Body: body}
 	case len(ranges) == 1:
-		fields := append(message.Fields(nil), src.fields...)
+		fields := append(message.Fields(nil), of...)
 		fields = append(fields, message.Field{Name: "Content-Range", Value: conditional.ContentRange(ranges[0], size)})
-		return message.Response{Status: 206, Fields: fields, Body: partOf(src.body, ranges[0])}
+		return message.Response{Status: 206, Fields: fields, Body: partOf(body, ranges[0])}
 	}
-	multipart := conditional.NewMultipart(ranges, size, src.fields.Get("Content-type"), conditional.NewBoundary())
-	fields := append(message.Fields(nil), src.fields...)
+	multipart := conditional.NewMultipart(ranges, size, of.Get("Content-type"), conditional.NewBoundary())
+	fields := append(message.Fields(nil), of...)
 	fields[0].Value = multipart.ContentType() // describe puts it first
-	return message.Response{Status: 206, Fields: fields, Body: &parts{multipart, src.body}}
+	return message.Response{Status: 206, Fields: fields, Body: &parts{multipart, body}}
 }
 
 // partOf returns a part of a body, which is in memory or a FileSection. It takes the body over.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/sitetest"
 )
 
 func field(name, value string) message.Field { return message.Field{Name: name, Value: value} }
@@ -18,11 +19,11 @@ func field(name, value string) message.Field { return message.Field{Name: name, 
 // sizes are the two ways in which content is held: in memory, and as an open file.
 var sizes = map[string]func(*Options){
 	"in memory": func(o *Options) {},
-	"from disk": func(o *Options) { o.MaxFile = 4 },
+	"from disk": func(o *Options) { o.Content.MaxFile = 4 },
 }
 
 func TestRanges(t *testing.T) {
-	dir := build(t, t.TempDir(), map[string]string{"a.txt": "0123456789", "empty.txt": ""})
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{"a.txt": "0123456789", "empty.txt": ""})
 	for how, change := range sizes {
 		s := newSite(t, dir, later, change)
 		etag := mustGet(t, s, "/a.txt").Fields.Get("ETag")
@@ -61,12 +62,12 @@ func TestRanges(t *testing.T) {
 		if head.Status != 200 || head.Body.Len() != 10 {
 			t.Errorf("%s: HEAD: %d", how, head.Status)
 		}
-		check(t, head.Body.Close())
+		sitetest.Check(t, head.Body.Close())
 	}
 }
 
 func TestSeveralRanges(t *testing.T) {
-	dir := build(t, t.TempDir(), map[string]string{"a.txt": "0123456789"})
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{"a.txt": "0123456789"})
 	for how, change := range sizes {
 		s := newSite(t, dir, later, change)
 		resp, content := get(t, s, "/a.txt", field("Range", "bytes=0-1, 8-, 4-4"))
@@ -82,9 +83,9 @@ func TestSeveralRanges(t *testing.T) {
 			{"bytes 0-1/10", "01"}, {"bytes 8-9/10", "89"}, {"bytes 4-4/10", "4"},
 		} {
 			p, err := r.NextPart()
-			check(t, err)
+			sitetest.Check(t, err)
 			got, err := io.ReadAll(p)
-			check(t, err)
+			sitetest.Check(t, err)
 			if string(got) != want.content || p.Header.Get("Content-Range") != want.contentRange || p.Header.Get("Content-Type") != "text/plain" {
 				t.Errorf("%s: part %q %q, want %q", how, p.Header, got, want)
 			}
@@ -98,14 +99,14 @@ func TestSeveralRanges(t *testing.T) {
 // TestRangeOfAChangedFileIsCut: a part is as much of one state as the whole is.
 func TestRangeOfAChangedFileIsCut(t *testing.T) {
 	for _, value := range []string{"bytes=0-4", "bytes=0-1, 8-9"} {
-		dir := build(t, t.TempDir(), map[string]string{"a.txt": "0123456789"})
+		dir := sitetest.Build(t, t.TempDir(), map[string]string{"a.txt": "0123456789"})
 		s := newSite(t, dir, later, sizes["from disk"])
 		resp := s.Serve(t.Context(), &message.Request{Method: "GET", Target: "/a.txt", Fields: message.Fields{field("Range", value)}})
-		check(t, os.WriteFile(filepath.Join(dir, "a.txt"), []byte("9876543210"), 0o644))
+		sitetest.Check(t, os.WriteFile(filepath.Join(dir, "a.txt"), []byte("9876543210"), 0o644))
 		var b bytes.Buffer
 		if _, err := resp.Body.WriteTo(&b); err == nil || int64(b.Len()) >= resp.Body.Len() {
 			t.Errorf("%s: wrote %q, %v", value, b.String(), err)
 		}
-		check(t, resp.Body.Close())
+		sitetest.Check(t, resp.Body.Close())
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/previewd/previewd/server/site/sitetest"
 )
 
 // asNobody says whether this process has no more rights than others. As root it runs the test again in one
@@ -22,14 +24,14 @@ func asNobody(t *testing.T) bool {
 	}
 	dir := t.TempDir()
 	for d := dir; d != os.TempDir() && len(d) > 1; d = filepath.Dir(d) {
-		check(t, os.Chmod(d, 0o777))
+		sitetest.Check(t, os.Chmod(d, 0o777))
 	}
 	program := filepath.Join(dir, "test")
 	self, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
 		t.Skip("root, and no /proc to run this again without its rights")
 	}
-	check(t, os.WriteFile(program, self, 0o755))
+	sitetest.Check(t, os.WriteFile(program, self, 0o755))
 	cmd := exec.Command(program, "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	cmd.Dir = dir
@@ -44,13 +46,13 @@ func TestUnreadable(t *testing.T) {
 	if !asNobody(t) {
 		return
 	}
-	dir := build(t, t.TempDir(), map[string]string{
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{
 		"file": "x", "noperm/inside": "x", "nolist/known": "known", "nolist2/index.html": "index",
 		"noindex/index.html": "x", "noindex/other": "x", "nosearch/index.html": "x",
 	})
 	chmod := func(name string, mode os.FileMode) {
-		check(t, os.Chmod(filepath.Join(dir, name), mode))
-		t.Cleanup(func() { check(t, os.Chmod(filepath.Join(dir, name), 0o755)) })
+		sitetest.Check(t, os.Chmod(filepath.Join(dir, name), mode))
+		t.Cleanup(func() { sitetest.Check(t, os.Chmod(filepath.Join(dir, name), 0o755)) })
 	}
 	chmod("file", 0)
 	chmod("noperm", 0)
@@ -84,7 +86,7 @@ func TestUnreadable(t *testing.T) {
 		}
 	}
 	resp, _ := get(t, s, "/file")
-	if want := `"file" cannot be read by uid 65534: permission denied (mode ----------, owner 65534:65534); ` + remedies; os.Getuid() == 65534 && resp.Err.Error() != want {
+	if want := `"file" cannot be read by uid 65534: permission denied (mode ----------, owner 65534:65534); run as its owner (docker run --user), allow others to read it (chmod -R o+rX), or on a host with SELinux mount it with :z`; os.Getuid() == 65534 && resp.Err.Error() != want {
 		t.Errorf("cause %q, want %q", resp.Err, want)
 	}
 }
@@ -95,31 +97,30 @@ func TestReadyNamesWhoLacksWhat(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "d")
 	for _, mode := range []os.FileMode{0, 0o111, 0o444} {
-		check(t, os.Mkdir(dir, 0o755))
-		check(t, os.Chmod(dir, mode))
+		sitetest.Check(t, os.Mkdir(dir, 0o755))
+		sitetest.Check(t, os.Chmod(dir, mode))
 		err := newSite(t, dir).Ready()
 		if err == nil || !strings.Contains(err.Error(), "uid ") || !strings.Contains(err.Error(), mode.String()[1:]) || !strings.Contains(err.Error(), "--user") {
 			t.Errorf("mode %v: %v", mode, err)
 		}
-		check(t, os.Chmod(dir, 0o755))
-		check(t, os.Remove(dir))
+		sitetest.Check(t, os.Chmod(dir, 0o755))
+		sitetest.Check(t, os.Remove(dir))
 	}
 }
 
 // A FIFO would block http.server for ever.
 func TestSpecialFiles(t *testing.T) {
-	dir := build(t, t.TempDir(), map[string]string{"idx/index.htm": "htm"})
-	check(t, syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o644))
-	check(t, syscall.Mkfifo(filepath.Join(dir, "idx/index.html"), 0o644))
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{"idx/index.htm": "htm"})
+	sitetest.Check(t, syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o644))
+	sitetest.Check(t, syscall.Mkfifo(filepath.Join(dir, "idx/index.html"), 0o644))
 	t.Chdir(dir) // the path of a socket is short
 	l, err := net.Listen("unix", "sock")
-	check(t, err)
+	sitetest.Check(t, err)
 	defer l.Close()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s := newSite(t, dir)
-		eachTree(t, s, func(kind string) {
+		eachTree(t, dir, func(kind string, s *Site) {
 			for target, want := range map[string]int{"/fifo": 404, "/fifo/": 404, "/sock": 404, "/idx/": 200} {
 				if resp, _ := get(t, s, target); resp.Status != want {
 					t.Errorf("%s: %q: %d, want %d", kind, target, resp.Status, want)

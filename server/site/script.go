@@ -1,9 +1,10 @@
 package site
 
 import (
-	"errors"
 	"io/fs"
 	"path/filepath"
+
+	"github.com/previewd/previewd/server/site/tree"
 )
 
 // Translate returns the absolute path in the file system of what a path of the site names: translate_path. The path
@@ -14,13 +15,10 @@ func (s *Site) Translate(path string) (name string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	// An absolute path, as the directory of http.server is by default: Abs fails only without a working
-	// directory, and then a relative path leads nowhere either.
-	directory, err := filepath.Abs(s.opts.Directory)
+	name, err := s.directory.Path(name)
 	if err != nil {
 		return "", false
 	}
-	name = filepath.Join(directory, filepath.FromSlash(name))
 	if slash && name[len(name)-1] != filepath.Separator {
 		name += string(filepath.Separator)
 	}
@@ -35,26 +33,22 @@ func (s *Site) Stat(path string) (fs.FileMode, error) {
 	if !ok {
 		return 0, fs.ErrNotExist
 	}
-	t, err := s.acquire()
+	t, err := s.directory.Acquire()
 	if err != nil {
 		return 0, err
 	}
-	defer t.release()
-	if s.opts.Hidden == HiddenDeny && isHidden(name) {
-		return 0, hiddenName(name)
-	}
-	st, err := t.stat(name)
+	defer t.Release()
+	st, err := t.Stat(name)
 	switch {
-	case err == nil && slash && !st.mode.IsDir():
+	case err == nil && slash && !st.Mode.IsDir():
 		return 0, fs.ErrNotExist
 	case err == nil:
-		return st.mode, nil
-	case isRefused(err):
-		return 0, s.refusedLink(t, name, err)
-	case errors.Is(err, fs.ErrPermission):
-		return 0, s.unreadable(t, name, err)
-	case isTemporary(err):
+		return st.Mode, nil
+	case tree.IsTemporary(err):
 		return 0, err
+	}
+	if cause := t.Explain(name, err); cause != nil {
+		return 0, cause
 	}
 	return 0, fs.ErrNotExist
 }

@@ -12,46 +12,20 @@ import (
 	"time"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/content"
+	"github.com/previewd/previewd/server/site/sitetest"
+	"github.com/previewd/previewd/server/site/tree"
 )
-
-var old = time.Unix(784111777, 0) // Sun, 06 Nov 1994 08:49:37 GMT
-
-// build makes a directory: a name that ends in a slash is a directory, content "-> x" makes a symbolic
-// link to x. Files are old, so that they are settled.
-func build(t testing.TB, dir string, files map[string]string) string {
-	t.Helper()
-	for name, content := range files {
-		full := filepath.Join(dir, name)
-		check(t, os.MkdirAll(filepath.Dir(full), 0o755))
-		switch target, isLink := strings.CutPrefix(content, "-> "); {
-		case strings.HasSuffix(name, "/"):
-			check(t, os.MkdirAll(full, 0o755))
-		case isLink:
-			check(t, os.Symlink(target, full))
-		default:
-			check(t, os.WriteFile(full, []byte(content), 0o644))
-			check(t, os.Chtimes(full, old, old))
-		}
-	}
-	return dir
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // newSite returns a Site with http.server's defaults, changed by with.
 func newSite(t testing.TB, dir string, with ...func(*Options)) *Site {
-	opts := Options{Directory: dir, IndexPages: []string{"index.html", "index.htm"}, Listing: true, MaxFile: 1 << 20,
-		CacheSize: 16 << 20, CacheControl: "no-cache", Compress: CompressAuto}
+	opts := Options{Tree: tree.Options{Directory: dir}, IndexPages: []string{"index.html", "index.htm"}, Listing: true, CacheControl: "no-cache",
+		Content: content.Options{MaxFile: 1 << 20, CacheSize: 16 << 20, Compress: content.CompressAuto}}
 	for _, change := range with {
 		change(&opts)
 	}
 	s := New(opts)
-	t.Cleanup(func() { check(t, s.Close()) })
+	t.Cleanup(func() { sitetest.Check(t, s.Close()) })
 	return s
 }
 
@@ -64,16 +38,16 @@ func get(t testing.TB, s *Site, target string, fields ...message.Field) (message
 	}
 	var b bytes.Buffer
 	n, err := resp.Body.WriteTo(&b)
-	check(t, err)
+	sitetest.Check(t, err)
 	if n != resp.Body.Len() || int64(b.Len()) != n {
 		t.Errorf("%q: wrote %d bytes of %d", target, n, resp.Body.Len())
 	}
-	check(t, resp.Body.Close())
+	sitetest.Check(t, resp.Body.Close())
 	return resp, b.String()
 }
 
 func TestServe(t *testing.T) {
-	dir := build(t, t.TempDir(), map[string]string{
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{
 		"hello.txt": "hello", "empty": "", "sub/index.htm": "htm", "sub/a": "a", "both/index.html": "html",
 		"both/index.htm": "htm", "dirs/index.html/x": "x", "dirs/index.htm": "htm", "list/b&": "b",
 		"list/C/": "", "dangling/index.html": "-> nowhere", "dangling/z": "z", "bin": strings.Repeat("x", 5000),
@@ -113,7 +87,7 @@ func TestServe(t *testing.T) {
 }
 
 func TestFields(t *testing.T) {
-	s := newSite(t, build(t, t.TempDir(), map[string]string{"a.txt": "a"}), func(o *Options) {
+	s := newSite(t, sitetest.Build(t, t.TempDir(), map[string]string{"a.txt": "a"}), func(o *Options) {
 		o.Extensions = map[string]string{".txt": "text/plain; charset=utf-8"}
 	})
 	resp, _ := get(t, s, "/a.txt")
@@ -136,9 +110,9 @@ func TestFields(t *testing.T) {
 
 // TestExact: nothing is answered that http.server does not.
 func TestExact(t *testing.T) {
-	dir := build(t, t.TempDir(), map[string]string{"a.txt": text(1000), "a.txt.br": "b", "dir/x": "", "future.txt": ""})
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{"a.txt": sitetest.Text(1000), "a.txt.br": "b", "dir/x": "", "future.txt": ""})
 	date := time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
-	check(t, os.Chtimes(filepath.Join(dir, "future.txt"), date, date))
+	sitetest.Check(t, os.Chtimes(filepath.Join(dir, "future.txt"), date, date))
 	s := newSite(t, dir, later, func(o *Options) { o.Exact = true })
 	plain := message.Fields{field("Content-type", "text/plain"), field("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT")}
 	since := field("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT")
@@ -168,7 +142,7 @@ func TestExact(t *testing.T) {
 }
 
 func TestListing(t *testing.T) {
-	dir := build(t, t.TempDir(), map[string]string{
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{
 		"B": "", "a": "", "İ": "", "j": "", "\xff": "", "\ue000": "", ".hid": "", ".well-known/": "",
 		"d<>/": "", "link": "-> a", "todir": "-> d<>", "out": "-> /tmp", "q\"'": "",
 	})
@@ -210,11 +184,11 @@ color-scheme: light dark;
 	if got := resp.Fields; len(got) != 2 || got[0] != (message.Field{Name: "Content-type", Value: "text/html; charset=utf-8"}) || got[1] != (message.Field{Name: "Cache-Control", Value: "no-cache"}) {
 		t.Errorf("fields %q", got)
 	}
-	_, page = get(t, newSite(t, dir, func(o *Options) { o.Hidden = HiddenDeny }), "/")
+	_, page = get(t, newSite(t, dir, func(o *Options) { o.Tree.Hidden = tree.HiddenDeny }), "/")
 	if strings.Contains(page, ".hid") || !strings.Contains(page, ".well-known/") {
 		t.Errorf("hidden names in\n%s", page)
 	}
-	_, page = get(t, newSite(t, dir, func(o *Options) { o.Symlinks = SymlinksFollow }), "/")
+	_, page = get(t, newSite(t, dir, func(o *Options) { o.Tree.Symlinks = tree.SymlinksFollow }), "/")
 	if !strings.Contains(page, `<a href="out/">out@</a>`) {
 		t.Errorf("a link to a directory lacks its slash in\n%s", page)
 	}
@@ -242,29 +216,28 @@ func TestMediaTypes(t *testing.T) {
 }
 
 func TestHidden(t *testing.T) {
-	dir := build(t, t.TempDir(), map[string]string{
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{
 		".git/config": "secret", "a/.env": "secret", ".well-known/x": "x", "link": "-> .git", "file": "-> a/.env",
 		"..2026/page": "page", "..data": "-> ..2026", "page": "-> ..data/page", "a/b": "b", "plain": "-> a/b",
 	})
-	s := newSite(t, dir, func(o *Options) { o.Hidden = HiddenDeny })
 	for target, want := range map[string]int{
 		"/.git/config": 404, "/.git": 404, "/%2egit/": 404, "/a/.env": 404, "/link/config": 404, "/link": 404,
 		"/file": 404, "/..data/page": 404, "/.well-known/x": 200, "/page": 200, "/a/b": 200, "/plain": 200,
 		"/": 200, "/.git/../a/b": 200,
 	} {
-		eachTree(t, s, func(kind string) {
+		eachTree(t, dir, func(kind string, s *Site) {
 			if resp, _ := get(t, s, target); resp.Status != want {
 				t.Errorf("%s: %q: %d (%v), want %d", kind, target, resp.Status, resp.Err, want)
 			}
-		})
+		}, func(o *Options) { o.Tree.Hidden = tree.HiddenDeny })
 	}
 }
 
 func TestHiddenWithLinksFollowedAnywhere(t *testing.T) {
-	base := build(t, t.TempDir(), map[string]string{
+	base := sitetest.Build(t, t.TempDir(), map[string]string{
 		"out/.x": "x", "site/.git/config": "secret", "site/link": "-> .git", "site/out": "-> ../out/.x",
 	})
-	s := newSite(t, filepath.Join(base, "site"), func(o *Options) { o.Symlinks, o.Hidden = SymlinksFollow, HiddenDeny })
+	s := newSite(t, filepath.Join(base, "site"), func(o *Options) { o.Tree.Symlinks, o.Tree.Hidden = tree.SymlinksFollow, tree.HiddenDeny })
 	for target, want := range map[string]int{"/link/config": 404, "/.git/config": 404, "/out": 200} {
 		if resp, _ := get(t, s, target); resp.Status != want {
 			t.Errorf("%q: %d (%v), want %d", target, resp.Status, resp.Err, want)
@@ -272,42 +245,34 @@ func TestHiddenWithLinksFollowedAnywhere(t *testing.T) {
 	}
 }
 
-// eachTree calls test with the tree of this system and with os.Root's.
-func eachTree(t *testing.T, s *Site, test func(kind string)) {
-	test("system")
-	opened, id, err := openPortableTree(&s.opts)
-	check(t, err)
-	check(t, s.Close())
-	portable := &sharedTree{tree: opened, id: id}
-	portable.users.Store(1)
-	s.current.Store(portable)
-	test("os.Root")
-	check(t, s.Close())
+// eachTree calls test with a Site on the tree of this system, and with one on os.Root's.
+func eachTree(t *testing.T, dir string, test func(kind string, s *Site), with ...func(*Options)) {
+	test("system", newSite(t, dir, with...))
+	test("os.Root", newSite(t, dir, append(with, func(o *Options) { o.Tree.Portable = true })...))
 }
 
 func TestLinks(t *testing.T) {
-	base := build(t, t.TempDir(), map[string]string{
+	base := sitetest.Build(t, t.TempDir(), map[string]string{
 		"out/secret": "secret", "site/a/file": "file", "site/in": "-> a/file", "site/up/in": "-> ../a/file",
 		"site/dir": "-> a", "site/escape": "-> ../out/secret", "site/escapedir": "-> ../out", "site/loop": "-> loop",
 		"site/chain": "-> escapedir/secret", "site/idx/index.html": "-> ../../out/secret", "site/idx2/index.html": "-> nowhere",
 	})
-	check(t, os.Symlink(filepath.Join(base, "site/a/file"), filepath.Join(base, "site/absolute")))
-	for policy, want := range map[Policy]map[string]int{
-		SymlinksInside: {"/in": 200, "/up/in": 200, "/dir/file": 200, "/escape": 404, "/escapedir/secret": 404, "/escapedir": 404,
+	sitetest.Check(t, os.Symlink(filepath.Join(base, "site/a/file"), filepath.Join(base, "site/absolute")))
+	for policy, want := range map[tree.Policy]map[string]int{
+		tree.SymlinksInside: {"/in": 200, "/up/in": 200, "/dir/file": 200, "/escape": 404, "/escapedir/secret": 404, "/escapedir": 404,
 			"/chain": 404, "/absolute": 404, "/loop": 404, "/idx/": 404, "/idx2/": 200, "/a/file": 200},
-		SymlinksDeny: {"/in": 404, "/up/in": 404, "/dir/file": 404, "/escape": 404, "/escapedir/secret": 404, "/a/file": 200,
+		tree.SymlinksDeny: {"/in": 404, "/up/in": 404, "/dir/file": 404, "/escape": 404, "/escapedir/secret": 404, "/a/file": 200,
 			"/absolute": 404, "/loop": 404, "/idx/": 404, "/a/": 200, "/dir": 404},
 	} {
-		s := newSite(t, filepath.Join(base, "site"), func(o *Options) { o.Symlinks = policy })
-		for target, status := range want {
-			eachTree(t, s, func(kind string) {
+		eachTree(t, filepath.Join(base, "site"), func(kind string, s *Site) {
+			for target, status := range want {
 				if resp, content := get(t, s, target); resp.Status != status || strings.Contains(content, "secret") {
 					t.Errorf("%s, %s: %q: %d %q (%v), want %d", policy, kind, target, resp.Status, content, resp.Err, status)
 				}
-			})
-		}
+			}
+		}, func(o *Options) { o.Tree.Symlinks = policy })
 	}
-	s := newSite(t, filepath.Join(base, "site"), func(o *Options) { o.Symlinks = SymlinksFollow })
+	s := newSite(t, filepath.Join(base, "site"), func(o *Options) { o.Tree.Symlinks = tree.SymlinksFollow })
 	for _, target := range []string{"/in", "/escape", "/escapedir/secret", "/chain", "/absolute", "/idx/"} {
 		if resp, _ := get(t, s, target); resp.Status != 200 {
 			t.Errorf("follow: %q: %d (%v), want 200", target, resp.Status, resp.Err)
@@ -316,9 +281,8 @@ func TestLinks(t *testing.T) {
 }
 
 func TestTheCauseNamesTheLink(t *testing.T) {
-	base := build(t, t.TempDir(), map[string]string{"out/secret": "", "site/a/esc": "-> ../../out"})
-	s := newSite(t, filepath.Join(base, "site"))
-	eachTree(t, s, func(kind string) {
+	base := sitetest.Build(t, t.TempDir(), map[string]string{"out/secret": "", "site/a/esc": "-> ../../out"})
+	eachTree(t, filepath.Join(base, "site"), func(kind string, s *Site) {
 		for _, target := range []string{"/a/esc/secret", "/a/esc/other"} {
 			resp, _ := get(t, s, target)
 			var once interface{ OnceKey() string }

@@ -9,14 +9,16 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/previewd/previewd/server/site/sitetest"
 )
 
 // A FIFO's writer waits for a reader. A request is none, and must not look like one.
 func TestARequestLetsNoWriterOfAFIFOThrough(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "fifo")
-	check(t, syscall.Mkfifo(name, 0o644))
-	check(t, os.Symlink("fifo", filepath.Join(dir, "link")))
+	sitetest.Check(t, syscall.Mkfifo(name, 0o644))
+	sitetest.Check(t, os.Symlink("fifo", filepath.Join(dir, "link")))
 	through := make(chan error, 1)
 	go func() {
 		w, err := os.OpenFile(name, os.O_WRONLY, 0)
@@ -40,7 +42,7 @@ func TestARequestLetsNoWriterOfAFIFOThrough(t *testing.T) {
 	default:
 	}
 	r, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	check(t, err)
+	sitetest.Check(t, err)
 	<-through
 	_ = r.Close()
 }
@@ -52,9 +54,9 @@ func TestListingsOfMadeUpDirectoriesAreNotKept(t *testing.T) {
 		t.Skip("there is no proc")
 	}
 	child := exec.Command("sleep", "60")
-	check(t, child.Start())
+	sitetest.Check(t, child.Start())
 	defer func() {
-		check(t, child.Process.Kill())
+		sitetest.Check(t, child.Process.Kill())
 		_ = child.Wait() // it was killed
 	}()
 	_, page := get(t, s, "/")

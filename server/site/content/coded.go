@@ -1,0 +1,137 @@
+package content
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/coding"
+	"github.com/previewd/previewd/server/site/tree"
+)
+
+// minCompressed is the size in bytes from which on text is compressed: below it the fields of the answer
+// weigh more than what is saved, and all of it fits in a packet.
+const minCompressed = 512
+
+// codings in the server's order: what is equally welcome comes from the smallest neighbour, but is made in
+// the fastest way.
+var (
+	ready = [...]coding.Coding{coding.Br, coding.Zstd, coding.Gzip}
+	made  = [...]coding.Coding{coding.Zstd, coding.Br, coding.Gzip}
+)
+
+// candidate is a coded content that there may be.
+type candidate struct {
+	coding coding.Coding
+	made   bool
+}
+
+// coded returns the content of a file in the best coding that is accepted, if there is one better than none. st is
+// the file's status.
+func (s *Store) coded(ctx context.Context, t *tree.Tree, name string, st tree.Status, a Accepts) (Source, bool) {
+	makes := a.Made && s.opts.Compress == CompressAuto && st.Size >= minCompressed && st.Size <= s.opts.MaxFile
+	var list [len(ready) + len(made)]candidate
+	for _, c := range candidates(list[:0], a.Codings, makes) {
+		find := s.neighbour
+		if c.made {
+			find = s.encoded
+		}
+		if src, err := find(ctx, t, name, st, c.coding); err == nil {
+			return src, !src.plain
+		}
+	}
+	return Source{}, false
+}
+
+// candidates appends to list what to try, the most welcome first: by weight, neighbours before what is to be
+// made, then in the server's order.
+func candidates(list []candidate, accepted coding.Accepted, makes bool) []candidate {
+	identity := accepted.Q(coding.Identity)
+	for _, c := range ready {
+		if q := accepted.Q(c); q > 0 && q >= identity {
+			list = append(list, candidate{c, false})
+		}
+	}
+	for _, c := range made {
+		if q := accepted.Q(c); makes && q > 0 && q >= identity {
+			list = append(list, candidate{c, true})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b candidate) int { return accepted.Q(b.coding) - accepted.Q(a.coding) })
+	return list
+}
+
+// errNone is why a coding is passed over.
+var errNone = errors.New("there is no such content")
+
+// neighbour returns the content of the precompressed file beside a file: app.js.br. One that is older than
+// the file is left over from an earlier build, and one that cannot be read is none.
+func (s *Store) neighbour(ctx context.Context, t *tree.Tree, name string, base tree.Status, c coding.Coding) (Source, error) {
+	beside := name + c.Suffix()
+	st, err := t.Look(beside, true)
+	if err != nil || !st.Mode.IsRegular() || st.Mtime.Before(base.Mtime) {
+		return Source{}, errNone
+	}
+	src, err := s.source(ctx, t, key{name: name, coding: c}, beside, st, false)
+	if err == nil && src.Status.Mtime.Before(base.Mtime) {
+		src.Close()
+		err = errNone
+	}
+	return src, err
+}
+
+// encoded returns the content of a file in a coding that is made here. It is plain, and has no bytes, if that is no
+// smaller.
+func (s *Store) encoded(ctx context.Context, t *tree.Tree, name string, st tree.Status, c coding.Coding) (Source, error) {
+	k := key{name: name, coding: c, made: true}
+	src, err := s.keptOr(ctx, t, k, name, st, func(st tree.Status) (Source, error) {
+		read := s.now()
+		src, err := s.source(ctx, t, key{name: name}, name, st, true)
+		if err != nil {
+			return Source{}, err
+		}
+		defer src.Close()
+		content, inMemory := message.InMemory(src.Body)
+		if !inMemory {
+			return Source{}, errNone
+		}
+		return s.encode(ctx, k, src, content, read)
+	})
+	if err == nil && src.plain {
+		src.Close()
+	}
+	return src, err
+}
+
+// encode makes the coding of a content that was read at some time at the latest. There is none if it is neither
+// kept nor room for it beside other content under way.
+func (s *Store) encode(ctx context.Context, k key, src Source, content []byte, read time.Time) (Source, error) {
+	packed, err := s.pack(ctx, k.coding, content)
+	if err != nil && ctx.Err() != nil {
+		return Source{}, err
+	}
+	if err != nil || len(packed) >= len(content) { // what cannot be coded is as good without
+		return s.keep(k, Source{&State{Status: src.Status, plain: true}, message.Bytes(nil)}, read), nil
+	}
+	// The same content in another coding is another representation, and has another tag (RFC 9110, section 8.8.3.3).
+	state := s.describe(k, src.Status, src.Tag+"-"+k.coding.String(), src.Weak)
+	found := s.keep(k, Source{state, message.Bytes(packed)}, read)
+	if _, loose := found.Body.(message.Bytes); loose {
+		c := s.memory.lend(int64(len(packed)))
+		if c == nil {
+			return Source{}, errNone
+		}
+		c.data = append(c.buf[:0], packed...)
+		found.Body = c
+	}
+	return found, nil
+}
+
+// pack encodes outside the gate.
+func (s *Store) pack(ctx context.Context, c coding.Coding, content []byte) ([]byte, error) {
+	s.opts.Disk.Leave()
+	defer s.opts.Disk.Enter()
+	return s.encoders.Encode(ctx, c, content, nil)
+}

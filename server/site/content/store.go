@@ -1,0 +1,177 @@
+package content
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/cache"
+	"github.com/previewd/previewd/server/site/coding"
+	"github.com/previewd/previewd/server/site/tree"
+)
+
+// Compression is a choice in Options.
+type Compression string
+
+// The choices for Options.Compress.
+const (
+	// CompressAuto gives precompressed neighbours, and compresses text itself.
+	CompressAuto Compression = "auto"
+	// CompressStatic gives precompressed neighbours only.
+	CompressStatic Compression = "static"
+	// CompressOff always gives the file as it is.
+	CompressOff Compression = "off"
+)
+
+// Options says how content is read and kept.
+type Options struct {
+	// MaxFile is the size in bytes up to which a file is read whole before it is answered.
+	MaxFile int64
+	// CacheSize is how many bytes of content and listings are kept in memory, bookkeeping included. Zero
+	// keeps nothing.
+	CacheSize int64
+	// MaxInFlight is how many bytes of content are held in memory for answers under way; what is beyond is
+	// sent from the open file. Zero is 16 MiB.
+	MaxInFlight int64
+	// Compress is CompressAuto, CompressStatic or CompressOff (also if empty).
+	Compress Compression
+	// Encoders is how many contents are compressed at a time at most. Zero is one for each thread that runs
+	// Go code.
+	Encoders int
+	// Disk bounds how many requests use the file system at a time; nil is no limit. Whoever calls a method with a
+	// context has entered it. It is left while a file is waited for or encoded.
+	Disk message.Gate
+	// Now is the clock, nil for time.Now.
+	Now func() time.Time
+	// Describe makes the Description of a State once it is known; nil makes none.
+	Describe func(*State) any
+}
+
+// Store gives the content of files. Its methods may be called by any number of goroutines at once.
+type Store struct {
+	opts     Options
+	cache    *cache.Cache[key, *State]
+	loads    loads
+	digests  digests
+	memory   memory
+	encoders *coding.Encoders
+}
+
+// New returns a Store.
+func New(opts Options) *Store {
+	left := opts.MaxInFlight
+	if left == 0 {
+		left = maxInFlight
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Compress == "" {
+		opts.Compress = CompressOff
+	}
+	if opts.Encoders == 0 {
+		opts.Encoders = runtime.GOMAXPROCS(0)
+	}
+	if opts.Describe == nil {
+		opts.Describe = func(*State) any { return nil }
+	}
+	s := &Store{opts: opts, memory: memory{left: left}, cache: cache.New[key, *State](opts.CacheSize)}
+	if opts.Compress == CompressAuto {
+		s.encoders = coding.New(opts.Encoders)
+	}
+	return s
+}
+
+// Source is a state of a file and its bytes. Whoever has one closes it, or hands its Body on.
+type Source struct {
+	*State
+	Body message.Body
+}
+
+// Close gives the bytes back unsent.
+func (src Source) Close() {
+	// What was only read has nothing left to say when it is closed.
+	_ = src.Body.Close()
+}
+
+// State is one state of a file, in one content coding. It does not change.
+type State struct {
+	// Name is the name that was asked for. A precompressed neighbour has another.
+	Name string
+	// Coding is the content coding that the bytes have.
+	Coding coding.Coding
+	// Status is that of the file that the bytes come from.
+	Status tree.Status
+	// Tag tells this content in this coding from others, in letters, digits, "-", "_" and ".". A weak one may be
+	// the same for another content.
+	Tag  string
+	Weak bool
+	// Dated says whether the file's mtime tells when it was modified.
+	Dated bool
+	// Description is what Options.Describe made of it.
+	Description any
+
+	// plain is set where there is nothing but the one coding to be had: it has proved no smaller.
+	plain bool
+}
+
+// describe returns the State of a file in a coding.
+func (s *Store) describe(k key, st tree.Status, tag string, weak bool) *State {
+	state := &State{Name: k.name, Coding: k.coding, Status: st, Tag: tag, Weak: weak, Dated: isMeaningful(st.Mtime, s.now())}
+	state.Description = s.opts.Describe(state)
+	return state
+}
+
+// isMeaningful says whether an mtime tells when a file was modified. Images are built with all files of
+// the same one: SOURCE_DATE_EPOCH=0 or 1, or the first that a ZIP archive can hold. One in the future is no
+// date of a modification either (RFC 9110, section 8.8.2.1).
+func isMeaningful(mtime tree.Instant, now time.Time) bool {
+	const firstOfZIP = 315532800 // 1980-01-01
+	return mtime.Sec != 0 && mtime.Sec != 1 && mtime.Sec != firstOfZIP && mtime.Sec <= now.Unix()
+}
+
+func (s *Store) now() time.Time { return s.opts.Now() }
+
+// ReadError is what went wrong after a file had been opened, or while others read it.
+type ReadError struct{ Err error }
+
+func (e *ReadError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what went wrong.
+func (e *ReadError) Unwrap() error { return e.Err }
+
+// Accepts says in which codings the caller can use a content. The zero value is: as it is.
+type Accepts struct {
+	// Codings are the codings and their weights.
+	Codings coding.Accepted
+	// Made says whether the content is worth coding here, beside what precompressed neighbours have.
+	Made bool
+}
+
+// Get returns the content of a file in the best coding that is accepted. st is its status, which the caller has
+// asked for after the request came; a name may lead elsewhere or nowhere by the time that it is opened. An error is
+// one of t.Open, or a *ReadError.
+func (s *Store) Get(ctx context.Context, t *tree.Tree, name string, st tree.Status, a Accepts) (Source, error) {
+	if src, found := s.coded(ctx, t, name, st, a); found {
+		return src, nil
+	}
+	return s.source(ctx, t, key{name: name}, name, st, false)
+}
+
+// source returns the content of a file as it is: kept, or else read. The key's name is what the caller asked for,
+// file where the content is. encoding is set if the content is wanted in memory.
+func (s *Store) source(ctx context.Context, t *tree.Tree, k key, file string, st tree.Status, encoding bool) (Source, error) {
+	return s.keptOr(ctx, t, k, file, st, func(tree.Status) (Source, error) {
+		read := s.now()
+		f, st, err := t.Open(file)
+		if err != nil {
+			return Source{}, err
+		}
+		found, err := s.load(ctx, f, st, encoding)
+		if err != nil {
+			return Source{}, &ReadError{err}
+		}
+		return s.keep(k, Source{s.describe(k, found.st, found.tag, found.weak), found.body}, read), nil
+	})
+}

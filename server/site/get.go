@@ -1,0 +1,202 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/conditional"
+	"github.com/previewd/previewd/server/site/content"
+	"github.com/previewd/previewd/server/site/listing"
+	"github.com/previewd/previewd/server/site/tree"
+)
+
+// The life of a GET, in the order in which it happens: send_head.
+
+// Serve answers a GET or HEAD request.
+//
+// A file that is kept costs one stat by its path on Linux. Another small one costs: stat the directory, stat, openat2,
+// fstat, pread, fstat, close.
+func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
+	disk := s.opts.Content.Disk
+	disk.Enter()
+	defer disk.Leave()
+	name, slash, ok := translatePath(r.Target)
+	if !ok {
+		return notFound(nil)
+	}
+	// What may not be served is not kept. A coding takes more than one look.
+	if _, coded := s.accepts(r); !slash && !coded {
+		if src, found := s.content.Glance(s.directory, name); found {
+			return s.sendSource(r, src)
+		}
+	}
+	t, err := s.directory.Acquire()
+	if err != nil {
+		return s.refuseAll(err)
+	}
+	defer t.Release()
+	st, err := t.Look(name, true)
+	switch {
+	case err == nil && st.Mode.IsRegular() && !slash:
+		return s.sendFile(ctx, r, t, name, st)
+	case err == nil && st.Mode.IsDir():
+		return s.sendDirectory(ctx, r, t, name, st)
+	}
+	return s.refuseName(t, name)
+}
+
+// refuseName answers for a name that seems to be neither a file nor a directory, or for a file's name with a
+// slash after it (Issue17324). What is wrong with it only opening it can tell.
+func (s *Site) refuseName(t *tree.Tree, name string) message.Response {
+	f, _, err := t.Open(name)
+	if err != nil {
+		return refuse(t, name, err)
+	}
+	f.Close()
+	return notFound(nil)
+}
+
+// sendDirectory is the part of send_head for a directory: the slash, the index page, the listing. st is its
+// status, as Look has it.
+func (s *Site) sendDirectory(ctx context.Context, r *message.Request, t *tree.Tree, name string, st tree.Status) message.Response {
+	if u := urlsplit(r.Target); !endsInSlash(u.path) {
+		// One that may be searched but not read still has its redirect and its index page.
+		if _, err := t.Stat(name); err != nil {
+			return refuse(t, name, err)
+		}
+		return s.redirect(u)
+	}
+	for _, page := range s.opts.IndexPages {
+		if resp, found := s.sendIndex(ctx, r, t, path.Join(name, page)); found {
+			return resp
+		}
+	}
+	if !s.opts.Listing {
+		if _, err := t.Stat(name); err != nil {
+			return refuse(t, name, err)
+		}
+		return notFound(nil)
+	}
+	return s.listDirectory(r, t, name, st)
+}
+
+// sendIndex answers with the index page of that name if there is one. Whatever isfile would not call a
+// file is passed over; a link that may not be followed is not, as the listing would show what its index
+// page was meant to cover.
+func (s *Site) sendIndex(ctx context.Context, r *message.Request, t *tree.Tree, name string) (resp message.Response, found bool) {
+	st, err := t.Look(name, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return resp, false
+	}
+	if err == nil && st.Mode&fs.ModeSymlink != 0 {
+		st, err = t.Look(name, true)
+	}
+	if err == nil && st.Mode.IsRegular() {
+		return s.sendFile(ctx, r, t, name, st), true
+	}
+	// It may not be looked at, or it is a link that leads to no file that is there: Stat tells what it is.
+	switch st, err = t.Stat(name); {
+	case err == nil && st.Mode.IsRegular():
+		return s.sendFile(ctx, r, t, name, st), true
+	case tree.IsRefused(err) || tree.IsTemporary(err):
+		return refuse(t, name, err), true
+	}
+	return resp, false
+}
+
+// listDirectory answers with a page of the names in a directory: list_directory of 3.14. st is its status,
+// as Look has it.
+//
+// Only the page with the directory's own path is kept: of others, as of /./a/, there is no end.
+func (s *Site) listDirectory(r *message.Request, t *tree.Tree, name string, st tree.Status) message.Response {
+	title, ok := fsencode(unquote(message.Latin1(targetPath(r.Target))))
+	if !ok {
+		return notFound(nil) // a lone surrogate, where CPython dies
+	}
+	own := title == ownPath(name)
+	if own {
+		if src, found := s.content.Page(name, st, func(d any) bool { return d.(*listed).links.LeadAsBefore(t, name) }); found {
+			return message.Response{Status: 200, Fields: src.Description.(*listed).fields, Body: src.Body}
+		}
+	}
+	read := s.now()
+	page, err := listing.Read(t, name, title)
+	if err != nil {
+		return refuseListing(t, name, err)
+	}
+	description := &listed{s.unvalidated("Content-type", "text/html; charset=utf-8"), page.Links}
+	var body message.Body = message.Bytes(page.HTML)
+	if own {
+		body = s.content.KeepPage(name, page.Status, page.HTML, description, page.Links.Size(), read).Body
+	}
+	return message.Response{Status: 200, Fields: description.fields, Body: body}
+}
+
+// listed is what is kept with the page of a directory.
+type listed struct {
+	fields message.Fields
+	links  listing.Links
+}
+
+// ownPath is the path of a directory to which redirects and listings lead.
+func ownPath(name string) string {
+	if name == "." {
+		return "/"
+	}
+	return "/" + name + "/"
+}
+
+// sendFile is the part of send_head for a file, in the content coding that suits the client (RFC 9110, section 12.1:
+// proactive negotiation). st is its status, as Look has it.
+func (s *Site) sendFile(ctx context.Context, r *message.Request, t *tree.Tree, name string, st tree.Status) message.Response {
+	var accepts content.Accepts
+	if accepted, any := s.accepts(r); any {
+		accepts = s.codings(name, accepted)
+	}
+	src, err := s.content.Get(ctx, t, name, st, accepts)
+	if err != nil {
+		return refuse(t, name, err)
+	}
+	return s.sendSource(r, src)
+}
+
+// sendSource answers with the content of a file, or with what is asked about it.
+func (s *Site) sendSource(r *message.Request, src content.Source) message.Response {
+	now := s.now()
+	of := src.Description.(*representation)
+	if r.Variant != "" && !s.opts.Exact {
+		of = of.variant(r.Variant)
+	}
+	switch s.evaluate(r, of.validators, now) {
+	case conditional.NotModified:
+		src.Close()
+		return message.Response{Status: 304, Fields: of.unchanged}
+	case conditional.PreconditionFailed:
+		src.Close()
+		return (&message.Failure{Status: 412}).Response()
+	}
+	if s.opts.Exact {
+		return message.Response{Status: 200, Fields: of.fields, Body: src.Body}
+	}
+	if value, applies := conditional.RangeApplies(r.Method, r.Fields, of.validators, now); applies {
+		return sendRanges(of.fields, src.Body, value)
+	}
+	return message.Response{Status: 200, Fields: of.fields, Body: src.Body}
+}
+
+// evaluate evaluates the preconditions. http.server knows If-Modified-Since, which the mere presence of
+// If-None-Match disables.
+func (s *Site) evaluate(r *message.Request, v conditional.Validators, now time.Time) conditional.Outcome {
+	if !s.opts.Exact {
+		return conditional.Evaluate(r.Method, r.Fields, v, now)
+	}
+	since, found := r.Fields.Lookup("If-Modified-Since")
+	if _, disabled := r.Fields.Lookup("If-None-Match"); disabled || !found {
+		return conditional.Proceed
+	}
+	return conditional.Evaluate(r.Method, message.Fields{{Name: "If-Modified-Since", Value: since}}, v, now)
+}

@@ -1,0 +1,115 @@
+package tree
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+)
+
+// Policy is a choice in Options.
+type Policy string
+
+// The choices for Options.Symlinks and Options.Hidden.
+const (
+	// SymlinksInside follows relative symbolic links while they stay inside the directory. One that leads
+	// out is 404, and so is an absolute one wherever it leads.
+	SymlinksInside Policy = "inside"
+	// SymlinksFollow follows every symbolic link, as http.server does.
+	SymlinksFollow Policy = "follow"
+	// SymlinksDeny follows no symbolic link below the directory.
+	SymlinksDeny Policy = "deny"
+
+	// HiddenServe serves names that start with a dot, as http.server does.
+	HiddenServe Policy = "serve"
+	// HiddenDeny finds none of them and leaves them out of listings, but for .well-known (RFC 8615).
+	HiddenDeny Policy = "deny"
+)
+
+// Options says which directory is open and what is found in it.
+type Options struct {
+	// Directory is a path, which may be a symbolic link that is switched while serving.
+	Directory string
+	// Symlinks is SymlinksInside (also if empty), SymlinksFollow or SymlinksDeny.
+	Symlinks Policy
+	// Hidden is HiddenServe (also if empty) or HiddenDeny.
+	Hidden Policy
+	// Portable confines by os.Root also where the kernel could do it: what happens where openat2 is missing or
+	// forbidden.
+	Portable bool
+}
+
+// Directory is a directory by its path. It is opened when it is needed, and again when the path leads elsewhere.
+// Its methods may be called by any number of goroutines at once.
+type Directory struct {
+	opts    Options
+	current atomic.Pointer[Tree]
+	reopen  sync.Mutex // held while current is replaced
+}
+
+// New returns a Directory. It is looked at for the first time by Acquire or Ready.
+func New(opts Options) *Directory { return &Directory{opts: opts} }
+
+// Acquire returns the tree that the path names at this moment; the caller releases it. A link that was switched
+// (git-sync, a ConfigMap) or a directory that came back is another tree.
+func (d *Directory) Acquire() (*Tree, error) {
+	id, err := identify(d.opts.Directory)
+	if err != nil {
+		return nil, err
+	}
+	if t := d.current.Load(); t != nil && t.id.same(id) && t.retain() {
+		return t, nil
+	}
+	return d.replace()
+}
+
+// replace opens the directory anew, unless another goroutine has just done so.
+func (d *Directory) replace() (*Tree, error) {
+	d.reopen.Lock()
+	defer d.reopen.Unlock()
+	id, err := identify(d.opts.Directory)
+	if err != nil {
+		return nil, err
+	}
+	if t := d.current.Load(); t != nil && t.id.same(id) && t.retain() {
+		return t, nil
+	}
+	open := open
+	if d.opts.Portable {
+		open = openPortable
+	}
+	opened, id, err := open(&d.opts)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", d.opts.Directory, err)
+	}
+	t := &Tree{confined: opened, directory: d, id: id}
+	t.users.Store(2)
+	if old := d.current.Swap(t); old != nil {
+		old.Release()
+	}
+	return t, nil
+}
+
+// Unchanged says whether a file has the status that it is kept with, by one look below the path of the directory,
+// wherever that leads by now. Where it cannot tell it says no.
+func (d *Directory) Unchanged(name string, kept *Status) bool {
+	t := d.current.Load()
+	return t != nil && t.confined.unchanged(name, kept)
+}
+
+// Path returns the absolute path of a name below the directory.
+func (d *Directory) Path(name string) (string, error) {
+	// An absolute path, as the directory of http.server is by default: Abs fails only without a working
+	// directory, and then a relative path leads nowhere either.
+	directory, err := filepath.Abs(d.opts.Directory)
+	return filepath.Join(directory, filepath.FromSlash(name)), err
+}
+
+// Close closes the directory once no request uses it. It may be used again afterwards.
+func (d *Directory) Close() {
+	d.reopen.Lock()
+	defer d.reopen.Unlock()
+	if old := d.current.Swap(nil); old != nil {
+		old.Release()
+	}
+}

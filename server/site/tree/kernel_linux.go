@@ -1,0 +1,185 @@
+package tree
+
+import (
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernelTree confines by openat2(2), so that there is nothing to race with.
+type kernelTree struct {
+	path    string // Directory
+	fd      int
+	resolve uint64 // RESOLVE_ flags; 0 leaves links to the kernel's usual rules
+	hidden  bool   // links to hidden names are refused
+}
+
+// openTree opens the directory without asking for the right to read it: files in one that may only be
+// searched are served. Where openat2 is missing or forbidden (seccomp filters of old container engines)
+// it falls back to os.Root.
+func open(opts *Options) (confined, identity, error) {
+	fd, err := unix.Open(opts.Directory, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, identity{}, err
+	}
+	st, err := (File{fd}).Status()
+	if err != nil {
+		unix.Close(fd)
+		return nil, identity{}, err
+	}
+	t := &kernelTree{path: opts.Directory, fd: fd, hidden: opts.Hidden == HiddenDeny}
+	switch opts.Symlinks {
+	case SymlinksFollow:
+		return t, identity{st.Dev, st.Ino}, nil
+	case SymlinksDeny:
+		t.resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_SYMLINKS
+	default:
+		t.resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS
+	}
+	if _, err = t.stat("."); err == unix.ENOSYS || err == unix.EPERM {
+		t.close()
+		return openPortable(opts)
+	}
+	return t, identity{st.Dev, st.Ino}, nil
+}
+
+func (t *kernelTree) close() { unix.Close(t.fd) }
+
+func (t *kernelTree) open(name string) (File, Status, error) {
+	// Opening a FIFO, even without blocking, lets a writer through who then finds nobody there (SIGPIPE), and
+	// devices have effects of their own: what is known to be neither file nor directory is not opened.
+	if seen, err := t.look(name, true); err == nil && !seen.Mode.IsRegular() && !seen.Mode.IsDir() {
+		st, err := t.stat(name)
+		return noFile, st, err
+	}
+	return t.openStatus(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+}
+
+func (t *kernelTree) stat(name string) (Status, error) {
+	f, st, err := t.openStatus(name, unix.O_PATH)
+	if err == nil {
+		f.Close()
+	}
+	return st, err
+}
+
+func (t *kernelTree) look(name string, follow bool) (Status, error) {
+	flags := 0
+	if !follow {
+		flags = unix.AT_SYMLINK_NOFOLLOW
+	}
+	var st unix.Stat_t
+	if err := fstatat(t.fd, name, &st, flags); err != nil {
+		return Status{}, err
+	}
+	return newStatus(&st), nil
+}
+
+func (t *kernelTree) unchanged(name string, kept *Status) bool {
+	var st unix.Stat_t
+	return statBelow(t.path, name, &st) == nil && newStatus(&st) == *kept
+}
+
+func (t *kernelTree) openStatus(name string, flags uint64) (File, Status, error) {
+	f, err := t.openat(name, flags)
+	if err != nil {
+		return noFile, Status{}, err
+	}
+	st, err := f.Status()
+	if err != nil {
+		f.Close()
+		return noFile, Status{}, err
+	}
+	return f, st, nil
+}
+
+// openat opens a name as far as links may be followed. If hidden names are refused a path with a link
+// in it is opened in a second step, as its end has to be looked at.
+func (t *kernelTree) openat(name string, flags uint64) (File, error) {
+	if !t.hidden {
+		return t.openat2(name, flags, t.resolve)
+	}
+	f, err := t.openat2(name, flags, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_MAGICLINKS|unix.RESOLVE_NO_SYMLINKS)
+	linked := err == errLink || err == unix.ENOSYS || err == unix.EPERM
+	if !linked || t.resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
+		return f, err
+	}
+	f, err = t.openat2(name, flags, t.resolve)
+	if err == nil && leadsToHidden(File{t.fd}, f) {
+		f.Close()
+		return noFile, errLeadsToHidden
+	}
+	return f, err
+}
+
+// maxRaced bounds the attempts of openat2, which gives up when a rename or mount anywhere interferes
+// with a path that has .. in a link; openat2(2) leaves repeating to the caller.
+const maxRaced = 1000
+
+func (t *kernelTree) openat2(name string, flags, resolve uint64) (File, error) {
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC | unix.O_LARGEFILE, Resolve: resolve}
+	var fd int
+	var err error
+	for range maxRaced {
+		if resolve == 0 {
+			fd, err = unix.Openat(t.fd, name, int(how.Flags), 0)
+		} else {
+			fd, err = unix.Openat2(t.fd, name, &how)
+		}
+		if err != unix.EAGAIN && err != unix.EINTR {
+			break
+		}
+	}
+	switch {
+	case err == unix.EXDEV:
+		return noFile, errLeadsOut
+	case err == unix.ELOOP && resolve&unix.RESOLVE_NO_SYMLINKS != 0:
+		return noFile, errLink
+	case err != nil:
+		return noFile, err
+	}
+	return File{fd}, nil
+}
+
+// leadsToHidden says whether an opened file is hidden below the directory by the name that it really
+// has. Where the kernel cannot tell the name, it is.
+func leadsToHidden(dir, f File) bool {
+	name, err := f.resolved(dir)
+	return err != nil || hidesPart(name)
+}
+
+// resolved returns the path of f below dir, "" if it lies elsewhere.
+func (f File) resolved(dir File) (string, error) {
+	root, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(dir.fd))
+	if err != nil {
+		return "", err
+	}
+	name, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(f.fd))
+	if err != nil {
+		return "", err
+	}
+	rest, inside := strings.CutPrefix(name, strings.TrimSuffix(root, "/")+"/")
+	if !inside {
+		return "", nil
+	}
+	return rest, nil
+}
+
+// identity tells whether Directory is still the one that is open.
+type identity struct{ dev, ino uint64 }
+
+func (id identity) same(other identity) bool { return id == other }
+
+func identify(dir string) (identity, error) {
+	var st unix.Stat_t
+	if err := fstatat(unix.AT_FDCWD, dir, &st, 0); err != nil {
+		return identity{}, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return identity{}, &fs.PathError{Op: "opening", Path: dir, Err: unix.ENOTDIR}
+	}
+	return identity{uint64(st.Dev), st.Ino}, nil
+}

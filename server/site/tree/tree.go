@@ -1,0 +1,184 @@
+package tree
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Tree is an open directory and all below it. Of links and hidden names it finds what Options allow; for what it
+// refuses, see IsRefused. Its methods may be called by any number of goroutines at once.
+type Tree struct {
+	confined  confined
+	directory *Directory
+	id        identity
+	users     atomic.Int64 // the Directory counts as one
+}
+
+// confined opens and looks within a directory. How far symbolic links are followed is settled when it is opened.
+type confined interface {
+	// open opens a file or directory for reading. It does not wait for the other end of a FIFO.
+	open(name string) (File, Status, error)
+	// stat looks at a file or directory, which need not be readable.
+	stat(name string) (Status, error)
+	// look is stat in the fastest way, wherever links lead. follow is unset for a link itself at the end of a name.
+	look(name string, follow bool) (Status, error)
+	// unchanged is Directory.Unchanged below the path that was opened; this may be closed. Where it cannot tell it
+	// says no.
+	unchanged(name string, kept *Status) bool
+	close()
+}
+
+// Status is what is known of a file. Two are equal if nothing was written to it in between, but for writes within
+// the granularity of the system's clock.
+type Status struct {
+	// Dev and Ino tell which file it is; zero where the system does not say.
+	Dev, Ino     uint64
+	Mode         fs.FileMode
+	UID, GID     uint32
+	Size         int64 // bytes
+	Mtime, Ctime Instant
+}
+
+// Instant is a point in time as the file system gives it: seconds since 1970 and nanoseconds on top.
+type Instant struct{ Sec, Nsec int64 }
+
+// Time returns the instant as a time.Time.
+func (t Instant) Time() time.Time { return time.Unix(t.Sec, t.Nsec) }
+
+// Before says whether t is earlier.
+func (t Instant) Before(other Instant) bool {
+	return t.Sec < other.Sec || t.Sec == other.Sec && t.Nsec < other.Nsec
+}
+
+// Entry is a name in a directory. Mode holds its type only, fs.ModeIrregular if that is not known.
+type Entry struct {
+	Name string
+	Mode fs.FileMode
+}
+
+// Release gives the tree back that Directory.Acquire returned.
+func (t *Tree) Release() {
+	if t.users.Add(-1) == 0 {
+		t.confined.close()
+	}
+}
+
+// retain is false if the tree is closed already.
+func (t *Tree) retain() bool {
+	for {
+		n := t.users.Load()
+		if n == 0 {
+			return false
+		}
+		if t.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// Look looks at a name in the fastest way, wherever links lead: what is seen is only to be compared with what was
+// opened. follow is unset for a link itself at the end of a name.
+func (t *Tree) Look(name string, follow bool) (Status, error) {
+	if t.hides(name) {
+		return Status{}, errHidden
+	}
+	return t.confined.look(name, follow)
+}
+
+// Stat looks at a file or directory, which need not be readable.
+func (t *Tree) Stat(name string) (Status, error) {
+	if t.hides(name) {
+		return Status{}, errHidden
+	}
+	return t.confined.stat(name)
+}
+
+// Open opens a regular file for reading, and returns its status. The caller closes it.
+func (t *Tree) Open(name string) (File, Status, error) {
+	if t.hides(name) {
+		return noFile, Status{}, errHidden
+	}
+	f, st, err := t.confined.open(name)
+	if err == nil && !st.Mode.IsRegular() {
+		f.Close()
+		return noFile, st, notRegularError{st.Mode}
+	}
+	return f, st, err
+}
+
+// ReadDir returns the names in a directory with their types, without those that are hidden, in the order of the
+// file system, and the status that the directory had before they were read.
+func (t *Tree) ReadDir(name string) ([]Entry, Status, error) {
+	if t.hides(name) {
+		return nil, Status{}, errHidden
+	}
+	f, st, err := t.confined.open(name)
+	if err != nil {
+		return nil, st, err
+	}
+	defer f.Close()
+	list, err := f.entries()
+	if err != nil {
+		return nil, st, err
+	}
+	if t.directory.opts.Hidden == HiddenDeny {
+		shown := list[:0]
+		for _, e := range list {
+			if !isHidden(e.Name) {
+				shown = append(shown, e)
+			}
+		}
+		list = shown
+	}
+	return list, st, nil
+}
+
+func (t *Tree) hides(name string) bool {
+	return t.directory.opts.Hidden == HiddenDeny && isHidden(name)
+}
+
+// isHidden says whether a part of a path starts with a dot and is not .well-known.
+func isHidden(name string) bool {
+	if name == "." || !strings.Contains(name, ".") {
+		return false
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(part, ".") && part != ".well-known" {
+			return true
+		}
+	}
+	return false
+}
+
+// hidesPart says whether a name that a link leads to is hidden. Names that start with two dots are
+// Kubernetes' own (..data in a ConfigMap): what links there is not.
+func hidesPart(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if isHidden(part) && !strings.HasPrefix(part, "..") {
+			return true
+		}
+	}
+	return false
+}
+
+// What a tree refuses.
+var (
+	errLeadsOut      = errors.New("a symbolic link leads out of the directory")
+	errLink          = errors.New("symbolic links are not followed")
+	errLeadsToHidden = errors.New("a symbolic link leads to a hidden file")
+	errHidden        = errors.New("the name is hidden")
+)
+
+// IsRefused says whether a look-up failed for a policy, so that what was asked for may well exist.
+func IsRefused(err error) bool {
+	return errors.Is(err, errLeadsOut) || errors.Is(err, errLink) || errors.Is(err, errLeadsToHidden) || errors.Is(err, errHidden)
+}
+
+// notRegularError is a name that is there and no regular file.
+type notRegularError struct{ mode fs.FileMode }
+
+func (e notRegularError) Error() string { return fmt.Sprintf("not a regular file: %v", e.mode) }
