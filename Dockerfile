@@ -1,5 +1,5 @@
-# The image of previewd: one static binary and one page, nothing else. It needs BuildKit, which is what
-# `docker build` uses since version 23; DOCKER_BUILDKIT=1 turns it on in version 20.10.
+# The image of previewd: one static binary and a placeholder page, nothing else. Building it needs BuildKit:
+# Docker 23 or newer, or DOCKER_BUILDKIT=1 with Docker 20.10.
 #
 #   docker build -t previewd .
 #   docker run --rm -p 8000:8000 -v "$PWD:/srv:ro" previewd
@@ -47,10 +47,10 @@ EXPOSE 8000 8443 9090
 # No VOLUME: it would hide what an image built upon this one copies to /srv, and leave a volume behind for
 # each container.
 WORKDIR /srv
-# A number, so that Kubernetes can see that it is not root. Any other does as well: nothing is written, and
-# no name, home or group is looked up.
+# A number, so that Kubernetes can see that it is not root. Any other user works too: previewd writes nothing and
+# needs no user name or home directory.
 USER 65532:65532
-# It drains: every request that has begun gets its answer.
+# On SIGTERM every request that has begun gets its answer before the server stops.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=2s --retries=3 CMD ["/previewd", "healthcheck"]
 ENTRYPOINT ["/previewd"]

@@ -92,9 +92,9 @@ type Config struct {
 	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to keep serving after SIGTERM while /readyz already fails"`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"10s" doc:"time limit for finishing open requests; then their connections are closed"`
 
-	// Command and what follows come from no variable of their own.
+	// The fields below have no variable of their own.
 	Command Command
-	// HealthcheckURL is what healthcheck is to ask for; if it is empty, the admin port's /readyz.
+	// HealthcheckURL is the URL that healthcheck requests; if it is empty, /readyz on the admin port.
 	HealthcheckURL string
 	// AdminPortSet and TLSPortSet say that the user chose the port, not the default.
 	AdminPortSet, TLSPortSet bool
@@ -103,7 +103,7 @@ type Config struct {
 	// Warnings are lines for the log that do not keep the server from starting.
 	Warnings []string
 
-	// MaxInFlight bounds the content in memory for answers under way, in bytes; 0 is the default. DiskThreads
+	// MaxInFlight bounds the content in memory for answers in progress, in bytes; 0 is the default. DiskThreads
 	// bounds the threads that wait for a disk; 0 is no bound. Fit and FitTasks set them.
 	MaxInFlight Size
 	DiskThreads int
@@ -111,11 +111,11 @@ type Config struct {
 	cacheSizeSet, goMemLimitSet, goMaxProcsSet bool
 }
 
-// HTTPS says whether TLS is spoken: there is a certificate, or one is to be made.
+// HTTPS says whether the server uses TLS: it has a certificate, or makes one.
 func (c Config) HTTPS() bool { return c.TLSCert != "" || c.TLSSelfSigned }
 
-// HTTPSBeside says whether HTTPS has a port of its own beside HTTP. Else the one port speaks HTTPS, if there
-// is a certificate. Two free ports are two.
+// HTTPSBeside says whether HTTPS has a port of its own beside HTTP. If not, and there is a certificate, PORT is
+// for HTTPS. Two ports of 0 are two different free ports.
 func (c Config) HTTPSBeside() bool {
 	return c.HTTPS() && c.TLSPortSet && (c.TLSPort != c.Port || c.TLSPort == 0)
 }
@@ -134,11 +134,12 @@ func address(host string, port Port) string {
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
-// Fit adapts the defaults to limit, the memory limit of the control group in bytes: unless CACHE_SIZE is
-// set, the cache takes at most a quarter of it, and content for answers under way an eighth. It returns what
-// debug.SetMemoryLimit is to be given: 85 % of limit without the cache, which lies outside the Go heap, the rest
-// being what the runtime does not count, but never below half of limit; or -1, which changes nothing, if
-// GOMEMLIMIT is set, as the runtime has obeyed that already.
+// Fit adapts the defaults to limit, the memory limit of the control group in bytes. The cache takes at most a
+// quarter of it, unless CACHE_SIZE is set. Content for answers in progress takes at most an eighth.
+//
+// It returns the value for debug.SetMemoryLimit: 85 % of limit, less the cache, which is outside the Go heap, but at
+// least half of limit. The rest is for memory that the runtime does not count. If GOMEMLIMIT is set, the runtime
+// obeys that already, and Fit returns -1, which changes nothing.
 func (c *Config) Fit(limit int64) (goMemLimit int64) {
 	if !c.cacheSizeSet {
 		c.CacheSize = min(c.CacheSize, Size(limit/4))
@@ -150,9 +151,9 @@ func (c *Config) Fit(limit int64) (goMemLimit int64) {
 	return max(limit/100*85+limit%100*85/100-int64(c.CacheSize), limit/2)
 }
 
-// FitTasks adapts to limit, the tasks that the control group may have, health checks included: a quarter may
-// wait for a disk. It returns how many threads may run Go code at a time at most (GOMAXPROCS); -1, which
-// changes nothing, if GOMAXPROCS is set. Each of these can leave several threads behind in system calls.
+// FitTasks adapts to limit, the number of tasks that the control group may have, health checks included. A quarter
+// of them may wait for a disk. It returns the largest GOMAXPROCS that leaves room for the threads that wait in system
+// calls; or -1, which changes nothing, if GOMAXPROCS is set.
 func (c *Config) FitTasks(limit int64) (goMaxProcs int) {
 	c.DiskThreads = int(min(max(1, limit/4), 1<<10))
 	if c.goMaxProcsSet {
@@ -162,12 +163,12 @@ func (c *Config) FitTasks(limit int64) (goMaxProcs int) {
 }
 
 // Load reads the arguments, without the program's name, and the environment, and checks every value. The
-// command line wins over the environment, the environment over the defaults. A variable that is empty, or
-// blank, counts as unset; blanks around a variable's value are no part of it (an env-file with CRLF line
-// ends leaves one), while arguments are taken as they are.
+// command line wins over the environment, the environment over the defaults. A variable that is empty or
+// blank counts as unset. Blanks around a variable's value are removed (an env-file with CRLF line ends leaves one);
+// arguments are taken as they are.
 //
-// All problems are returned at once: err's text has one printable line for each. Of the Config that comes with
-// an error only Warnings may be used. --help and --version win over any problem.
+// All problems are returned at once: err's text has one printable line for each. After
+// an error, only Warnings of the Config may be used. --help and --version take precedence over any problem.
 func Load(args []string, environ map[string]string) (Config, error) {
 	line := parseArguments(args)
 	if line.command == ShowHelp || line.command == ShowVersion {

@@ -18,7 +18,7 @@ func MemoryLimit(root fs.FS) (bytes int64, found bool) {
 	return limit(root, "memory", "memory.max", "memory.limit_in_bytes")
 }
 
-// TaskLimit returns how many tasks, threads that is, the control group may have, as MemoryLimit does. Other
+// TaskLimit returns how many tasks (threads) the control group may have, found as in MemoryLimit. Other
 // processes of the container count too.
 func TaskLimit(root fs.FS) (tasks int64, found bool) {
 	return limit(root, "pids", "pids.max", "pids.max")

@@ -2,15 +2,15 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Cache is what a cache has done since the start, and what it holds.
+// Cache has the counts of a cache since the start, and its present size.
 type Cache struct {
 	Hits, Misses, Evictions uint64
 	Entries                 int
-	// Bytes are held now, of Size at most.
+	// Bytes is the memory in use, Size the limit.
 	Bytes, Size int64
 }
 
-// cacheCollector reports a Cache, which is looked at once a scrape.
+// cacheCollector reports a Cache. It reads the counts once for each scrape.
 type cacheCollector struct {
 	counts                                           func() Cache
 	hits, misses, evictions, entries, bytes, maximum *prometheus.Desc

@@ -11,17 +11,17 @@ import (
 type Check struct {
 	// Name says what is checked, in one word: "directory".
 	Name string
-	// Probe returns why the condition does not hold, nil if it does. It is never called twice at a time.
+	// Probe returns nil if the condition holds, else the reason. It is never called concurrently.
 	Probe func() error
-	// HealthOnly keeps the condition out of /readyz: what it finds does not keep requests from being answered.
+	// HealthOnly leaves the check out of /readyz, as requests are answered even if it fails.
 	HealthOnly bool
 }
 
 // probeTimeout is how long a check may take, a little less than Kubernetes waits (timeoutSeconds: 1).
 const probeTimeout = 900 * time.Millisecond
 
-// probes makes the checks. A stat on a network mount that is gone can hang for ever; then the one probe
-// hangs, not one more for each request.
+// probes makes the checks. A stat on a network mount that is gone can hang forever. Then this one probe
+// hangs, and later requests do not start another.
 type probes []*probe
 
 type probe struct {

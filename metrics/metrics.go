@@ -102,7 +102,7 @@ func gauge(name, help string) prometheus.Gauge {
 	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
 }
 
-// Record counts an exchange. It keeps nothing of x.
+// Record counts an exchange. It does not keep a reference to x.
 func (m *Metrics) Record(x *message.Exchange) {
 	m.counter(methodIndex(x.Request.Method), codeIndex(x.Status), protocolIndex(x.Request.Proto)).Inc()
 	m.duration.Observe(x.Duration.Seconds())
@@ -130,34 +130,34 @@ func (m *Metrics) counter(method, code, protocol int) prometheus.Counter {
 	return c
 }
 
-// RequestStarted notes that a request is about to be answered; RequestDone follows once.
+// RequestStarted counts a request that is about to be answered. It is followed by one RequestDone.
 func (m *Metrics) RequestStarted() { m.inFlight.Inc() }
 
-// RequestDone notes that a request was answered, or that its connection ended before.
+// RequestDone counts a request that was answered, or whose connection ended.
 func (m *Metrics) RequestDone() { m.inFlight.Dec() }
 
-// ConnectionOpened notes that a connection was accepted; ConnectionClosed follows once.
+// ConnectionOpened counts an accepted connection. It is followed by one ConnectionClosed.
 func (m *Metrics) ConnectionOpened() {
 	m.connections.Inc()
 	m.connectionsTotal.Inc()
 }
 
-// ConnectionClosed notes that a connection ended.
+// ConnectionClosed counts a connection that ended.
 func (m *Metrics) ConnectionClosed() { m.connections.Dec() }
 
-// ScriptStarted notes that a CGI script was started; ScriptEnded follows once, with the time that it ran.
+// ScriptStarted counts a CGI script that was started. It is followed by one ScriptEnded.
 func (m *Metrics) ScriptStarted() {
 	m.scripts.Inc()
 	m.scriptsRunning.Inc()
 }
 
-// ScriptEnded notes that a CGI script has ended, after d.
+// ScriptEnded counts a CGI script that ended after running for d.
 func (m *Metrics) ScriptEnded(d time.Duration) {
 	m.scriptsRunning.Dec()
 	m.scriptDuration.Observe(d.Seconds())
 }
 
-// ScriptFailed notes that a request was not answered as it should by a CGI script.
+// ScriptFailed counts a request for which a CGI script failed, by kind.
 func (m *Metrics) ScriptFailed(kind string) {
 	m.scriptFailures.WithLabelValues(scriptFailures[index(scriptFailures[:], kind)]).Inc()
 }

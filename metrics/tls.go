@@ -6,14 +6,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// TLS has the metrics of a server that speaks TLS, in the registry of its Metrics.
+// TLS has the metrics of a server that uses TLS, in the registry of its Metrics.
 type TLS struct {
 	failures   *prometheus.CounterVec
 	complaints prometheus.Counter
 }
 
-// TLS adds the metrics of TLS, once. notAfter is when the certificate that is shown ends, broken what is
-// wrong with the files that it should come from; they are asked at each scrape.
+// TLS adds the metrics of TLS. It is called once. notAfter returns when the current certificate expires, broken
+// returns what is wrong with the certificate files. Both are called at each scrape.
 func (m *Metrics) TLS(notAfter func() time.Time, broken func() error) *TLS {
 	t := &TLS{
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace,

@@ -248,10 +248,10 @@ func TestNotes(t *testing.T) {
 		t.Errorf("the notes of a ConfigMap:\n%s", text)
 	}
 	// Who comes by HTTP is sent to another port, which has to be forwarded.
-	if text := notes(t, dir, all["tls-existingsecret"]...); strings.Contains(text, "localhost:8080") || !strings.Contains(text, "https://localhost:8443/ after\n\n  kubectl port-forward -n team service/demo-previewd 8443:8443\n") {
+	if text := notes(t, dir, all["tls-existingsecret"]...); strings.Contains(text, "localhost:8080") || !strings.Contains(text, "\n  kubectl port-forward -n team service/demo-previewd 8443:8443\n\nand go to https://localhost:8443/.\n") {
 		t.Errorf("the notes of a redirection:\n%s", text)
 	}
-	if text := notes(t, dir, all["ingress"]...); !strings.Contains(text, "config.HTTPS_REDIRECT sends whoever comes so to port 443.\n") {
+	if text := notes(t, dir, all["ingress"]...); !strings.Contains(text, "As config.HTTPS_REDIRECT is set, it redirects you to port 443.\n") {
 		t.Errorf("the notes of a redirection to a proxy:\n%s", text)
 	}
 	if text := notes(t, dir, append(set("content.image=site:1"), "--kube-version", "1.34.1-gke.100")...); !strings.Contains(text, "feature gate ImageVolume") {

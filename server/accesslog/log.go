@@ -11,7 +11,7 @@ import (
 	"github.com/previewd/previewd/server/message"
 )
 
-// Format is the form of all records of a log.
+// Format is the format of a log: text or JSON.
 type Format int
 
 const (
@@ -53,8 +53,8 @@ func New(out zapcore.WriteSyncer, format Format, level zapcore.Level, profile me
 	return l
 }
 
-// Record logs an exchange. It keeps nothing of x, allocates nothing, and does nothing above level info.
-// The time of the record is that of the answer's last byte.
+// Record logs an exchange, if the level is info or lower. It keeps no reference to x and allocates nothing. The time
+// of the record is when the last byte of the answer was sent.
 func (l *Log) Record(x *message.Exchange) {
 	if !l.enabled {
 		return
@@ -82,7 +82,7 @@ func (l *Log) showText() {
 	}
 }
 
-// Format returns the form of the records.
+// Format returns the format of the log.
 func (l *Log) Format() Format { return l.format }
 
 // dropReport returns what makes the line about dropped records.

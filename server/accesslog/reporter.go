@@ -23,7 +23,7 @@ func NewReporter(log *Log) *Reporter {
 	return &Reporter{log: log, reported: make(map[string]struct{})}
 }
 
-// Observe reports the cause of an answer's failure if it is worth a warning.
+// Observe logs the cause of a failed answer if it deserves a warning.
 func (r *Reporter) Observe(x *message.Exchange) {
 	if x.Failure == nil || x.Failure.Cause == nil {
 		return

@@ -38,7 +38,7 @@ type Keeper struct {
 	told     validity
 }
 
-// Events are told what a Keeper finds. Each is called from Watch's goroutine.
+// Events are called with what a Keeper finds, from the goroutine of Watch.
 type Events struct {
 	// Replaced is told of a new pair that is shown from now on.
 	Replaced func(leaf *x509.Certificate)
@@ -48,7 +48,7 @@ type Events struct {
 	Warn func(string)
 }
 
-// Open loads the pair. A broken one is an error here: there is none to show instead.
+// Open loads the pair. If it is broken, Open fails, as there is no previous pair to use.
 func Open(files Files) (*Keeper, error) {
 	c, err := files.read()
 	if err != nil {
@@ -69,10 +69,10 @@ func (k *Keeper) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return k.current.Load(), nil
 }
 
-// NotAfter is when the certificate that is shown ends.
+// NotAfter returns when the current certificate expires.
 func (k *Keeper) NotAfter() time.Time { return k.current.Load().Leaf.NotAfter }
 
-// Err returns what is wrong with what the files hold, nil while it is what is shown.
+// Err returns what is wrong with the files, nil if the current pair is what they hold.
 func (k *Keeper) Err() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

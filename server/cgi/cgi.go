@@ -56,7 +56,7 @@ type Options struct {
 	Failed  func(Failure)
 }
 
-// Failure is what went wrong with a script.
+// Failure is a kind of failure of a script.
 type Failure string
 
 // The kinds of failure.
@@ -81,7 +81,7 @@ type Handler struct {
 	ended   context.Context // ends with Close
 }
 
-// New returns a Handler. Close ends it.
+// New returns a Handler. It has to be closed.
 func New(o Options) *Handler {
 	h := &Handler{Options: o, slots: make(chan struct{}, o.MaxProcesses)}
 	h.Directories = nil
@@ -106,7 +106,7 @@ func (h *Handler) Methods() message.Methods {
 	return message.Methods{"GET": h.Serve, "HEAD": h.Serve, "POST": h.Serve}
 }
 
-// Serve answers a request by its script, or by the site: send_head and do_POST.
+// Serve answers a request by running its script, or else by the site: send_head and do_POST.
 func (h *Handler) Serve(ctx context.Context, r *message.Request) message.Response {
 	return h.serve(ctx, r, exchange{noted: r})
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// User is whom scripts run as.
+// User is the user that scripts run as.
 type User struct{ UID, GID uint32 }
 
 // anyNobody is the user where no list of users says who nobody is.

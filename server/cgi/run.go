@@ -360,7 +360,8 @@ func (b *body) copyTo(w io.Writer) (n int64, err error) {
 	}
 }
 
-// Close lets a script end whose content nobody wants, as for HEAD, and kills one that could not be sent.
+// Close ends the run. A script whose content is not wanted, as for HEAD, may finish; one whose answer could not be
+// sent is killed.
 func (b *body) Close() error {
 	if b.err != nil {
 		b.run.stop(Gone, b.err)

@@ -46,18 +46,18 @@ func InMemory(body Body) ([]byte, bool) {
 	return nil, false
 }
 
-// Stream is content that is made while it is sent. On HTTP/1.1 one of unknown length is sent chunked, on
-// HTTP/1.0 the end of the connection is its end; each Write reaches the client at once.
+// Stream is content that is produced while it is sent. If its length is unknown, it is chunked in HTTP/1.1, and ends
+// with the connection in HTTP/1.0. Each Write reaches the client at once.
 type Stream struct {
 	length int64
 	write  func(io.Writer) error
 }
 
-// NewStream returns a Body of unknown length that write makes. An error of write cuts the connection, so
+// NewStream returns a Body of unknown length, written by write. If write fails, the connection is closed, so
 // that the client can tell that the content is not complete.
 func NewStream(write func(w io.Writer) error) *Stream { return &Stream{-1, write} }
 
-// NewSizedStream returns a Body of length bytes that write makes; writing more or less cuts the connection.
+// NewSizedStream returns a Body of length bytes, written by write. If write writes more or fewer, the connection is closed.
 func NewSizedStream(length int64, write func(w io.Writer) error) *Stream {
 	return &Stream{length, write}
 }

@@ -13,7 +13,7 @@ import (
 // moment before the server cuts what is unfinished when it stops.
 type Handler func(ctx context.Context, r *Request) Response
 
-// ErrStopping is why the context of a handler ends whose answer the server does not wait for any longer.
+// ErrStopping is the cause of a handler's context when the server stops and no longer waits for the answer.
 var ErrStopping = errors.New("the server stops")
 
 // Request is what a client asked. Texts are bytes as received, which http.server reads as Latin-1; use
@@ -58,7 +58,7 @@ type Request struct {
 	Notes []string
 }
 
-// Watcher knows whether a client is still there. Asking costs something only while it is done.
+// Watcher tells whether a client is still connected.
 type Watcher interface {
 	// AwaitGone waits until the client cannot be answered any more, as its connection was reset or cut,
 	// and reports true; or until ctx ends, and reports false. A client that closed its sending side is
@@ -66,7 +66,7 @@ type Watcher interface {
 	AwaitGone(ctx context.Context) bool
 }
 
-// NoContent is the Content of a request that has none: it is at its end at once.
+// NoContent is the Content of a request without content: Read reports io.EOF.
 type NoContent struct{}
 
 // Read reports io.EOF.

@@ -23,13 +23,13 @@ type Response struct {
 	Err error
 }
 
-// Failure returns the *Failure that this answer reports, nil if it is none.
+// Failure returns the *Failure that this answer reports, nil if it reports none.
 func (r *Response) Failure() *Failure {
 	f, _ := r.Err.(*Failure)
 	return f
 }
 
-// Exchange is a request and what became of it, as it is observed once, after the last byte of the answer.
+// Exchange is a request and its outcome. It is observed once, after the last byte of the answer.
 // It and its Request are valid only during the call.
 type Exchange struct {
 	// Request is never nil. Of a request that never parsed it holds what was read.

@@ -16,7 +16,7 @@ func (p *Profile) Settle(resp Response) Response {
 	return p.Complete(resp)
 }
 
-// Discard closes the body of an answer that is not sent. What that fails with joins Err.
+// Discard closes the body of an answer that is not sent. If that fails, the error is joined to Err.
 func (r *Response) Discard() {
 	if r.Body != nil {
 		r.Err = errors.Join(r.Err, r.Body.Close())

@@ -33,7 +33,7 @@ const (
 	renewInterval = time.Hour
 )
 
-// Options say for what a CA vouches, and where it is kept.
+// Options say which names a CA is for, and where it is kept.
 type Options struct {
 	// Hosts are names and addresses beside localhost and the loopback addresses.
 	Hosts []string
@@ -99,7 +99,7 @@ func (a *Authority) kept() (ca *pair, made bool, err error) {
 	return ca, made, nil
 }
 
-// Notes are what the operator should know of the CA, a line each.
+// Notes returns messages about the CA for the operator, one line each.
 func (a *Authority) Notes() []string { return a.notes }
 
 // Certificate returns the certificate for the server: GetCertificate of a tls.Config.
@@ -107,23 +107,23 @@ func (a *Authority) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 	return a.current.Load(), nil
 }
 
-// NotAfter is when the certificate for the server ends.
+// NotAfter returns when the certificate for the server expires.
 func (a *Authority) NotAfter() time.Time { return a.current.Load().Leaf.NotAfter }
 
-// Names are the names and addresses in the certificate for the server.
+// Names returns the names and addresses in the certificate for the server.
 func (a *Authority) Names() []string { return a.names.list() }
 
-// PEM is the CA's certificate.
+// PEM returns the CA's certificate.
 func (a *Authority) PEM() []byte { return encodeCertificate(a.ca.certificate) }
 
-// Fingerprint is the SHA-256 of the CA's certificate as openssl x509 -fingerprint shows it.
+// Fingerprint returns the SHA-256 of the CA's certificate, in the format of openssl x509 -fingerprint.
 func (a *Authority) Fingerprint() string {
 	sum := sha256.Sum256(a.ca.certificate.Raw)
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
 }
 
-// Watch renews the certificate in time until ctx ends. An error of renewal is handed to report, and once that the
-// CA is near its end.
+// Watch renews the certificate in time until ctx ends. It calls report if that fails, and once when the CA is about
+// to expire.
 func (a *Authority) Watch(ctx context.Context, report func(error)) {
 	told := false
 	ticker := time.NewTicker(renewInterval)
