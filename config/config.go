@@ -39,10 +39,10 @@ type Config struct {
 	Port Port `env:"PORT" envDefault:"8000" option:"port" doc:"TCP port to listen on; 0 picks a free one"`
 	// Empty is the wildcard address of both families, on one dual-stack socket.
 	Bind      string `env:"BIND" option:"bind" short:"b" metavar:"ADDRESS" shown:"all interfaces, IPv4 and IPv6" doc:"address or host name to listen on"`
-	Directory string `env:"DIRECTORY" envDefault:"." option:"directory" short:"d" metavar:"DIRECTORY" shown:"the current directory (/srv in the image)" doc:"directory to serve"`
+	Directory string `env:"DIRECTORY" envDefault:"." option:"directory" short:"d" metavar:"DIRECTORY" shown:"the current directory (/srv in the image)" doc:"directory to serve; also as an argument: previewd ./dir"`
 	Protocol  string `env:"PROTOCOL" envDefault:"HTTP/1.1" option:"protocol" short:"p" metavar:"VERSION" oneof:"HTTP/1.0,HTTP/1.1" doc:"HTTP version of the answers: HTTP/1.0 or HTTP/1.1"`
 	// Exact is true with HTTP/1.0 unless it is set, as that is http.server's own default.
-	Exact bool `env:"EXACT" envDefault:"false" option:"exact" shown:"true with -p HTTP/1.0, else false" doc:"answer exactly as http.server does, and send nothing that it does not"`
+	Exact bool `env:"EXACT" envDefault:"false" option:"exact" shown:"true with -p HTTP/1.0, else false" doc:"exactly the answers of http.server: no entity-tags, Cache-Control, ranges, compression"`
 
 	CGI             bool          `env:"CGI" envDefault:"false" option:"cgi" doc:"run the files below CGI_DIRECTORIES as CGI scripts"`
 	CGIDirectories  []string      `env:"CGI_DIRECTORIES" envDefault:"/cgi-bin,/htbin" doc:"URL paths whose files are CGI scripts, comma separated"`
@@ -66,8 +66,8 @@ type Config struct {
 	CacheSize          Size   `env:"CACHE_SIZE" envDefault:"64MiB" shown:"64MiB, at most a quarter of the memory limit" doc:"memory for cached files, in bytes or with KiB, MiB, GiB; 0 turns the cache off"`
 	CacheMaxFile       Size   `env:"CACHE_MAX_FILE" envDefault:"1MiB" doc:"size of the largest file that is cached"`
 	CacheControl       string `env:"CACHE_CONTROL" envDefault:"no-cache" doc:"Cache-Control header of files"`
-	CacheFingerprinted bool   `env:"CACHE_FINGERPRINTED" envDefault:"false" doc:"browsers may keep files with a content hash in their name for a year"`
-	Compress           string `env:"COMPRESS" envDefault:"auto" oneof:"auto,static,off" doc:"auto, static (only .br, .zst and .gz files that exist) or off"`
+	CacheFingerprinted bool   `env:"CACHE_FINGERPRINTED" envDefault:"false" doc:"let browsers keep files with a content hash in their name for a year"`
+	Compress           string `env:"COMPRESS" envDefault:"auto" oneof:"auto,static,off" doc:"compression: auto, static (only existing .br, .zst and .gz files) or off"`
 
 	IndexPages []string `env:"INDEX_PAGES" envDefault:"index.html,index.htm" doc:"files that stand for their directory, tried in order"`
 	// ExtensionsMap has suffixes in lower case with their dot, and media types as they were written.
@@ -78,8 +78,8 @@ type Config struct {
 	// TrustedProxies are masked; an address is a prefix of its full length.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" shown:"none" doc:"IP addresses and CIDRs of proxies whose forwarding headers are believed"`
 
-	LogFormat string `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,json,text" doc:"auto (text on a terminal, else JSON), json or text"`
-	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"lowest level that is logged: debug, info, warn or error"`
+	LogFormat string `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,json,text" doc:"format of the log: auto (text on a terminal, else JSON), json or text"`
+	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"lowest level to log: debug, info, warn or error"`
 	// AdminPortSet is false where 9090 is only the default, which gives way to a free port when it is taken.
 	AdminPort Port   `env:"ADMIN_PORT" envDefault:"9090" doc:"port for /metrics, /livez, /readyz, /healthz and /version; 0 picks a free one"`
 	AdminBind string `env:"ADMIN_BIND" shown:"same as BIND" doc:"address or host name for the admin port"`
