@@ -22,6 +22,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"server/http2":            "server/message server/tcp",
 		"server/message":          "",
 		"server/origin":           "server/message",
+		"server/rules":            "server/message",
 		"server/secure":           "server/http1 server/http2 server/message",
 		"server/service":          "config metrics server server/accesslog server/certs server/certs/devca server/cgi server/message server/origin server/site server/site/content server/site/tree",
 		"server/tcp":              "",

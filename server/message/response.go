@@ -21,6 +21,9 @@ type Response struct {
 	// Err is what the operator should know about this answer. A *Failure without a Body is answered with
 	// its error page (send_error).
 	Err error
+	// Via is what chose the answer beside the name that was asked for, for the log: the line of a rule, a fallback or an
+	// error page. Empty means nothing did.
+	Via string
 }
 
 // Failure returns the *Failure that this answer reports, nil if it reports none.

@@ -1,0 +1,143 @@
+package rules
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// show is an answer in a line: status, content, Location, and fields by name.
+func show(resp message.Response, names ...string) string {
+	words := []string{resp.Fields.Get("Location")}
+	if resp.Body != nil {
+		content, _ := message.InMemory(resp.Body)
+		words[0] += string(content)
+	}
+	for _, name := range names {
+		words = append(words, name+"="+strings.Join(resp.Fields.Values(name), "|"))
+	}
+	return strings.Join(strings.Fields(strconv.Itoa(resp.Status)+" "+strings.Join(words, " ")), " ")
+}
+
+// TestAnswers: what the rules make of a site.
+func TestAnswers(t *testing.T) {
+	f := files{
+		"/index.html": "index", "/page.html": "page", "/docs/index.html": "docs", "/docs/404.html": "lost", "/a.txt": "a", "/100%.txt": "all",
+		"/_redirects": "/a.txt /b\n/old /page 301\n/rw /page 200\n/dir /docs 200\n/odd /100%25.txt 200\n/no /nothing 200\n/gone /a.txt 410\n/lost /nothing 410\n/force/* /a.txt 200!\n/force.txt /x 302!\n/app/* /index.html 200\n",
+		"/_headers":   "/*\n  X-All: 1\n/page.html\n  X-Page: 1\n/page\n  X-Clean: 1\n/old\n  X-Old: 1\n/rw\n  X-Rw: 1\n/index.html\n  X-Index: 1\n  X-Frame-Options: DENY\n/app/*\n  X-App: 1\n",
+	}
+	for _, c := range []struct{ name, method, target, want string }{
+		{"file_wins", "GET", "/a.txt", "200 a X-All=1"},
+		{"redirect", "GET", "/old?x=1", "301 /page?x=1 X-All=1 X-Old=1 Cache-Control=no-cache"},
+		{"redirect_of_a_form", "POST", "/old", "301 /page X-Old=1"},
+		{"rewrite", "GET", "/rw", "200 page X-All=1 X-Page=1 X-Clean=1 X-Rw=1"},
+		{"rewrite_to_a_directory", "GET", "/dir", "200 docs X-All=1"},
+		{"rewrite_to_an_escaped_name", "GET", "/odd", "200 all X-All=1"},
+		{"rewrite_to_nothing", "GET", "/no", "404 X-All=1"},
+		{"rewrite_of_a_form", "POST", "/rw", "405 X-All=1"},
+		{"status", "GET", "/gone", "410 a X-All=1 ETag="},
+		{"status_without_a_page", "GET", "/lost", "410 X-All=1"},
+		{"single_page_app", "GET", "/app/deep/link", "200 index X-All=1 X-Index=1 X-App=1"},
+		{"clean_url", "GET", "/page", "200 page X-Page=1 X-Clean=1"},
+		{"index_page_has_the_fields_of_its_path", "GET", "/", "200 index X-All=1 X-Index="},
+		{"error_page", "GET", "/docs/none", "404 lost X-All=1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var names []string
+			for _, word := range strings.Fields(c.want) {
+				if name, _, isField := strings.Cut(word, "="); isField && !strings.Contains(word, "/") {
+					names = append(names, name)
+				}
+			}
+			if got := show(ask(t, f, c.method, c.target), names...); got != c.want {
+				t.Errorf("%s %s is %q, want %q", c.method, c.target, got, c.want)
+			}
+		})
+	}
+	if resp := ask(t, f, "GET", "/old"); resp.Via != "_redirects:2" {
+		t.Errorf("Via is %q", resp.Via)
+	}
+}
+
+// TestTheRequestIsAsItWas once the site has answered: the log and the scripts see what came.
+func TestTheRequestIsAsItWas(t *testing.T) {
+	f := files{"/a": "a", "/_redirects": "/b /a 200", "/_headers": "/b\n  ETag: \"mine\""}
+	r := &message.Request{Method: "GET", Target: "/b", Fields: message.Fields{{Name: "If-Match", Value: `"mine"`}, {Name: "Host", Value: "h"}}}
+	resp := New(Options{Site: f}).Handler(f.serve)(t.Context(), r)
+	if resp.Status != 200 || resp.Fields.Get("ETag") != `"mine"` || r.Target != "/b" || r.Variant != "" || len(r.Fields) != 2 {
+		t.Errorf("%d %v, %+v", resp.Status, resp.Fields, r)
+	}
+}
+
+// TestChangedRulesAreAnotherRepresentation: no 304 for an answer with other fields, and 304 with all fields for the same.
+func TestChangedRulesAreAnotherRepresentation(t *testing.T) {
+	with := func(headers, etag string) message.Response {
+		f := files{"/a.txt": "a", "/_headers": headers}
+		return ask(t, f, "GET", "/a.txt", message.Field{Name: "If-None-Match", Value: etag})
+	}
+	one := with("/*\n  X-A: 1", "")
+	tag := one.Fields.Get("ETag")
+	if again := with("/*\n  X-A: 1", tag); again.Status != 304 || again.Fields.Get("X-A") != "1" || again.Fields.Get("ETag") != tag {
+		t.Errorf("the same is %d, %v", again.Status, again.Fields)
+	}
+	for _, headers := range []string{"", "/*\n  X-A: 2", "/*\n  ! Cache-Control\n  X-A: 1"} {
+		if resp := with(headers, tag); resp.Status != 200 {
+			t.Errorf("%q is %d", headers, resp.Status)
+		}
+	}
+}
+
+func TestTargetsAreBelowTheBase(t *testing.T) {
+	f := files{"/_redirects": "/a /b\n/c https://example.org/\n"}
+	for target, want := range map[string]string{"/a": "/docs/v1/b", "/c": "https://example.org/"} {
+		r := &message.Request{Method: "GET", Target: target}
+		if got := New(Options{Site: f, Base: "/docs/v1"}).Handler(f.serve)(t.Context(), r).Fields.Get("Location"); got != want {
+			t.Errorf("%s leads to %q, want %q", target, got, want)
+		}
+	}
+}
+
+// TestChangesCountWithinMaxAge, and the files are not looked at more often; problems are reported once a version.
+func TestChangesCountWithinMaxAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := files{"/_redirects": "/a /one\nbad\n"}
+		var reported []string
+		rs := New(Options{Site: f, Report: func(problems []Problem) {
+			for _, p := range problems {
+				reported = append(reported, p.String())
+			}
+		}})
+		h := rs.Handler(f.serve)
+		location := func() string {
+			return h(t.Context(), &message.Request{Method: "GET", Target: "/a"}).Fields.Get("Location")
+		}
+		if got := location(); got != "/one" {
+			t.Errorf("got %q", got)
+		}
+		f["/_redirects"] = "/a /two\n"
+		time.Sleep(MaxAge - 1)
+		if got := location(); got != "/one" {
+			t.Errorf("looked again too early: %q", got)
+		}
+		time.Sleep(1)
+		if got := location(); got != "/two" {
+			t.Errorf("the change is not seen: %q", got)
+		}
+		delete(f, "/_redirects")
+		time.Sleep(MaxAge)
+		if got := location(); got != "" {
+			t.Errorf("rules of a file that is gone: %q", got)
+		}
+		if want := []string{`_redirects:2: error: "bad" has no target, allowed are such as: /from /to 301`}; !slices.Equal(reported, want) {
+			t.Errorf("reported %q, want %q", reported, want)
+		}
+		if problems := rs.Problems(); len(problems) > 0 {
+			t.Errorf("problems of a file that is gone: %v", problems)
+		}
+	})
+}
