@@ -17,9 +17,9 @@ type Site interface {
 	// Find returns the path of the file that answers a target, decoded: /docs/index.html for /docs/, and for /docs; with
 	// clean URLs /page.html for /page. A directory without an index page has none.
 	Find(target string) (path string, found bool)
-	// Look reads a file at the top of the site. version is another one whenever content may be, and empty where there is
+	// Look reads a file at the top of the site, up to limit bytes. version is another one whenever content may be, and empty where there is
 	// no file; the content is not read where the version is the one that was seen.
-	Look(name, seen string) (content []byte, version string, err error)
+	Look(name, seen string, limit int64) (content []byte, version string, err error)
 }
 
 // Options says which site has rules, and where.
@@ -101,7 +101,7 @@ func (rs *Rules) look() *rules {
 
 // read looks at one file. One that cannot be read leaves the rules as they were.
 func (rs *Rules) read(name string, f *file, parse func([]byte) []Problem) {
-	content, version, err := rs.opts.Site.Look(name, f.version)
+	content, version, err := rs.opts.Site.Look(name, f.version, MaxFile+1)
 	if err != nil {
 		problem := Problem{name, 0, "it cannot be read: " + err.Error(), true}
 		if slices.Contains(f.problems, problem) {

@@ -32,7 +32,7 @@ func (f files) Find(target string) (string, bool) {
 	return "", false
 }
 
-func (f files) Look(name, seen string) (content []byte, version string, err error) {
+func (f files) Look(name, seen string, limit int64) (content []byte, version string, err error) {
 	text, found := f["/"+name]
 	if !found {
 		return nil, "", nil
