@@ -136,7 +136,7 @@ func (l *loader) parse() {
 		}
 		f := byName[bad.Name]
 		if errors.Is(bad.Err, errValue) {
-			l.refuse(f, f.allowed())
+			l.refuse(f, f.allowed()+f.meant(environment[f.variable]))
 			continue
 		}
 		l.refuse(f, bad.Err.Error())
@@ -186,6 +186,16 @@ func (f field) allowed() string {
 	}
 	return "not a whole number, allowed are 0 to 2147483647"
 }
+
+// meant is a question to end a refusal with, where it is plain what was meant: a number that lacks its unit.
+func (f field) meant(text string) string {
+	if f.kind != reflect.TypeFor[time.Duration]() || !number.MatchString(text) {
+		return ""
+	}
+	return ", did you mean " + text + "s?"
+}
+
+var number = regexp.MustCompile(`^[0-9]{1,9}$`)
 
 // check applies the rules to what could be parsed.
 func (l *loader) check() {

@@ -108,6 +108,15 @@ func TestAskReadyDoesNotWaitForEver(t *testing.T) {
 	}
 }
 
+// TestAskByHTTPS: a development certificate is as good as any.
+func TestAskByHTTPS(t *testing.T) {
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	defer s.Close()
+	if err := Ask(t.Context(), s.URL); err == nil || !strings.Contains(err.Error(), "answered 404 Not Found") {
+		t.Errorf("got %v, want the answer", err)
+	}
+}
+
 // TestAsk: a page that is there, or leads elsewhere, is health; what is not there is not.
 func TestAsk(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:9")

@@ -188,6 +188,14 @@ func TestDockerSelfSigned(t *testing.T) {
 			t.Errorf("https://%s: %s %q", name, resp.Proto, got)
 		}
 	}
+	// helm test fetches the page by HTTPS, whose certificate nobody has installed.
+	test := o.pods[0].Spec
+	test.Containers[0].Args[1] = strings.Replace(test.Containers[0].Args[1], ":443/", r.port("https")[len(r.address):]+"/", 1)
+	args := append([]string{"run", "--rm", "--add-host", o.deployment().Name + ":" + r.address}, asPod(t, o, &test, test.Containers[0])...)
+	args = append(append(args, test.Containers[0].Image), test.Containers[0].Args...)
+	if out, err := docker.Command(args...).CombinedOutput(); err != nil || !strings.HasPrefix(test.Containers[0].Args[1], "https://") {
+		t.Errorf("helm test %q: %v\n%s", test.Containers[0].Args, err, out)
+	}
 	// The Service's port, which clients know, and not the container's.
 	resp, _ := fetch(t, plain(), "http://"+r.port("http")+"/a?b")
 	if want := "https://" + r.address + "/a?b"; resp.StatusCode != 308 || resp.Header.Get("Location") != want {

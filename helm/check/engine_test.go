@@ -155,10 +155,17 @@ func serving(t testing.TB, o *objects, volumes map[string]string) *running {
 	return r
 }
 
-// stop is what the kubelet does, with the pod's grace period, and wants exit code 0.
+// stop is what the kubelet does, with the pod's hook and its grace period, and wants exit code 0.
 func (r *running) stop(t testing.TB) time.Duration {
 	t.Helper()
 	began := time.Now()
+	if l := r.server.Lifecycle; l != nil {
+		for end := began.Add(time.Duration(l.PreStop.Sleep.Seconds) * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+			if err := r.probe(r.server.ReadinessProbe); err != nil {
+				t.Errorf("a readiness probe of a pod that is being replaced: %v", err)
+			}
+		}
+	}
 	docker.Output(t, "stop", "-t", r.grace, r.id)
 	took := time.Since(began)
 	if code := docker.Output(t, "inspect", "-f", "{{.State.ExitCode}}", r.id); code != "0" {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -244,7 +245,9 @@ func TestNotes(t *testing.T) {
 		})
 	}
 	// What kubectl create has made is another's for a server-side apply: it is a conflict, and by force what is gone stays.
-	if text := notes(t, dir, all["configmap"]...); !strings.Contains(text, "-o yaml | kubectl replace --force -f -\n") {
+	// replace --force would delete it first. A pod that is touched makes the kubelet look at once.
+	if text := notes(t, dir, all["configmap"]...); !strings.Contains(text, "-o yaml | kubectl replace -f -\n") ||
+		!strings.Contains(text, "\n  kubectl annotate pods -n team -l app.kubernetes.io/name=previewd,app.kubernetes.io/instance=demo --overwrite previewd/content-changed=") {
 		t.Errorf("the notes of a ConfigMap:\n%s", text)
 	}
 	// Who comes by HTTP is sent to another port, which has to be forwarded.
@@ -256,5 +259,53 @@ func TestNotes(t *testing.T) {
 	}
 	if text := notes(t, dir, append(set("content.image=site:1"), "--kube-version", "1.34.1-gke.100")...); !strings.Contains(text, "feature gate ImageVolume") {
 		t.Errorf("the notes of image volumes before 1.35:\n%s", text)
+	}
+	// A pod that does not come up has said why.
+	if text := notes(t, dir, set(served, "config.DIRECTORY=/srv/public")...); !strings.Contains(text, "\n  kubectl logs -n team -l app.kubernetes.io/name=previewd,app.kubernetes.io/instance=demo -c previewd ") {
+		t.Errorf("the notes lead to no log:\n%s", text)
+	}
+	for name, c := range map[string]struct {
+		values string
+		want   []string // the URLs, but for those of the Service's name and of localhost
+	}{
+		"ingress": {"ingress: {enabled: true, hosts: [{host: a.example}, {host: b.example, paths: [{path: /b}]}], tls: [{secretName: a, hosts: [a.example]}]}",
+			[]string{"https://a.example/", "http://b.example/b"}},
+		"ingress by a wildcard": {"ingress: {enabled: true, hosts: [{host: a.example.com}, {host: example.com}, {host: a.b.example.com}], tls: [{hosts: ['*.example.com']}]}",
+			[]string{"https://a.example.com/", "http://example.com/", "http://a.b.example.com/"}},
+		"ingress for all": {"ingress: {enabled: true, hosts: [{host: a.example}, {paths: [{path: /any}]}], tls: [{secretName: a}]}",
+			[]string{"https://a.example/", "https://<any host>/any"}},
+		"ingress without a host": {"ingress: {enabled: true, hosts: [{paths: [{path: /any}]}], tls: [{secretName: a, hosts: [a.example]}]}",
+			[]string{"http://<any host>/any"}},
+		"route by https": {"httpRoute: {enabled: true, parentRefs: [{name: g, sectionName: https}], hostnames: [a.example], rules: [{matches: [{path: {type: PathPrefix, value: /docs}}]}]}",
+			[]string{"https://a.example/docs"}},
+		"route by http": {"httpRoute: {enabled: true, parentRefs: [{name: g, sectionName: web-http}], hostnames: [a.example]}",
+			[]string{"http://a.example/"}},
+		"route by ports": {"httpRoute: {enabled: true, parentRefs: [{name: g, port: 443}, {name: g, port: 80}, {name: h, port: 8443, sectionName: https}], hostnames: [a.example]}",
+			[]string{"https://a.example/", "http://a.example/", "https://a.example:8443/"}},
+		"route to whatever listens": {"httpRoute: {enabled: true, parentRefs: [{name: g}], rules: [{matches: [{path: {value: /a}}, {headers: [{name: x, value: y}]}]}, {filters: [{type: RequestRedirect}]}]}",
+			[]string{"http(s)://<the address of the gateway g>/a", "http(s)://<the address of the gateway g>/"}},
+		"load balancer": {"service: {type: LoadBalancer, port: 8080}\ntls: {selfSigned: true}",
+			[]string{"http://$(kubectl get service -n team demo-previewd -o jsonpath='{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}'):8080/",
+				"https://$(kubectl get service -n team demo-previewd -o jsonpath='{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}')/"}},
+		"load balancer that redirects": {"service: {type: LoadBalancer, httpsPort: 8443}\ntls: {selfSigned: true}\nconfig: {HTTPS_REDIRECT: on}",
+			[]string{"https://$(kubectl get service -n team demo-previewd -o jsonpath='{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}'):8443/"}},
+		"node ports": {"service: {type: NodePort}\ntls: {selfSigned: true}",
+			[]string{"http://NODE:$(kubectl get service -n team demo-previewd -o jsonpath='{.spec.ports[?(@.name==\"http\")].nodePort}')/",
+				"https://NODE:$(kubectl get service -n team demo-previewd -o jsonpath='{.spec.ports[?(@.name==\"https\")].nodePort}')/"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := notes(t, dir, append(file(t, c.values), set(served)...)...)
+			urls, _, _ := strings.Cut(strings.TrimPrefix(text, "The site is at\n"), "\n\n")
+			var got []string
+			for line := range strings.Lines(urls) {
+				if line = strings.TrimSpace(line); !strings.HasSuffix(line, " in the cluster") && !strings.HasSuffix(line, " after") {
+					got = append(got, line)
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+		})
 	}
 }

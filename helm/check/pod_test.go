@@ -68,10 +68,16 @@ func checkContainers(t *testing.T, o *objects) {
 	}
 }
 
-// checkGracePeriod wants time for the delay, the drain and a little more.
+// checkGracePeriod wants time for the wait before it, the drain and a little more; and one wait, not two.
 func checkGracePeriod(t *testing.T, o *objects) {
 	settings := o.settings(t)
 	var sum time.Duration
+	if lifecycle := o.spec().Containers[0].Lifecycle; lifecycle != nil {
+		sum = time.Duration(lifecycle.PreStop.Sleep.Seconds) * time.Second
+		if settings["SHUTDOWN_DELAY"] != "0s" {
+			t.Errorf("the kubelet waits %v, and then the server %s", sum, settings["SHUTDOWN_DELAY"])
+		}
+	}
 	for _, variable := range []string{"SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT"} {
 		d, err := time.ParseDuration(settings[variable])
 		if err != nil {
@@ -80,7 +86,7 @@ func checkGracePeriod(t *testing.T, o *objects) {
 		sum += d
 	}
 	grace := time.Duration(*o.spec().TerminationGracePeriodSeconds) * time.Second
-	if grace < sum+5*time.Second || grace > sum+6*time.Second {
+	if grace < sum+5*time.Second || grace > sum+7*time.Second {
 		t.Errorf("the grace period is %v, delay and timeout together %v", grace, sum)
 	}
 }

@@ -67,7 +67,7 @@
 {{/* All settings of the server: those given, and those that the pod's spec depends on, by name. */}}
 {{- define "previewd.settings" -}}
 {{- $s := include "previewd.given" . | fromYaml -}}
-{{- $s = merge $s (dict "PORT" "8000" "ADMIN_PORT" "9090" "DIRECTORY" (include "previewd.content.directory" .) "SHUTDOWN_DELAY" "0s" "SHUTDOWN_TIMEOUT" "10s") -}}
+{{- $s = merge $s (dict "PORT" "8000" "ADMIN_PORT" "9090" "DIRECTORY" (include "previewd.content.directory" .) "SHUTDOWN_DELAY" "0s" "SHUTDOWN_TIMEOUT" "8s") -}}
 {{- if include "previewd.https" . -}}
 {{- $s = merge $s (dict "TLS_PORT" "8443") -}}
 {{- end -}}
@@ -90,9 +90,40 @@
 {{- toYaml $s }}
 {{- end }}
 
+{{/* A duration in whole seconds, no less than it is. */}}
+{{- define "previewd.seconds" -}}
+{{- divf (float64 (include "previewd.milliseconds" .)) 1000.0 | ceil | int64 }}
+{{- end }}
+
 {{/* Long enough for the delay, the drain and the end of the process. */}}
 {{- define "previewd.gracePeriod" -}}
 {{- $s := include "previewd.settings" . | fromYaml -}}
-{{- $ms := addf (float64 (include "previewd.milliseconds" $s.SHUTDOWN_DELAY)) (float64 (include "previewd.milliseconds" $s.SHUTDOWN_TIMEOUT)) -}}
-{{- add (divf $ms 1000.0 | ceil | int64) 5 }}
+{{- add (include "previewd.seconds" $s.SHUTDOWN_DELAY) (include "previewd.seconds" $s.SHUTDOWN_TIMEOUT) 5 }}
+{{- end }}
+
+{{/* How many seconds the kubelet waits before it tells the server to stop: SHUTDOWN_DELAY, where Kubernetes can sleep.
+The server is ready meanwhile, so that no probe fails; one that waits by itself is not. */}}
+{{- define "previewd.preStop" -}}
+{{- if semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version -}}
+{{- $s := include "previewd.settings" . | fromYaml -}}
+{{- with include "previewd.seconds" $s.SHUTDOWN_DELAY | int }}{{ . }}{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The settings as the server gets them: it does not wait once more. */}}
+{{- define "previewd.environment" -}}
+{{- $s := include "previewd.settings" . | fromYaml -}}
+{{- if include "previewd.preStop" . }}{{ $_ := set $s "SHUTDOWN_DELAY" "0s" }}{{ end -}}
+{{- toYaml $s }}
+{{- end }}
+
+{{/* Where helm test asks: by HTTPS if HTTP only leads there. A redirection to a proxy is all that there is to ask for. */}}
+{{- define "previewd.testOrigin" -}}
+{{- $s := include "previewd.settings" . | fromYaml -}}
+{{- $name := include "previewd.fullname" . -}}
+{{- if and (include "previewd.https" .) (ne ($s.HTTPS_REDIRECT | default "off") "off") -}}
+{{- printf "https://%s:%d" $name (int .Values.service.httpsPort) }}
+{{- else -}}
+{{- printf "http://%s:%d" $name (int .Values.service.port) }}
+{{- end }}
 {{- end }}
