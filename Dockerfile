@@ -1,5 +1,5 @@
-# The image of previewd: one static binary and a placeholder page, nothing else. Building it needs BuildKit:
-# Docker 23 or newer, or DOCKER_BUILDKIT=1 with Docker 20.10.
+# The image of previewd: one static binary and an empty directory, nothing else. BuildKit and the classic builder
+# (`docker build` before version 23, and docker-compose 1) both make it.
 #
 #   docker build -t previewd .
 #   docker run --rm -p 8000:8000 -v "$PWD:/srv:ro" previewd
@@ -9,25 +9,25 @@
 
 ARG GO_VERSION=1.26
 
-# The toolchain is the builder's own and compiles for the target: no emulation.
-FROM --platform=$BUILDPLATFORM golang:${GO_VERSION} AS build
+# The toolchain is the builder's own and compiles for the target: no emulation. The classic builder knows no
+# BUILDPLATFORM, nor the target's below: it gets linux on the engine's own processor.
+FROM --platform=${BUILDPLATFORM:-linux} golang:${GO_VERSION} AS build
 WORKDIR /src
 
 # The modules change less often than the code: they have a layer of their own.
 COPY go.mod go.sum ./
-RUN --mount=type=cache,target=/go/pkg/mod go mod download
+RUN go mod download
 
 COPY . .
 ARG TARGETOS TARGETARCH TARGETVARIANT
 ARG VERSION=dev REVISION=
 # -trimpath and -buildvcs=false: the same sources give the same bytes, whatever they were checked out as.
 # -gcflags: nothing is inlined in protobuf, whose code is run only when metrics are asked for: 130 KB less.
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} \
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} \
     go build -trimpath -buildvcs=false -gcflags=google.golang.org/protobuf/...=-l \
-        -ldflags "-s -w -X main.version=$VERSION -X main.revision=$REVISION" -o /image/previewd . && \
-    mkdir -p /image/srv && cp testdata/docker/srv/index.html /image/srv/ && \
-    chmod 755 /image /image/srv /image/previewd && chmod 644 /image/srv/index.html
+        -ldflags "-s -w -X main.version=$VERSION -X main.revision=$REVISION -X main.mountPoint=/srv" \
+        -o /image/previewd . && \
+    mkdir -p /image/srv && chmod 755 /image /image/srv /image/previewd
 
 FROM scratch
 ARG VERSION=dev REVISION=
@@ -41,8 +41,9 @@ LABEL org.opencontainers.image.title="previewd" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build /image /
 
-# HTTP, HTTPS once there is a certificate, and metrics and health.
-ENV DIRECTORY=/srv TLS_PORT=8443 ADMIN_PORT=9090
+# HTTP, HTTPS once there is a certificate, and metrics and health. ADMIN_PORT is not set, as 9090 is the default, and
+# a default gives way when the port is taken (--network host).
+ENV DIRECTORY=/srv TLS_PORT=8443
 EXPOSE 8000 8443 9090
 # No VOLUME: it would hide what an image built upon this one copies to /srv, and leave a volume behind for
 # each container.

@@ -29,6 +29,9 @@ import (
 // version and revision are set by the linker: -ldflags "-X main.version=1.2.3 -X main.revision=abc".
 var version, revision = "dev", ""
 
+// mountPoint is set by the linker for an image: the directory that is empty until something is mounted there, or below.
+var mountPoint = ""
+
 // Exit codes, as http.server's.
 const (
 	exitOK      = 0
@@ -87,7 +90,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	code := exitOK
 	var cut *server.CutError
 	switch err := service.Serve(ctx, service.Setup{Config: c, Environ: env, Profile: profile, Log: log, Dropped: queue.Dropped,
-		Build: metrics.Build{Version: version, Revision: revision}, Stdout: stdout}); {
+		Build: metrics.Build{Version: version, Revision: revision}, MountPoint: mountPoint, Stdout: stdout}); {
 	case errors.As(err, &cut):
 		log.Warn("stopped before all answers were finished", zap.Int("connections_cut", cut.Connections))
 	case err != nil:

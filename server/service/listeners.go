@@ -82,6 +82,11 @@ func (l listener) start() (line, url string) {
 	return fmt.Sprintf("Serving %s on %s port %d (%s) ...", protocol, host, address.Port(), url), url
 }
 
+// gaveWay says whether the admin port is another than the one wanted.
+func gaveWay(c config.Config, admin net.Addr) bool {
+	return c.AdminPort != 0 && netip.MustParseAddrPort(admin.String()).Port() != uint16(c.AdminPort)
+}
+
 // listenAdmin listens on the admin port. The default one gives way to a free one when it is taken.
 func listenAdmin(ctx context.Context, c config.Config) (net.Listener, error) {
 	l, err := server.Listen(ctx, c.AdminAddr())

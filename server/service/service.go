@@ -41,6 +41,8 @@ type Setup struct {
 	Log     *accesslog.Log
 	// Dropped counts the log records that were dropped.
 	Dropped func() uint64
+	// MountPoint is the directory that an image brings for others to be mounted on; empty where there is none.
+	MountPoint string
 	// Stdout gets the start lines of http.server where the log is text.
 	Stdout io.Writer
 }
@@ -74,7 +76,8 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	s := newServer(setup, origin.TrustedProxies(c.TrustedProxies).Handler(main.redirecting(c, scripts.methods.Serve)), disk, registry)
+	handler := main.redirecting(c, welcoming(setup, scripts.methods.Serve))
+	s := newServer(setup, origin.TrustedProxies(c.TrustedProxies).Handler(handler), disk, registry)
 	watch := func(context.Context) {}
 	if https != nil {
 		https.tell(s)
@@ -89,6 +92,10 @@ func Serve(ctx context.Context, setup Setup) error {
 	}
 	if err := files.Ready(); err != nil {
 		log.Warn(err.Error())
+	}
+	if gaveWay(c, adminListener.Addr()) {
+		log.Warn(fmt.Sprintf("port %d is taken, so that metrics and health are at another: set ADMIN_PORT, as previewd healthcheck cannot know it", c.AdminPort),
+			zap.String("admin", adminListener.Addr().String()))
 	}
 	scripts.listen(ctx, main[0].Addr())
 	announce(setup, main, adminListener.Addr())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -37,7 +38,7 @@ func (p project) compose(t *testing.T, args ...string) string {
 func TestComposeUpAndDown(t *testing.T) {
 	dir := folder(t, map[string]string{"page.html": "composed"})
 	p := project{fmt.Sprintf("previewd-test-%d", os.Getpid()), []string{
-		"IMAGE=" + image + "-compose", "FOLDER=" + dir, "HTTP_PORT=0", "METRICS_PORT=0", "HTTPS_PORT=0", "LISTING=false",
+		"IMAGE=" + image + "-compose", "FOLDER=" + dir, "HTTP_PORT=0", "METRICS_PORT=0", "HTTPS_PORT=0", "HTTPS_METRICS_PORT=0", "LISTING=false",
 	}}
 	profiles := []string{}
 	if len(https(t)) > 0 {
@@ -81,6 +82,20 @@ func TestComposeUpAndDown(t *testing.T) {
 	if len(profiles) > 0 {
 		c := &container{id: p.compose(t, append(profiles, "ps", "-q", "previewd-tls")...)}
 		c.awaitHealth(t, "healthy", 30*time.Second)
+		// The CA is where the log says: the port of the container is the one that is published by default.
+		var admin string
+		for _, r := range c.records(t, "") {
+			if url, there := r["admin_url"]; there {
+				admin = fmt.Sprint(url)
+			}
+		}
+		_, port, _ := net.SplitHostPort(strings.TrimSuffix(strings.TrimPrefix(admin, "http://"), "/"))
+		if resp, content := get(t, "http://"+p.compose(t, append(profiles, "port", "previewd-tls", port)...)+"/ca.pem"); resp.StatusCode != 200 || !strings.Contains(content, "BEGIN CERTIFICATE") {
+			t.Errorf("/ca.pem of %s: %s", admin, resp.Status)
+		}
+		if !strings.Contains(p.compose(t, append(profiles, "config")...), port+"/tcp") {
+			t.Errorf("port %s is not published", port)
+		}
 	}
 	p.compose(t, append(profiles, "down", "--rmi", "all", "--volumes")...)
 	for _, kind := range []string{"container", "network", "volume"} {

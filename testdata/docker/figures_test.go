@@ -16,7 +16,7 @@ import (
 
 const (
 	// maxImage is how large the image may become, in bytes.
-	maxImage = 12_000_000
+	maxImage = 16_000_000
 	starts   = 20
 )
 

@@ -178,11 +178,47 @@ func (r *slowReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestNothingMounted: the page of the image says how to mount.
+// TestNothingMounted: the page of the image says how to mount, until something is mounted: at /srv, though it be empty,
+// or below it.
 func TestNothingMounted(t *testing.T) {
-	c := serving(t, nil)
+	c := serving(t, hardened)
 	if resp, content := get(t, c.url("/")); resp.StatusCode != 200 || !strings.Contains(content, "$PWD:/srv:ro") {
 		t.Errorf("%s %q", resp.Status, content)
+	}
+	c = serving(t, mounted(folder(t, nil), hardened...))
+	if resp, content := get(t, c.url("/")); resp.StatusCode != 200 || !strings.Contains(content, "Directory listing for /") {
+		t.Errorf("an empty folder: %s %q", resp.Status, content)
+	}
+	c = serving(t, append([]string{"-v", folder(t, map[string]string{"page.html": "page"}) + ":/srv/repo:ro"}, hardened...))
+	if resp, content := get(t, c.url("/")); resp.StatusCode != 200 || !strings.Contains(content, `<a href="repo/">repo/</a>`) || strings.Contains(content, "index.html") {
+		t.Errorf("mounted below: %s %q", resp.Status, content)
+	}
+	if _, content := get(t, c.url("/repo/page.html")); content != "page" {
+		t.Errorf("mounted below: %q", content)
+	}
+}
+
+// TestAdminPortTakenOnTheHost: in the host's network another program may have the admin port. The default gives way, as
+// without an image, and the log says so; one that was asked for does not.
+func TestAdminPortTakenOnTheHost(t *testing.T) {
+	taken, err := net.Listen("tcp", ":9090")
+	if err != nil {
+		t.Logf("another has it already: %v", err)
+	} else {
+		defer taken.Close()
+	}
+	c := start(t, []string{"--network", "host", "--no-healthcheck"}, "0")
+	Await(t, 20*time.Second, "the server listens", func() error {
+		if !strings.Contains(c.log(t), `"urls":`) {
+			return fmt.Errorf("the log has %q", c.log(t))
+		}
+		return nil
+	})
+	if n := c.warned(t, "port 9090 is taken, so that metrics and health are at another"); n != 1 {
+		t.Errorf("%d warnings, want one:\n%s", n, c.log(t))
+	}
+	if out, err := Command("run", "--rm", "--network", "host", "-e", "ADMIN_PORT=9090", image, "0").CombinedOutput(); err == nil || !strings.Contains(string(out), "admin port") {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 
