@@ -31,6 +31,9 @@ func TestContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	var schema struct {
+		AnyOf [2]json.RawMessage
+	}
+	var values struct {
 		Properties struct {
 			Config struct {
 				Properties           map[string]any
@@ -38,13 +41,16 @@ func TestContract(t *testing.T) {
 			}
 		}
 	}
-	schema.Properties.Config.AdditionalProperties = true
+	values.Properties.Config.AdditionalProperties = true
 	if err := json.Unmarshal(text, &schema); err != nil {
 		t.Fatal(err)
 	}
-	got := slices.Sorted(maps.Keys(schema.Properties.Config.Properties))
+	if err := json.Unmarshal(schema.AnyOf[1], &values); err != nil {
+		t.Fatal(err)
+	}
+	got := slices.Sorted(maps.Keys(values.Properties.Config.Properties))
 	slices.Sort(want)
-	if !slices.Equal(got, want) || len(want) < 38 || schema.Properties.Config.AdditionalProperties {
+	if !slices.Equal(got, want) || len(want) < 38 || values.Properties.Config.AdditionalProperties {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }

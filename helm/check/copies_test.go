@@ -15,11 +15,13 @@ import (
 // observability has the rules and the dashboard that compose uses, and that are tested with a real Prometheus.
 const observability = "../observability"
 
-// TestCopies: the chart's rules and dashboard are those, to the byte: helm takes no file from outside a chart.
+// TestCopies: the chart's rules and dashboard are those, to the byte: helm takes no file from outside a chart, and gives
+// its templates no schema.
 func TestCopies(t *testing.T) {
 	for copied, original := range map[string]string{
 		"files/rules.yml":      "prometheus/rules.yml",
 		"files/dashboard.json": "grafana/dashboards/previewd.json",
+		"files/schema.json":    "../previewd/values.schema.json",
 	} {
 		want, err := os.ReadFile(filepath.Join(observability, original))
 		if err != nil {

@@ -1,4 +1,4 @@
-{{/* What the schema cannot say, or not well: all that is wrong with the values, one line each. */}}
+{{/* All that is wrong with the values, one line each: what the schema says, and then what it cannot say, or not well. */}}
 {{- define "previewd.validate" -}}
 {{- with include "previewd.problems" . | fromYamlArray -}}
 {{- fail (printf "\n%s" (join "\n" .)) }}
@@ -6,11 +6,29 @@
 {{- end }}
 
 {{- define "previewd.problems" -}}
-{{- $problems := concat
-  (include "previewd.problems.content" . | fromYamlArray)
-  (include "previewd.problems.config" . | fromYamlArray)
-  (include "previewd.problems.rest" . | fromYamlArray) -}}
+{{- $schema := .Files.Get "files/schema.json" | fromJson -}}
+{{- $found := dict "problems" list -}}
+{{- $values := deepCopy .Values -}}
+{{- include "previewd.judge" (dict "schema" (index $schema.anyOf 1) "defs" (get $schema "$defs") "value" $values "path" "" "found" $found) -}}
+{{- $fit := set (omit . "Values") "Values" $values -}}
+{{- $rest := concat
+  (include "previewd.problems.content" $fit | fromYamlArray)
+  (include "previewd.problems.config" $fit | fromYamlArray)
+  (include "previewd.problems.rest" $fit | fromYamlArray) -}}
+{{- /* One line for a value; and a list or content that is not as it should be is there. */ -}}
+{{- $told := printf "\n%s" (join "\n" $found.problems) -}}
+{{- if regexMatch "(?m)^content[.:]" $told }}{{ $rest = without $rest (include "previewd.nothingToServe" .) }}{{ end -}}
+{{- $problems := $found.problems -}}
+{{- range $rest -}}
+{{- $again := contains (printf "\n%s: " (splitList ": " . | first)) $told -}}
+{{- $there := contains (printf "\n%s[" (splitList " is missing" . | first)) $told -}}
+{{- if not (or $again $there) }}{{ $problems = append $problems . }}{{ end -}}
+{{- end -}}
 {{- toYaml $problems }}
+{{- end }}
+
+{{- define "previewd.nothingToServe" -}}
+there is nothing to serve: set one of content.configMap, content.persistentVolumeClaim, content.hostPath, content.image, content.inline, content.git.repository and content.emptyDir.upload.image
 {{- end }}
 
 {{- define "previewd.problems.content" -}}
@@ -22,7 +40,7 @@
 {{- $sources = append $sources (printf "content.%s" (get $names . | default .)) -}}
 {{- end -}}
 {{- if not $sources -}}
-{{- $problems = append $problems "there is nothing to serve: set one of content.configMap, content.persistentVolumeClaim, content.hostPath, content.image, content.inline, content.git.repository and content.emptyDir.upload.image" -}}
+{{- $problems = append $problems (include "previewd.nothingToServe" .) -}}
 {{- else if gt (len $sources) 1 -}}
 {{- $problems = append $problems (printf "%s are set: there can be only one source of content" (join " and " $sources)) -}}
 {{- end -}}
@@ -215,6 +233,22 @@
 {{- define "previewd.problems.rest" -}}
 {{- $problems := list -}}
 {{- $v := .Values -}}
+{{- /* Names of other objects (RFC 1123, subdomain): what the API server would refuse, or never find. */ -}}
+{{- $names := dict
+  "content.configMap" $v.content.configMap
+  "content.persistentVolumeClaim" $v.content.persistentVolumeClaim
+  "content.git.secret" $v.content.git.secret
+  "tls.existingSecret" $v.tls.existingSecret
+  "tls.certManager.issuerRef.name" $v.tls.certManager.issuerRef.name
+  "serviceAccount.name" $v.serviceAccount.name -}}
+{{- range $i, $secret := $v.imagePullSecrets -}}
+{{- $_ := set $names (printf "imagePullSecrets[%d].name" $i) $secret.name -}}
+{{- end -}}
+{{- range $value, $name := $names -}}
+{{- if and $name (not (and (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$" $name) (le (len $name) 253))) -}}
+{{- $problems = append $problems (printf "%s: %q is not the name of an object, such as my-site: at most 253 lower case letters, digits, hyphens and points, with a letter or digit around each point and at both ends" $value $name) -}}
+{{- end -}}
+{{- end -}}
 {{- /* A Service's name is a label of DNS (RFC 1035), which begins with a letter. */ -}}
 {{- $name := include "previewd.fullname" . -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
