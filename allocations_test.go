@@ -17,8 +17,8 @@ import (
 // An answer from the cache, with its record as JSON and its metrics, allocates twice at most in the whole process,
 // and so does a 304. What is measured is with the client, which allocates nothing.
 func TestACachedAnswerAllocatesTwiceAtMost(t *testing.T) {
-	const page = "server/service/welcome.html" // at rest since long ago, or it would not be kept
-	conn := dialLogging(t, []string{"PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "LOG_FORMAT=json", "DIRECTORY=testdata/docker/srv"})
+	const page = "testdata/www/index.html" // at rest since long ago, or it would not be kept
+	conn := dialLogging(t, []string{"PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "LOG_FORMAT=json", "DIRECTORY=testdata/www"})
 	const request = "GET /index.html HTTP/1.1\r\nHost: localhost\r\nUser-Agent: a browser\r\nAccept: */*\r\n"
 	content, err := os.ReadFile(page)
 	if err != nil {
