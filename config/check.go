@@ -189,13 +189,13 @@ func (f field) allowed() string {
 
 // meant is a question to end a refusal with, where it is plain what was meant: a number that lacks its unit.
 func (f field) meant(text string) string {
-	if f.kind != reflect.TypeFor[time.Duration]() || !number.MatchString(text) {
+	if f.kind != reflect.TypeFor[time.Duration]() || !seconds.MatchString(text) {
 		return ""
 	}
 	return ", did you mean " + text + "s?"
 }
 
-var number = regexp.MustCompile(`^[0-9]{1,9}$`)
+var seconds = regexp.MustCompile(`^[0-9]{1,9}$`)
 
 // check applies the rules to what could be parsed.
 func (l *loader) check() {
