@@ -96,7 +96,7 @@ env:
   - name: GITSYNC_MAX_FAILURES
     value: "-1"
   {{- end }}
-  # Answers under way may still read the revision of before.
+  # Answers in progress may still read the previous revision.
   - name: GITSYNC_STALE_WORKTREE_TIMEOUT
     value: 5m
   - name: HOME
