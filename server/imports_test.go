@@ -14,6 +14,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"config":                  "",
 		"metrics":                 "server/message",
 		"server":                  "server/http1 server/http2 server/message server/secure server/tcp",
+		"server/access":           "server/message",
 		"server/accesslog":        "server/message",
 		"server/certs":            "",
 		"server/certs/devca":      "",
