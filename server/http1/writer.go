@@ -69,7 +69,7 @@ func (w *answerWriter) send(resp message.Response, keep bool) bool {
 
 // settle makes the answer one that can be sent, and notes what it is.
 func (w *answerWriter) settle(resp message.Response) message.Response {
-	resp = w.engine.Profile.Settle(resp)
+	resp = w.engine.Profile.Settle(w.request, resp)
 	w.status, w.failure = resp.Status, resp.Failure()
 	if w.failure == nil {
 		w.err = resp.Err

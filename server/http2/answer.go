@@ -44,7 +44,7 @@ type answer struct {
 
 // send sends the answer and closes its body.
 func (a *answer) send(resp message.Response) {
-	resp = a.engine.Profile.Settle(resp)
+	resp = a.engine.Profile.Settle(a.request, resp)
 	a.status, a.failure = resp.Status, resp.Failure()
 	if a.failure == nil {
 		a.err = resp.Err

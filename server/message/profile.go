@@ -17,6 +17,9 @@ type Profile struct {
 	ErrorFormat string
 	// ErrorContentType is the Content-Type of the error page: error_content_type.
 	ErrorContentType string
+	// Finish is called for each answer, also one that no handler made, when it is complete: it may put fields on it.
+	// Nil leaves answers as they are.
+	Finish func(*Request, Response) Response
 	// Phrases has phrase and explanation by status code: responses. Nil means the table of http.HTTPStatus.
 	Phrases map[int]Phrase
 }

@@ -45,6 +45,9 @@ type Request struct {
 	Client netip.Addr
 	// Scheme is "http" or "https": the connection's, or what a trusted proxy says.
 	Scheme string
+	// Prefix is the path below which clients see this server, "/app", as a trusted proxy says that takes it away from
+	// targets; "" is none. Only what has to be absolute needs it.
+	Prefix string
 	// TLS is the state of the TLS connection, nil on a plain one.
 	TLS *tls.ConnectionState
 	// Variant tells apart what else decides on the representation beside the file: the fields that settings and rules

@@ -6,14 +6,18 @@ import (
 	"strings"
 )
 
-// Settle makes an answer one that can be sent: with its error page (Complete), and as 500 if it is
-// malformed.
-func (p *Profile) Settle(resp Response) Response {
+// Settle makes the answer to r one that can be sent: with its error page (Complete), as 500 if it is malformed, and
+// with what Finish puts on it.
+func (p *Profile) Settle(r *Request, resp Response) Response {
 	if problem := malformed(&resp); problem != nil {
 		resp.Discard()
 		resp = (&Failure{Status: 500, Cause: errors.Join(problem, resp.Err)}).Response()
 	}
-	return p.Complete(resp)
+	resp = p.Complete(resp)
+	if p.Finish != nil {
+		return p.Finish(r, resp)
+	}
+	return resp
 }
 
 // Discard closes the body of an answer that is not sent. If that fails, the error is joined to Err.

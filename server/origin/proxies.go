@@ -3,6 +3,7 @@ package origin
 import (
 	"context"
 	"net/netip"
+	"path"
 	"strings"
 
 	"github.com/previewd/previewd/server/message"
@@ -20,7 +21,7 @@ func (t TrustedProxies) contain(a netip.Addr) bool {
 	return false
 }
 
-// Handler sets Client and Scheme of each request before next sees it.
+// Handler sets Client, Scheme and Prefix of each request before next sees it.
 func (t TrustedProxies) Handler(next message.Handler) message.Handler {
 	if len(t) == 0 {
 		return next
@@ -39,6 +40,7 @@ func (t TrustedProxies) identify(r *message.Request) {
 	if !t.contain(r.Client) {
 		return
 	}
+	r.Prefix = forwardedPrefix(r.Fields)
 	standard, common := forwarded(r.Fields), xForwarded(r.Fields)
 	if len(standard)+len(common) == 0 {
 		common = schemeAlone(r.Fields)
@@ -65,6 +67,25 @@ func (t TrustedProxies) resolve(r *message.Request, hops []hop) (client netip.Ad
 		client = hops[i].client
 	}
 	return client, scheme
+}
+
+// forwardedPrefix returns what X-Forwarded-Prefix says: the nearest proxy's, which is the last. Nothing but a plain path
+// is believed, as it becomes the beginning of a Location.
+func forwardedPrefix(fields message.Fields) string {
+	prefixes := list(fields.Values("X-Forwarded-Prefix"))
+	if len(prefixes) == 0 {
+		return ""
+	}
+	prefix := strings.TrimRight(prefixes[len(prefixes)-1], "/")
+	if prefix == "" || path.Clean(prefix) != prefix || prefix[0] != '/' || strings.HasPrefix(prefix, "//") || strings.ContainsFunc(prefix, notInPath) {
+		return ""
+	}
+	return prefix
+}
+
+// notInPath says whether a character cannot stand in the path of a URL (RFC 3986, section 3.3).
+func notInPath(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/-._~%!$&'()*+,;=:@", r))
 }
 
 // hop is what one proxy said of the client before it.

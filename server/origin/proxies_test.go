@@ -44,3 +44,20 @@ func TestTrustedProxies(t *testing.T) {
 		}
 	}
 }
+
+// TestPrefixIsAPlainPath: it becomes the beginning of a Location, and must not lead to another host.
+func TestPrefixIsAPlainPath(t *testing.T) {
+	trusted := TrustedProxies{netip.MustParsePrefix("10.0.0.0/8")}
+	for value, want := range map[string]string{
+		"/app": "/app", "/app/": "/app", "/a/b%20c": "/a/b%20c", "/": "", "": "", "app": "", "//evil.example": "", "/\\evil.example": "",
+		"/a//b": "", "/a/../b": "", "/a?b": "", "/a b": "", "https://evil.example/": "", "/client, /app": "/app", "/app,": "",
+	} {
+		for peer, want := range map[string]string{"10.0.0.1": want, "192.0.2.1": ""} {
+			r := &message.Request{Client: netip.MustParseAddr(peer), Fields: message.Fields{{Name: "X-Forwarded-Prefix", Value: value}}}
+			trusted.identify(r)
+			if r.Prefix != want {
+				t.Errorf("%q from %s: prefix %q, want %q", value, peer, r.Prefix, want)
+			}
+		}
+	}
+}

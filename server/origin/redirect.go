@@ -11,7 +11,8 @@ import (
 )
 
 // RedirectToHTTPS answers requests that came by http with 308 and the same URL by https, on the port given.
-// next answers those that came by https, to this server or to a trusted proxy before it.
+// next answers those that came by https, to this server or to a trusted proxy before it. What that took away of the path
+// is put before it again.
 func RedirectToHTTPS(port int, next message.Handler) message.Handler {
 	return func(ctx context.Context, r *message.Request) message.Response {
 		if r.TLS != nil || r.Scheme == "https" {
@@ -21,7 +22,7 @@ func RedirectToHTTPS(port int, next message.Handler) message.Handler {
 		if authority, rest, absolute := cutAuthority(target); absolute {
 			host, target = authority, rest // RFC 9112, section 3.2.2: the Host field is ignored
 		}
-		location := "https://" + authority(host, r.Local.Addr(), port) + originForm(target)
+		location := "https://" + authority(host, r.Local.Addr(), port) + r.Prefix + originForm(target)
 		return message.Response{Status: 308, Fields: message.Fields{{Name: "Location", Value: location}}}
 	}
 }
