@@ -59,6 +59,7 @@ func (a *arguments) define() {
 			continue
 		}
 		a.flags.StringP(f.option, f.short, "", "")
+		a.flags.Lookup(f.option).NoOptDefVal = f.bare
 	}
 }
 
@@ -113,7 +114,25 @@ func (a *arguments) option(args []string) (taken int) {
 	case err != nil:
 		return a.unrecognized(args)
 	}
-	return taken
+	return taken + a.secondArgument(args[taken:])
+}
+
+// secondArgument takes the value of -H NAME VALUE: what has been taken as a header has no colon. It returns how many
+// arguments that are.
+func (a *arguments) secondArgument(rest []string) (taken int) {
+	v := a.given["HEADERS"]
+	last := v.text[strings.LastIndexByte(v.text, '\n')+1:]
+	if last == "" || strings.Contains(last, ":") {
+		return 0
+	}
+	if len(rest) == 0 || looksLikeOption(rest[0]) {
+		a.problem("argument -H/--header: expected NAME VALUE or 'NAME: VALUE'")
+		delete(a.given, "HEADERS")
+		return 0
+	}
+	v.text += ": " + rest[0]
+	a.given["HEADERS"] = v
+	return 1
 }
 
 // matching lists the long options that name stands for: itself, or all that it is a prefix of.
@@ -167,7 +186,10 @@ func (a *arguments) set(flag *pflag.Flag, text string) error {
 	}
 	for _, f := range fields() {
 		if f.option == flag.Name {
-			a.given[f.variable] = value{"--" + f.option, text}
+			if before, given := a.given[f.variable]; given && f.repeated {
+				text = before.text + "\n" + text
+			}
+			a.given[f.variable] = value{"--" + f.option, text, f.secret}
 		}
 	}
 	return nil
@@ -194,7 +216,7 @@ func (a *arguments) operands(rest []string) {
 			a.problem("unrecognized arguments: %s (%s=%s is given already)", printable(arg), before.name, quote(before.text))
 			continue
 		}
-		a.given[variable] = value{name, arg}
+		a.given[variable] = value{name: name, text: arg}
 	}
 }
 

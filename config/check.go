@@ -47,6 +47,22 @@ var rules = []struct {
 	{"CACHE_CONTROL", func(c *Config) error {
 		return each(isFieldValue, "not a field value, allowed are visible ASCII and blanks", c.CacheControl)
 	}},
+	{"DEFAULT_CONTENT_TYPE", func(c *Config) error {
+		return each(isMediaType, "not a media type, allowed are such as text/plain", c.DefaultContentType)
+	}},
+	{"CORS", func(c *Config) error {
+		return each(isOrigin, "not an origin, allowed are * and such as https://example.org or http://localhost:5173: in lower case, without a path, and without the usual port", c.CORS...)
+	}},
+	{"BASE_PATH", func(c *Config) error {
+		return each(isSitePath, "not a plain URL path, allowed are such as / and /docs/v1, without empty parts, . and .., and without %, ? and #", c.BasePath)
+	}},
+	{"ALLOWED_HOSTS", func(c *Config) error {
+		return each(isAllowedHost, "not a host name, allowed are such as example.org, or .example.org with all below it (no scheme, no port)", c.AllowedHosts...)
+	}},
+	{"AUTH", func(c *Config) error { return checkAuth(c.Auth) }},
+	{"PUBLIC_ENV", func(c *Config) error {
+		return each(isScriptPath, "not the plain URL path of a file, allowed are such as /env.js", c.PublicEnv)
+	}},
 	{"INDEX_PAGES", func(c *Config) error {
 		return each(isFileName, "not a file name, allowed are names without a slash, such as index.html", c.IndexPages...)
 	}},
@@ -61,6 +77,13 @@ var beyondExact = []struct {
 	{"CACHE_CONTROL", func(*Config) bool { return true }, "to leave it out"},
 	{"CACHE_FINGERPRINTED", func(c *Config) bool { return c.CacheFingerprinted }, "false"},
 	{"COMPRESS", func(c *Config) bool { return c.Compress != "off" }, "off"},
+	{"CORS", func(*Config) bool { return true }, "to leave it out"},
+	{"ISOLATION", func(c *Config) bool { return c.Isolation }, "false"},
+	{"BASE_PATH", func(c *Config) bool { return c.BasePath != "/" }, "/"},
+	{"ALLOWED_HOSTS", func(*Config) bool { return true }, "to leave it out"},
+	{"AUTH", func(*Config) bool { return true }, "to leave it out"},
+	{"AUTH_FILE", func(*Config) bool { return true }, "to leave it out"},
+	{"PUBLIC_ENV", func(*Config) bool { return true }, "to leave it out"},
 }
 
 const hosts = "not an address or host name, allowed are such as 127.0.0.1, ::1 (no brackets, no port) or localhost"
@@ -85,6 +108,22 @@ func isSitePath(s string) bool {
 	trimmed := strings.TrimSuffix(s, "/")
 	return strings.HasPrefix(s, "/") && path.Clean(s) == "/"+strings.TrimPrefix(trimmed, "/") &&
 		!strings.HasPrefix(s, "//") && !strings.ContainsAny(s, "%?#") && utf8.ValidString(s)
+}
+
+// isScriptPath says whether a path is a plain one of something that is no directory.
+func isScriptPath(s string) bool { return isSitePath(s) && !strings.HasSuffix(s, "/") }
+
+// userHash is what AUTH has for a user: a name, and what begins as a hash does. Whether it is one is told at the start.
+var userHash = regexp.MustCompile(`^[^:\x00-\x1f\x7f]+:[${]`)
+
+// checkAuth never shows what stands in AUTH, as it may be a password.
+func checkAuth(list []string) error {
+	for i, entry := range list {
+		if !userHash.MatchString(entry) {
+			return fmt.Errorf("entry %d is not user:hash, allowed is what htpasswd -nB prints", i+1)
+		}
+	}
+	return nil
 }
 
 func isFileName(s string) bool { return s != "." && s != ".." && !strings.ContainsAny(s, "/\x00") }
@@ -217,7 +256,7 @@ func (l *loader) check() {
 // refuse notes the one line about a value, unless there is one already.
 func (l *loader) refuse(f field, why string) {
 	if v := l.given[f.variable]; l.fine(f.variable) {
-		l.wrong[f.variable] = fmt.Sprintf("%s=%s: %s", v.name, quote(v.text), why)
+		l.wrong[f.variable] = fmt.Sprintf("%s: %s", v, why)
 	}
 }
 
@@ -257,7 +296,7 @@ func (l *loader) conflicts() problems {
 	if c := &l.config; c.Exact && l.fine("EXACT", "PROTOCOL") {
 		for _, more := range beyondExact {
 			if v, given := l.given[more.variable]; given && l.fine(more.variable) && more.on(c) {
-				complain("%s=%s: http.server has nothing like it, and EXACT is true: allowed is %s, or EXACT=false", v.name, quote(v.text), more.allowed)
+				complain("%s: http.server has nothing like it, and EXACT is true: allowed is %s, or EXACT=false", v, more.allowed)
 			}
 		}
 	}
@@ -281,7 +320,7 @@ func (l *loader) adminPort() string {
 	c := &l.config
 	v, set := l.given["ADMIN_PORT"]
 	if !set {
-		v = value{"ADMIN_PORT", fmt.Sprint(c.AdminPort)}
+		v = value{name: "ADMIN_PORT", text: fmt.Sprint(c.AdminPort)}
 	}
 	if !l.fine("ADMIN_PORT", "PORT", "TLS_PORT") {
 		return ""

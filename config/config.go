@@ -30,11 +30,15 @@ type Port uint16
 // Size is a number of bytes.
 type Size int64
 
+// Header is a field that is added to answers.
+type Header struct{ Name, Value string }
+
 // Config holds every setting. Load fills and checks it.
 //
 // Tags: env, envDefault are caarlos0/env's. option, short and metavar are the command line's (the option
 // "port" is a positional argument). oneof lists the only values. positive:"true" refuses zero. shown is
-// printed in tables where the default is computed or empty. doc is the meaning, one line.
+// printed in tables where the default is computed or empty. bare is what the option means without a value, repeated
+// makes a line of each, secret keeps the value out of messages. doc is the meaning, one line.
 type Config struct {
 	Port Port `env:"PORT" envDefault:"8000" option:"port" doc:"TCP port to listen on; 0 picks a free one"`
 	// Empty is the wildcard address of both families, on one dual-stack socket.
@@ -72,11 +76,23 @@ type Config struct {
 	IndexPages []string `env:"INDEX_PAGES" envDefault:"index.html,index.htm" doc:"files that stand for their directory, tried in order"`
 	// ExtensionsMap has suffixes in lower case with their dot, and media types as they were written.
 	ExtensionsMap map[string]string `env:"EXTENSIONS_MAP" shown:"none" doc:"media types by suffix, such as .md=text/markdown,.log=text/plain"`
-	Listing       bool              `env:"LISTING" envDefault:"true" doc:"show directory listings; false answers 404"`
-	Symlinks      string            `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"symbolic links: inside (if they stay in DIRECTORY), follow (all) or deny"`
-	Hidden        string            `env:"HIDDEN" envDefault:"serve" oneof:"serve,deny" doc:"names that begin with a dot: serve, or deny (404, except .well-known)"`
+	// DefaultContentType is default_content_type of CPython 3.15.
+	DefaultContentType string `env:"DEFAULT_CONTENT_TYPE" envDefault:"application/octet-stream" option:"content-type" metavar:"TYPE" doc:"media type of files whose name tells nothing"`
+	Listing            bool   `env:"LISTING" envDefault:"true" doc:"show directory listings; false answers 404"`
+	Symlinks           string `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"symbolic links: inside (if they stay in DIRECTORY), follow (all) or deny"`
+	Hidden             string `env:"HIDDEN" envDefault:"serve" oneof:"serve,deny" doc:"names that begin with a dot: serve, or deny (404, except .well-known)"`
 	// TrustedProxies are masked; an address is a prefix of its full length.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" shown:"none" doc:"IP addresses and CIDRs of proxies whose forwarding headers are believed"`
+
+	// Headers are extra_response_headers of CPython 3.15.
+	Headers      []Header `env:"HEADERS" option:"header" short:"H" metavar:"NAME VALUE" repeated:"true" shown:"none" doc:"headers of every answer, one 'Name: value' a line; the option may be repeated, and takes 'Name: value' too"`
+	CORS         []string `env:"CORS" option:"cors" metavar:"ORIGINS" bare:"*" shown:"none" doc:"origins whose pages may read answers, comma separated; * = all, and so is --cors alone"`
+	Isolation    bool     `env:"ISOLATION" envDefault:"false" doc:"isolate pages from other origins, so that they may use SharedArrayBuffer"`
+	BasePath     string   `env:"BASE_PATH" envDefault:"/" doc:"URL path below which the directory is served"`
+	AllowedHosts []string `env:"ALLOWED_HOSTS" shown:"any" doc:"host names that requests may ask for, comma separated; .example.org = with all below it; localhost and addresses always"`
+	Auth         []string `env:"AUTH" secret:"true" shown:"none" doc:"who may ask, as user:hash with bcrypt (htpasswd -nB), comma separated"`
+	AuthFile     string   `env:"AUTH_FILE" shown:"none" doc:"file of such lines (htpasswd -B), read again when it changes"`
+	PublicEnv    string   `env:"PUBLIC_ENV" shown:"none" doc:"URL path of a script that holds the PUBLIC_* variables, such as /env.js"`
 
 	LogFormat string `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,json,text" doc:"format of the log: auto (text on a terminal, else JSON), json or text"`
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"lowest level to log: debug, info, warn or error"`
@@ -212,14 +228,25 @@ func (p problems) Error() string { return strings.Join(p, "\n") }
 
 // value is what the user gave for a variable, and the name it was given under: the variable's own, or the
 // option's.
-type value struct{ name, text string }
+type value struct {
+	name, text string
+	secret     bool
+}
+
+// String shows the value as messages do: a secret one only by its name.
+func (v value) String() string {
+	if v.secret {
+		return v.name
+	}
+	return v.name + "=" + quote(v.text)
+}
 
 // merge lays the command line over the environment. Only variables of the contract are kept.
 func merge(line map[string]value, environ map[string]string) map[string]value {
 	given := map[string]value{}
 	for _, f := range fields() {
 		if text := strings.TrimSpace(environ[f.variable]); text != "" {
-			given[f.variable] = value{f.variable, text}
+			given[f.variable] = value{f.variable, text, f.secret}
 		}
 		if v, ok := line[f.variable]; ok {
 			given[f.variable] = v

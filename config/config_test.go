@@ -3,6 +3,7 @@ package config
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func TestDefaults(t *testing.T) {
 		CGIDirectories: []string{"/cgi-bin", "/htbin"}, CGITimeout: 30 * time.Second, CGIMaxProcesses: 16,
 		TLSALPN: []string{"h2", "http/1.1"}, HTTPSRedirect: "off",
 		CacheSize: 64 << 20, CacheMaxFile: 1 << 20, CacheControl: "no-cache", Compress: "auto",
-		IndexPages: []string{"index.html", "index.htm"}, Listing: true, Symlinks: "inside", Hidden: "serve",
+		IndexPages: []string{"index.html", "index.htm"}, DefaultContentType: "application/octet-stream", BasePath: "/", Listing: true, Symlinks: "inside", Hidden: "serve",
 		LogFormat: "auto", LogLevel: "info", AdminPort: 9090,
 		HeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ShutdownTimeout: 10 * time.Second,
 	}
@@ -99,6 +100,20 @@ func TestAccepted(t *testing.T) {
 		{"admin bind", nil, []string{"BIND=::1", "ADMIN_BIND=127.0.0.1"}, "AdminBind", "127.0.0.1"},
 		{"admin bind as bind", []string{"-b", "::1"}, nil, "AdminBind", "::1"},
 
+		{"headers", nil, []string{"HEADERS=X-Frame-Options: DENY\r\n\n  X-B :c:d \nX-Empty:"}, "Headers", []Header{{"X-Frame-Options", "DENY"}, {"X-B", "c:d"}, {"X-Empty", ""}}},
+		{"header options", []string{"-H", "A: b", "--header=A:c", "-HD: e f"}, []string{"HEADERS=X: y"}, "Headers", []Header{{"A", "b"}, {"A", "c"}, {"D", "e f"}}},
+		{"header in two arguments", []string{"-H", "A", "b: c", "--header", "D", "e", "80"}, nil, "Headers", []Header{{"A", "b: c"}, {"D", "e"}}},
+		{"header in two arguments, then the port", []string{"-H", "A", "b", "-H", "C: d", "80"}, nil, "Port", Port(80)},
+		{"content type", []string{"--content-type", "text/html; charset=utf-8"}, nil, "DefaultContentType", "text/html; charset=utf-8"},
+		{"cors for all", []string{"--cors", "80"}, nil, "CORS", []string{"*"}},
+		{"cors for all, then the port", []string{"--cors", "80"}, nil, "Port", Port(80)},
+		{"cors option", []string{"--cors=https://a.example,http://localhost:5173"}, nil, "CORS", []string{"https://a.example", "http://localhost:5173"}},
+		{"cors", nil, []string{"CORS=* , chrome-extension://abc"}, "CORS", []string{"*", "chrome-extension://abc"}},
+		{"base path", nil, []string{"BASE_PATH=/docs/v1/"}, "BasePath", "/docs/v1/"},
+		{"allowed hosts", nil, []string{"ALLOWED_HOSTS=a.example, .B.example."}, "AllowedHosts", []string{"a.example", ".B.example."}},
+		{"auth", nil, []string{"AUTH=a:$2y$05$x,b c:$2y$05$y"}, "Auth", []string{"a:$2y$05$x", "b c:$2y$05$y"}},
+		{"public variables", nil, []string{"PUBLIC_ENV=/js/env.js"}, "PublicEnv", "/js/env.js"},
+
 		{"directory", nil, []string{"DIRECTORY=/srv\r"}, "Directory", "/srv"},
 		{"directory with a blank", []string{"-d", "my site "}, nil, "Directory", "my site "},
 		{"directory -", []string{"-d", "-"}, nil, "Directory", "-"},
@@ -170,7 +185,7 @@ func TestAccepted(t *testing.T) {
 		{"healthcheck of no URL", []string{"healthcheck"}, nil, "HealthcheckURL", ""},
 		{"healthcheck with options", []string{"-b", "::1", "healthcheck", "80"}, nil, "Port", Port(80)},
 		{"-h", []string{"-h"}, nil, "Command", ShowHelp},
-		{"--h", []string{"--h"}, nil, "Command", ShowHelp},
+		{"--hel", []string{"--hel"}, nil, "Command", ShowHelp},
 		{"--help over problems", []string{"--nope", "x", "--help", "abc"}, []string{"PORT=x"}, "Command", ShowHelp},
 		{"--version", []string{"--version"}, nil, "Command", ShowVersion},
 		{"the first of --version and --help", []string{"--vers", "-h"}, nil, "Command", ShowVersion},
@@ -203,6 +218,7 @@ func TestRefused(t *testing.T) {
 		empty    = `: an empty element, allowed are values separated by single commas`
 		sitePath = `: not a plain path of the site, allowed are such as /cgi-bin and /a/b, without empty parts, . and .., and without %, ? and #`
 		cgiOwn   = `: a variable that CGI sets itself, allowed are others`
+		origin   = `: not an origin, allowed are * and such as https://example.org or http://localhost:5173: in lower case, without a path, and without the usual port`
 		exact    = `: http.server has nothing like it, and EXACT is true: allowed is `
 		beside   = `: HTTPS has no port of its own; set a certificate and TLS_PORT, or give off or a port number`
 	)
@@ -319,6 +335,29 @@ func TestRefused(t *testing.T) {
 		{"exact and compressed", []string{"--exact"}, []string{"COMPRESS=auto"}, `COMPRESS="auto"` + exact + `off, or EXACT=false`},
 		{"exact by HTTP/1.0, and fingerprints", []string{"-p", "HTTP/1.0"}, []string{"CACHE_FINGERPRINTED=1"}, `CACHE_FINGERPRINTED="1"` + exact + `false, or EXACT=false`},
 		{"exact and cached", []string{"--exact"}, []string{"CACHE_CONTROL=no-store"}, `CACHE_CONTROL="no-store"` + exact + `to leave it out, or EXACT=false`},
+		{"exact and one of each", []string{"--exact", "--cors"}, []string{"ISOLATION=1", "BASE_PATH=/a", "ALLOWED_HOSTS=a", "AUTH=a:$2y$x", "AUTH_FILE=f", "PUBLIC_ENV=/e"},
+			`--cors="*"` + exact + "to leave it out, or EXACT=false\n" + `ISOLATION="1"` + exact + "false, or EXACT=false\n" + `BASE_PATH="/a"` + exact + "/, or EXACT=false\n" +
+				`ALLOWED_HOSTS="a"` + exact + "to leave it out, or EXACT=false\nAUTH" + exact + "to leave it out, or EXACT=false\n" +
+				`AUTH_FILE="f"` + exact + "to leave it out, or EXACT=false\n" + `PUBLIC_ENV="/e"` + exact + "to leave it out, or EXACT=false"},
+		{"header without a colon", nil, []string{"HEADERS=A: b\nc"}, `HEADERS="A: b\nc": "c" is not 'Name: value', such as 'X-Frame-Options: DENY'`},
+		{"header without a name", []string{"-H", ": b"}, nil, `--header=": b": ": b" is not 'Name: value', such as 'X-Frame-Options: DENY'`},
+		{"header with a blank in its name", []string{"-H", "A B: c"}, nil, `--header="A B: c": "A B: c" is not 'Name: value', such as 'X-Frame-Options: DENY'`},
+		{"header without a value", []string{"-H", "A"}, nil, `argument -H/--header: expected NAME VALUE or 'NAME: VALUE'`},
+		{"header with an option for its value", []string{"-H", "A", "--cgi"}, nil, `argument -H/--header: expected NAME VALUE or 'NAME: VALUE'`},
+		{"header without anything", []string{"-H"}, nil, `argument -H/--header: expected one argument`},
+		{"header beyond ASCII", nil, []string{"HEADERS=A: Ø"}, `HEADERS="A: Ø": "A: Ø" has a value that is not visible ASCII and blanks`},
+		{"header of the framing", []string{"-H", "transfer-encoding", "chunked"}, nil, `--header="transfer-encoding: chunked": transfer-encoding says how this answer is sent, which only the server knows: allowed are others, such as Cache-Control`},
+		{"header of the type", []string{"-H", "Content-Type: a/b"}, nil, `--header="Content-Type: a/b": Content-Type differs from file to file, allowed are DEFAULT_CONTENT_TYPE and EXTENSIONS_MAP`},
+		{"content type", []string{"--content-type", "text"}, nil, `--content-type="text": not a media type, allowed are such as text/plain`},
+		{"origin with a path", nil, []string{"CORS=https://a.example/"}, `CORS="https://a.example/"` + origin},
+		{"origin without a scheme", nil, []string{"CORS=*,a.example"}, `CORS="*,a.example": "a.example" is ` + origin[2:]},
+		{"origin with its usual port", nil, []string{"CORS=https://a.example:443"}, `CORS="https://a.example:443"` + origin},
+		{"origin in upper case", nil, []string{"CORS=https://A.example"}, `CORS="https://A.example"` + origin},
+		{"base path, relative", nil, []string{"BASE_PATH=docs"}, `BASE_PATH="docs": not a plain URL path, allowed are such as / and /docs/v1, without empty parts, . and .., and without %, ? and #`},
+		{"allowed host with a port", nil, []string{"ALLOWED_HOSTS=a.example:80"}, `ALLOWED_HOSTS="a.example:80": not a host name, allowed are such as example.org, or .example.org with all below it (no scheme, no port)`},
+		{"auth that is none", nil, []string{"AUTH=a:$2y$05$x,b:secret"}, `AUTH: entry 2 is not user:hash, allowed is what htpasswd -nB prints`},
+		{"auth with an empty element", nil, []string{"AUTH=a:secret,"}, `AUTH` + empty},
+		{"public variables at a directory", nil, []string{"PUBLIC_ENV=/js/"}, `PUBLIC_ENV="/js/": not the plain URL path of a file, allowed are such as /env.js`},
 		{"key without certificate", nil, []string{"TLS_KEY=k"}, `TLS_KEY requires TLS_CERT to be set`},
 		{"key option without certificate", []string{"--tls-key", "k"}, nil, `--tls-key requires --tls-cert to be set`},
 		{"password without certificate", nil, []string{"TLS_PASSWORD_FILE=p"}, `TLS_PASSWORD_FILE requires TLS_CERT to be set`},
@@ -477,4 +516,30 @@ func checkLine(t *testing.T, line string) {
 	if line == "" || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
 		t.Errorf("not a printable line: %q", line)
 	}
+}
+
+// FuzzHeaders: it never panics, what is accepted prints back to the same, and cannot split an answer or frame it.
+func FuzzHeaders(f *testing.F) {
+	for _, seed := range []string{"", "A: b", "A:b\r\nC : d:e\n\n", "a\x00: b", "Content-Length: 1", ": a", "A: b\rC: d", "A:\t"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		list, err := parseHeaders(text)
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\r\n") {
+				t.Errorf("more than one line: %q", err)
+			}
+			return
+		}
+		var printed strings.Builder
+		for _, h := range list {
+			if strings.ContainsAny(h.Name+h.Value, "\r\n\x00") || h.Name == "" || strings.EqualFold(h.Name, "content-length") {
+				t.Errorf("%q was accepted", h)
+			}
+			printed.WriteString(h.Name + ": " + h.Value + "\n")
+		}
+		if again, err := parseHeaders(printed.String()); err != nil || !slices.Equal(again, list) {
+			t.Errorf("printed %q, read %v, %v", printed.String(), again, err)
+		}
+	})
 }

@@ -18,6 +18,9 @@ type field struct {
 	metavar  string
 	oneof    []string // the only values; nil if it is no enumeration
 	positive bool     // zero is refused
+	bare     string   // what the option means without a value; empty if it needs one
+	repeated bool     // each time the option is given adds a line
+	secret   bool     // messages do not show the value
 	doc      string
 }
 
@@ -49,6 +52,9 @@ func fields() []field {
 			short:    sf.Tag.Get("short"),
 			metavar:  sf.Tag.Get("metavar"),
 			positive: sf.Tag.Get("positive") == "true",
+			bare:     sf.Tag.Get("bare"),
+			repeated: sf.Tag.Get("repeated") == "true",
+			secret:   sf.Tag.Get("secret") == "true",
 			doc:      sf.Tag.Get("doc"),
 		}
 		if f.shown == "" {

@@ -56,6 +56,8 @@ func usage() string {
 			last = "[" + PositionalDirectory + "] [" + positional + "]"
 		case f.kind.Kind() == reflect.Bool:
 			words = append(words, "["+name+"]")
+		case f.bare != "":
+			words = append(words, "["+name+"[="+f.metavar+"]]")
 		default:
 			words = append(words, "["+name+" "+f.metavar+"]")
 		}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"mime"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ func parsers() map[reflect.Type]env.ParserFunc {
 		reflect.TypeFor[[]string]():          parserOf(parseList),
 		reflect.TypeFor[[]netip.Prefix]():    parserOf(parsePrefixes),
 		reflect.TypeFor[map[string]string](): parserOf(parseExtensions),
+		reflect.TypeFor[[]Header]():          parserOf(parseHeaders),
 	}
 }
 
@@ -154,6 +156,64 @@ func parseExtensions(text string) (map[string]string, error) {
 	}
 	return types, nil
 }
+
+// parseHeaders reads a header a line, split at its first colon. Empty lines are passed over.
+func parseHeaders(text string) ([]Header, error) {
+	var list []Header
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		name, content, found := strings.Cut(line, ":")
+		h := Header{strings.TrimSpace(name), strings.TrimSpace(content)}
+		switch {
+		case !found || !isFieldName(h.Name):
+			return nil, fmt.Errorf("%s is not 'Name: value', such as 'X-Frame-Options: DENY'", quote(line))
+		case !isFieldValue(h.Value):
+			return nil, fmt.Errorf("%s has a value that is not visible ASCII and blanks", quote(line))
+		case strings.EqualFold(h.Name, "Content-Type"):
+			return nil, fmt.Errorf("%s differs from file to file, allowed are DEFAULT_CONTENT_TYPE and EXTENSIONS_MAP", h.Name)
+		case isOfTheAnswer(h.Name):
+			return nil, fmt.Errorf("%s says how this answer is sent, which only the server knows: allowed are others, such as Cache-Control", h.Name)
+		}
+		list = append(list, h)
+	}
+	return list, nil
+}
+
+// isFieldName says whether s is a token (RFC 9110, section 5.6.2).
+func isFieldName(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
+	}) < 0
+}
+
+// isOfTheAnswer says whether a header frames the answer or its connection (RFC 9112, sections 6 and 9), says what the
+// content is, or where to go on: what the server decides for each answer.
+func isOfTheAnswer(name string) bool {
+	switch strings.ToLower(name) {
+	case "connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+		"accept-ranges", "content-encoding", "content-range", "date", "etag", "last-modified", "location", "retry-after", "server", "www-authenticate":
+		return true
+	}
+	return false
+}
+
+// isOrigin says whether s is the origin of a page as browsers write it (RFC 6454, section 6.2), or *.
+func isOrigin(s string) bool {
+	if s == "*" {
+		return true
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || s != u.Scheme+"://"+u.Host || s != strings.ToLower(s) {
+		return false
+	}
+	return !(u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80") && isFieldValue(s)
+}
+
+// isAllowedHost says whether s is a host, or one with a dot before it.
+func isAllowedHost(s string) bool { return isHost(strings.TrimPrefix(s, ".")) }
 
 func isSuffix(s string) bool {
 	return len(s) > 1 && s[0] == '.' && !strings.ContainsAny(s, "/\x00")
