@@ -146,6 +146,20 @@ func TestMetricsOfTLS(t *testing.T) {
 	}
 }
 
+func TestMetricsOfPasswords(t *testing.T) {
+	m := newMetrics()
+	failed := m.Auth()
+	for _, kind := range []string{"wrong", "wrong", "slowed", "busy", "anything"} {
+		failed(kind)
+	}
+	got := scrape(m)
+	for _, want := range []string{`{kind="wrong"} 2`, `{kind="slowed"} 1`, `{kind="busy"} 1`, `{kind="other"} 1`} {
+		if !strings.Contains(got, "previewd_auth_failures_total"+want+"\n") {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+}
+
 func TestMetricsOfTheCache(t *testing.T) {
 	m := newMetrics()
 	m.WatchCache(func() Cache {

@@ -23,7 +23,7 @@ func Handler(base string, next message.Handler) message.Handler {
 		rest, place := cut(target, segments)
 		switch place {
 		case outside:
-			return (&message.Failure{Status: 404, Explain: "Everything is below " + base + "/"}).Response()
+			return (&message.Failure{Status: 404, Message: "File not found", Explain: "Everything is below " + base + "/"}).Response()
 		case at:
 			return redirect("." + base[strings.LastIndexByte(base, '/'):] + "/" + rest)
 		case above:

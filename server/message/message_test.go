@@ -96,6 +96,26 @@ func TestCompleteMakesTheErrorPage(t *testing.T) {
 	}
 }
 
+// TestFinishSeesEveryAnswer: also the page of an error, and the 500 in place of an answer that cannot be sent.
+func TestFinishSeesEveryAnswer(t *testing.T) {
+	p := Profile{Finish: func(r *Request, resp Response) Response {
+		resp.Fields = append(resp.Fields[:len(resp.Fields):len(resp.Fields)], Field{"X-Method", r.Method})
+		return resp
+	}}.WithDefaults()
+	for name, c := range map[string]struct {
+		resp   Response
+		status int
+	}{
+		"answer": {Response{Status: 204}, 204}, "error": {Fail(404, ""), 404},
+		"malformed": {Response{Status: 200, Fields: Fields{{"A", "b\r\nC: d"}}}, 500},
+	} {
+		got := p.Settle(&Request{Method: "GET"}, c.resp)
+		if got.Status != c.status || got.Fields.Get("X-Method") != "GET" {
+			t.Errorf("%s: %d %v", name, got.Status, got.Fields)
+		}
+	}
+}
+
 func TestCompleteFillsACustomTemplate(t *testing.T) {
 	p := Profile{ErrorFormat: "%(code)d %% %(message)s / %(explain)s", ErrorContentType: "text/plain",
 		Phrases: map[int]Phrase{404: {"Gone fishing", "back soon"}}}.WithDefaults()

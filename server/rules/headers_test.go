@@ -120,7 +120,7 @@ func FuzzHeaders(f *testing.F) {
 		resp := message.Response{Status: 200, Body: message.Bytes("x")}
 		fields.apply(&resp)
 		profile := message.Profile{}.WithDefaults()
-		if settled := profile.Settle(resp); settled.Status != 200 {
+		if settled := profile.Settle(&message.Request{}, resp); settled.Status != 200 {
 			t.Fatalf("%v cannot be sent: %v", resp.Fields, settled.Err)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/previewd/previewd/metrics"
 	"github.com/previewd/previewd/server/accesslog"
 	"github.com/previewd/previewd/server/cgi"
+	"github.com/previewd/previewd/server/fields"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site"
 )
@@ -26,15 +27,19 @@ type scripts struct {
 
 func newScripts(c config.Config, environ map[string]string, profile message.Profile, files *site.Site,
 	registry *metrics.Metrics, log *accesslog.Log) (*scripts, error) {
+	serve := files.Serve
+	if c.Exact && len(c.Headers) > 0 {
+		serve = fields.OnFiles(headers(c), serve)
+	}
 	if !c.CGI {
-		return &scripts{methods: files.Methods()}, nil
+		return &scripts{methods: message.Methods{"GET": serve, "HEAD": serve}}, nil
 	}
 	user, err := cgi.Prepare(os.DirFS("/"))
 	if err != nil {
 		return nil, fmt.Errorf("CGI=true: %w", err)
 	}
 	handler := cgi.New(cgi.Options{
-		Site:         files.Serve,
+		Site:         serve,
 		Files:        files,
 		Directories:  c.CGIDirectories,
 		Timeout:      c.CGITimeout,

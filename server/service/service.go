@@ -63,11 +63,19 @@ func Serve(ctx context.Context, setup Setup) error {
 	files := site.New(siteOptions(setup, disk))
 	registry := metrics.New(setup.Build, setup.Dropped)
 	registry.WatchCache(func() metrics.Cache { return metrics.Cache(files.CacheCounts()) })
+	settings := newFields(c)
+	if settings != nil {
+		setup.Profile.Finish = settings.Finish
+	}
 	scripts, err := newScripts(c, setup.Environ, setup.Profile, files, registry, log)
 	if err != nil {
 		return err
 	}
 	defer scripts.close()
+	who, err := openAccess(c, registry, log)
+	if err != nil {
+		return err
+	}
 	https, err := openHTTPS(c, registry, log)
 	if err != nil {
 		return err
@@ -76,15 +84,15 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	handler := main.redirecting(c, welcoming(setup, scripts.methods.Serve))
+	handler := main.redirecting(c, surround(setup, settings, who, welcoming(setup, scripts.methods.Serve)))
 	s := newServer(setup, origin.TrustedProxies(c.TrustedProxies).Handler(handler), disk, registry)
-	watch := func(context.Context) {}
+	watches := []func(context.Context){who.watch}
 	if https != nil {
 		https.tell(s)
-		watch = https.watch
+		watches = append(watches, https.watch)
 	}
 	var listening atomic.Bool
-	admin := &http.Server{Handler: registry.Admin(checks(ctx, files, https, &listening)...),
+	admin := &http.Server{Handler: registry.Admin(checks(ctx, files, https, who, &listening)...),
 		ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, ErrorLog: zap.NewStdLog(log.Named("admin"))}
 	adminListener, err := listenAdmin(ctx, c)
 	if err != nil {
@@ -99,8 +107,9 @@ func Serve(ctx context.Context, setup Setup) error {
 	}
 	scripts.listen(ctx, main[0].Addr())
 	announce(setup, main, adminListener.Addr())
+	warnOfPasswords(c, main, who, log)
 	listening.Store(true)
-	return serve(ctx, s, main.all(), admin, adminListener, watch)
+	return serve(ctx, s, main.all(), admin, adminListener, watches)
 }
 
 // newServer is the server of the site, with all who watch it.
@@ -131,10 +140,12 @@ func newServer(setup Setup, handler message.Handler, disk message.Gate, registry
 
 // serve serves the site until ctx ends and all is drained, and beside it the admin port, which closes last so
 // that probes are answered to the end.
-func serve(ctx context.Context, s *server.Server, listeners []net.Listener, admin *http.Server, adminListener net.Listener, watch func(context.Context)) error {
+func serve(ctx context.Context, s *server.Server, listeners []net.Listener, admin *http.Server, adminListener net.Listener, watches []func(context.Context)) error {
 	watching, stop := context.WithCancel(ctx)
 	var group errgroup.Group
-	group.Go(func() error { watch(watching); return nil })
+	for _, watch := range watches {
+		group.Go(func() error { watch(watching); return nil })
+	}
 	group.Go(func() error {
 		if err := admin.Serve(adminListener); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -147,7 +158,7 @@ func serve(ctx context.Context, s *server.Server, listeners []net.Listener, admi
 }
 
 // checks are the conditions of readiness.
-func checks(ctx context.Context, files *site.Site, https *https, listening *atomic.Bool) []metrics.Check {
+func checks(ctx context.Context, files *site.Site, https *https, who *who, listening *atomic.Bool) []metrics.Check {
 	list := []metrics.Check{
 		{Name: "directory", Probe: files.Ready},
 		{Name: "listeners", Probe: func() error {
@@ -166,6 +177,9 @@ func checks(ctx context.Context, files *site.Site, https *https, listening *atom
 	if https != nil {
 		// Broken files do not keep the last good certificate from being shown.
 		list = append(list, metrics.Check{Name: "certificate", Probe: https.broken, HealthOnly: true})
+	}
+	if who.keeper != nil {
+		list = append(list, metrics.Check{Name: "auth_file", Probe: who.keeper.Err, HealthOnly: true})
 	}
 	return list
 }
@@ -187,6 +201,7 @@ func siteOptions(setup Setup, disk message.Gate) site.Options {
 		},
 		IndexPages:    c.IndexPages,
 		Extensions:    c.ExtensionsMap,
+		DefaultType:   c.DefaultContentType,
 		Listing:       c.Listing,
 		Exact:         c.Exact,
 		CacheControl:  c.CacheControl,

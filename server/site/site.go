@@ -19,6 +19,8 @@ type Options struct {
 	IndexPages []string
 	// Extensions overrides media types: a suffix in lower case, with its dot, to the type: extensions_map.
 	Extensions map[string]string
+	// DefaultType is the media type of files whose name tells nothing; "" is application/octet-stream.
+	DefaultType string
 	// Listing allows directory listings. Without them a directory without an index page is 404.
 	Listing bool
 	// Exact keeps to what http.server answers: its one validator, the date, and no Cache-Control, no ranges, no
@@ -41,6 +43,9 @@ type Site struct {
 func New(opts Options) *Site {
 	if opts.Content.Now == nil {
 		opts.Content.Now = time.Now
+	}
+	if opts.DefaultType == "" {
+		opts.DefaultType = defaultType
 	}
 	if opts.Content.Compress == "" || opts.Exact {
 		opts.Content.Compress = content.CompressOff

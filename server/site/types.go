@@ -9,7 +9,7 @@ import (
 const defaultType = "application/octet-stream"
 
 // guessType returns the media type of a file by its name: guess_type. The Extensions override
-// http.server's own rules.
+// http.server's own rules, and DefaultType stands for all that are in no table: default_content_type.
 func (s *Site) guessType(name string) string {
 	_, ext := splitext(name)
 	if mediaType, found := s.opts.Extensions[message.Lower(ext)]; found {
@@ -21,7 +21,10 @@ func (s *Site) guessType(name string) string {
 	if mediaType, found := extensionsMap[message.Lower(ext)]; found {
 		return mediaType
 	}
-	return guessFileType(name)
+	if mediaType := guessFileType(name); mediaType != "" {
+		return mediaType
+	}
+	return s.opts.DefaultType
 }
 
 // extensionsMap is extensions_map but for .Z, the one that is not also found in lower case.
@@ -30,7 +33,7 @@ var extensionsMap = map[string]string{
 }
 
 // guessFileType is mimetypes.guess_file_type with the table of this binary: suffixes that stand for two
-// are written out, one of a content coding is peeled off, and the suffix before it decides.
+// are written out, one of a content coding is peeled off, and the suffix before it decides. "" is none.
 func guessFileType(name string) string {
 	base, ext := splitext(name)
 	for {
@@ -47,7 +50,7 @@ func guessFileType(name string) string {
 	if mediaType, found := mediaTypes[message.Lower(ext)]; found {
 		return mediaType
 	}
-	return defaultType
+	return ""
 }
 
 // suffixMap is mimetypes.suffix_map.
