@@ -15,6 +15,14 @@ func Unquote(text string) string {
 // through, as three bytes (WTF-8). ok is false where it raises UnicodeDecodeError.
 func UnquoteSurrogates(text string) (decoded string, ok bool) { return unquote(text, appendStrict) }
 
+// UnquoteToBytes decodes percent escapes, whatever the bytes are: urllib.parse.unquote_to_bytes.
+func UnquoteToBytes(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	return string(appendUnescaped(nil, s))
+}
+
 // IsSurrogate says whether text begins with an encoded surrogate, which valid UTF-8 never has.
 func IsSurrogate(text string) bool {
 	return len(text) >= 3 && text[0] == 0xED && text[1] >= 0xA0 && text[1] < 0xC0 && text[2] >= 0x80 && text[2] < 0xC0
@@ -47,8 +55,7 @@ func unquote(text string, appendText func(dst, raw []byte) ([]byte, bool)) (stri
 	return string(decoded), true
 }
 
-// appendUnescaped appends s with each %XX as its byte; what is no such escape stays as it is:
-// unquote_to_bytes.
+// appendUnescaped appends s with each %XX as its byte; what is no such escape stays as it is.
 func appendUnescaped(dst []byte, s string) []byte {
 	for i := 0; i < len(s); i++ {
 		if s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {

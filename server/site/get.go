@@ -24,13 +24,10 @@ func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
 	disk := s.opts.Content.Disk
 	disk.Enter()
 	defer disk.Leave()
-	name, slash, ok := translatePath(r.Target)
-	if !ok {
-		return notFound(nil)
-	}
+	at, ok := translatePath(r.Target)
 	// What may not be served is not kept. A coding takes more than one look.
-	if _, coded := s.accepts(r); !slash && !coded {
-		if src, found := s.content.Glance(s.directory, name); found {
+	if _, coded := s.accepts(r); ok && !at.slash && !coded {
+		if src, found := s.content.Glance(s.directory, at.name); found {
 			return s.sendSource(r, src)
 		}
 	}
@@ -39,14 +36,39 @@ func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
 		return s.refuseAll(err)
 	}
 	defer t.Release()
-	st, err := t.Look(name, true)
-	switch {
-	case err == nil && st.Mode.IsRegular() && !slash:
-		return s.sendFile(ctx, r, t, name, st)
-	case err == nil && st.Mode.IsDir():
-		return s.sendDirectory(ctx, r, t, name, st)
+	if !ok {
+		err = errNoName
 	}
-	return s.refuseName(t, name)
+	at, st, err := s.look(t, r.Target, at, err)
+	switch {
+	case err == nil && st.Mode.IsRegular() && !at.slash:
+		return s.sendFile(ctx, r, t, at.name, st)
+	case err == nil && st.Mode.IsDir():
+		return s.sendDirectory(ctx, r, t, at, st)
+	case errors.Is(err, errNoName):
+		return notFound(nil)
+	}
+	return s.refuseName(t, at.name)
+}
+
+// errNoName is reported for what no file can be called.
+var errNoName = errors.New("a NUL or a lone surrogate is in the name")
+
+// look looks at what http.server takes a target for, if that is a name, or else at the names that its bytes are.
+func (s *Site) look(t *tree.Tree, target string, at reading, err error) (reading, tree.Status, error) {
+	var st tree.Status
+	if err == nil {
+		st, err = t.Look(at.name, true)
+	}
+	if err == nil || s.opts.Exact {
+		return at, st, err
+	}
+	for _, other := range inBytes(target) {
+		if st, otherErr := t.Look(other.name, true); otherErr == nil {
+			return other, st, nil
+		}
+	}
+	return at, st, err
 }
 
 // refuseName answers for a name that seems to be neither a file nor a directory, or for a file's name with a
@@ -62,13 +84,14 @@ func (s *Site) refuseName(t *tree.Tree, name string) message.Response {
 
 // sendDirectory is the part of send_head for a directory: the slash, the index page, the listing. st is its
 // status, as Look has it.
-func (s *Site) sendDirectory(ctx context.Context, r *message.Request, t *tree.Tree, name string, st tree.Status) message.Response {
-	if u := urlsplit(r.Target); !endsInSlash(u.path) {
+func (s *Site) sendDirectory(ctx context.Context, r *message.Request, t *tree.Tree, at reading, st tree.Status) message.Response {
+	name := at.name
+	if !s.endsInSlash(r.Target) {
 		// One that may be searched but not read still has its redirect and its index page.
 		if _, err := t.Stat(name); err != nil {
 			return refuse(t, name, err)
 		}
-		return s.redirect(u)
+		return s.redirect(r.Target, at)
 	}
 	for _, page := range s.opts.IndexPages {
 		if resp, found := s.sendIndex(ctx, r, t, path.Join(name, page)); found {
@@ -81,7 +104,7 @@ func (s *Site) sendDirectory(ctx context.Context, r *message.Request, t *tree.Tr
 		}
 		return notFound(nil)
 	}
-	return s.listDirectory(r, t, name, st)
+	return s.listDirectory(r, t, at, st)
 }
 
 // sendIndex answers with the index page of that name if there is one. Whatever isfile would not call a
@@ -112,10 +135,14 @@ func (s *Site) sendIndex(ctx context.Context, r *message.Request, t *tree.Tree, 
 // as Look has it.
 //
 // Only the page with the directory's own path is kept: of others, as of /./a/, there is no end.
-func (s *Site) listDirectory(r *message.Request, t *tree.Tree, name string, st tree.Status) message.Response {
-	title, ok := fsencode(unquote(message.Latin1(targetPath(r.Target))))
-	if !ok {
-		return notFound(nil) // a lone surrogate, where CPython dies
+func (s *Site) listDirectory(r *message.Request, t *tree.Tree, at reading, st tree.Status) message.Response {
+	name, title := at.name, at.title
+	if title == "" {
+		decoded, ok := fsencode(unquote(message.Latin1(targetPath(r.Target))))
+		if !ok {
+			return notFound(nil) // a lone surrogate, where CPython dies
+		}
+		title = decoded
 	}
 	own := title == ownPath(name)
 	if own {

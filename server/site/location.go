@@ -76,13 +76,67 @@ func (u splitTarget) unsplit() string {
 
 // endsInSlash says whether a directory is asked for as one, so that relative references in its page
 // work; the escaped slash counts since gh-134098.
-func endsInSlash(path string) bool {
+func (s *Site) endsInSlash(target string) bool {
+	path := targetPath(target)
+	if s.opts.Exact {
+		path = urlsplit(target).path
+	}
 	return strings.HasSuffix(path, "/") || strings.HasSuffix(path, "%2f") || strings.HasSuffix(path, "%2F")
 }
 
-// redirect answers a directory's target without a slash with the one that has it. Nothing is decoded,
-// normalised or made absolute.
-func (s *Site) redirect(u splitTarget) message.Response {
+// redirect answers a directory's target without a slash with the one that has it.
+func (s *Site) redirect(target string, at reading) message.Response {
+	location := toSlash(target, at)
+	if s.opts.Exact {
+		if location = absoluteToSlash(target); strings.IndexByte(location, 0) >= 0 {
+			return notFound(nil)
+		}
+	}
+	// Clients may keep a 301 for ever (RFC 9110, section 15.4.2), but the next build may have a file there.
+	return message.Response{Status: 301, Fields: s.unvalidated("Location", location)}
+}
+
+// toSlash is the last part of a target's path with a slash, relative to the target: it holds behind any prefix that a
+// proxy takes away, and cannot lead to another host. It begins with "./", as a directory may be called a:b.
+func toSlash(target string, at reading) string {
+	path := targetPath(target)
+	last := path[strings.LastIndexByte(path, '/')+1:]
+	if at.title == "" { // what is not escaped is Latin-1, and what is escaped is to be UTF-8
+		last = message.Latin1(last)
+	}
+	location := append(make([]byte, 0, len(target)+3), "./"...)
+	if location = appendReference(location, last); last != "" {
+		location = append(location, '/')
+	}
+	rest, fragment, found := strings.Cut(target[len(path):], "#")
+	if len(rest) > len("?") {
+		location = appendReference(location, rest)
+	}
+	if found && fragment != "" {
+		location = appendReference(append(location, '#'), fragment)
+	}
+	return string(location)
+}
+
+// appendReference appends a part of a reference. What must not stand in one (RFC 3986, section 2) is escaped; browsers
+// take "\" for a slash.
+func appendReference(dst []byte, part string) []byte {
+	const hex = "0123456789ABCDEF"
+	for i := range len(part) {
+		c := part[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
+			dst = append(dst, '%', hex[c>>4], hex[c&15])
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// absoluteToSlash is http.server's: the target with a slash at the end of its path. Nothing is decoded, normalised or
+// made absolute.
+func absoluteToSlash(target string) string {
+	u := urlsplit(target)
 	u.path += "/"
 	location := u.unsplit()
 	// Control characters that urlsplit drops may uncover a second slash, and the reference would be to
@@ -90,9 +144,5 @@ func (s *Site) redirect(u splitTarget) message.Response {
 	if strings.HasPrefix(location, "//") {
 		location = "/" + strings.TrimLeft(location, "/")
 	}
-	if strings.IndexByte(location, 0) >= 0 {
-		return notFound(nil)
-	}
-	// Clients may keep a 301 for ever (RFC 9110, section 15.4.2), but the next build may have a file there.
-	return message.Response{Status: 301, Fields: s.unvalidated("Location", location)}
+	return location
 }

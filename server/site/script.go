@@ -11,15 +11,15 @@ import (
 // is text, and decoded here even if it was decoded before, as CGIHTTPRequestHandler has it. ok is false for
 // what no file can be called.
 func (s *Site) Translate(path string) (name string, ok bool) {
-	name, slash, ok := translateText(path)
+	of, ok := translateText(path)
 	if !ok {
 		return "", false
 	}
-	name, err := s.directory.Path(name)
+	name, err := s.directory.Path(of.name)
 	if err != nil {
 		return "", false
 	}
-	if slash && name[len(name)-1] != filepath.Separator {
+	if of.slash && name[len(name)-1] != filepath.Separator {
 		name += string(filepath.Separator)
 	}
 	return name, true
@@ -29,7 +29,7 @@ func (s *Site) Translate(path string) (name string, ok bool) {
 // with a file than send it. Links and hidden names are refused as for any request, so that a file that Stat
 // does not find is fs.ErrNotExist or an error for the operator, worth one log line.
 func (s *Site) Stat(path string) (fs.FileMode, error) {
-	name, slash, ok := translateText(path)
+	of, ok := translateText(path)
 	if !ok {
 		return 0, fs.ErrNotExist
 	}
@@ -38,16 +38,16 @@ func (s *Site) Stat(path string) (fs.FileMode, error) {
 		return 0, err
 	}
 	defer t.Release()
-	st, err := t.Stat(name)
+	st, err := t.Stat(of.name)
 	switch {
-	case err == nil && slash && !st.Mode.IsDir():
+	case err == nil && of.slash && !st.Mode.IsDir():
 		return 0, fs.ErrNotExist
 	case err == nil:
 		return st.Mode, nil
 	case tree.IsTemporary(err):
 		return 0, err
 	}
-	if cause := t.Explain(name, err); cause != nil {
+	if cause := t.Explain(of.name, err); cause != nil {
 		return 0, cause
 	}
 	return 0, fs.ErrNotExist

@@ -4,6 +4,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/previewd/previewd/server/message"
 )
@@ -11,24 +12,46 @@ import (
 // Text here is what a Python str holds, as UTF-8 in which a surrogate stands as three bytes (WTF-8):
 // ED A0 80 to ED BF BF. U+DC80 to U+DCFF are the bytes 80 to FF of a name that is not UTF-8 (PEP 383).
 
+// reading is what a target is taken to name.
+type reading struct {
+	// name is below the directory, "." for the directory itself.
+	name string
+	// slash says whether the path, once decoded, ends in a slash (gh-134098).
+	slash bool
+	// title is the decoded path, for a listing. It is empty where translatePath made the name.
+	title string
+}
+
 // translatePath maps a request target to the name of a file below the directory, "." for the directory
 // itself: translate_path of 3.14. Names that mean something special to the system are ignored as there.
-// slash says whether the path, once decoded, ends in a slash (gh-134098). ok is false for what no file
-// can be called: a NUL, a lone surrogate.
-func translatePath(target string) (name string, slash, ok bool) {
+// ok is false for what no file can be called: a NUL, a lone surrogate.
+func translatePath(target string) (of reading, ok bool) {
 	return translateText(message.Latin1(target))
 }
 
 // translateText is translatePath for a target that is text, such as one that was decoded before.
-func translateText(target string) (name string, slash, ok bool) {
+func translateText(target string) (of reading, ok bool) {
 	text := unquote(targetPath(target))
-	slash = strings.HasSuffix(text, "/")
-	name = normpath(text)
-	if filepath.Separator != '/' {
-		name = ordinaryParts(name)
+	name, ok := fsencode(relative(text))
+	return reading{name: name, slash: strings.HasSuffix(text, "/")}, ok && strings.IndexByte(name, 0) < 0
+}
+
+// inBytes returns what else a target may name. translatePath takes bytes that are not escaped for Latin-1 and those that
+// are for UTF-8. Here they are the name as they stand, or with the surrogates that stand for bytes in a listing's links.
+func inBytes(target string) []reading {
+	text := message.UnquoteToBytes(targetPath(target))
+	if strings.IndexByte(text, 0) >= 0 || !beyondASCII(text) {
+		return nil
 	}
-	name, ok = fsencode(name)
-	return name, slash, ok && strings.IndexByte(name, 0) < 0
+	list := []reading{{relative(text), strings.HasSuffix(text, "/"), text}}
+	if decoded, ok := fsencode(text); ok && decoded != text {
+		list = append(list, reading{relative(decoded), list[0].slash, decoded})
+	}
+	return list
+}
+
+func beyondASCII(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0
 }
 
 // targetPath is a target without its query and fragment.
@@ -39,16 +62,20 @@ func targetPath(target string) string {
 	return target
 }
 
-// normpath is posixpath.normpath for a path that cannot go above its root: as the words . and .. that
-// it leaves at the front are skipped by translate_path, dropping them at once is the same.
-func normpath(text string) string {
+// relative is the decoded path as a name: posixpath.normpath for a path that cannot go above its root. As the words .
+// and .. that it leaves at the front are skipped by translate_path, dropping them at once is the same.
+func relative(text string) string {
 	if !strings.HasPrefix(text, "/") {
 		text = "/" + text
 	}
-	if clean := path.Clean(text); clean != "/" {
-		return clean[1:]
+	name := path.Clean(text)[1:]
+	if filepath.Separator != '/' {
+		name = ordinaryParts(name)
 	}
-	return "."
+	if name == "" {
+		return "."
+	}
+	return name
 }
 
 // ordinaryParts leaves out the parts of a path that carry a drive or a separator of Windows.
@@ -58,9 +85,6 @@ func ordinaryParts(name string) string {
 		if filepath.VolumeName(part) == "" && !strings.ContainsRune(part, filepath.Separator) {
 			kept = append(kept, part)
 		}
-	}
-	if kept == nil {
-		return "."
 	}
 	return strings.Join(kept, "/")
 }
