@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 const (
@@ -13,11 +14,14 @@ const (
 	minLength = 6
 )
 
-// unknownVariables warns of variables that are nearly, but not quite, ours.
+// unknownVariables warns of variables that are nearly, but not quite, ours. Those that PUBLIC_ENV sends have any name.
 func unknownVariables(environ map[string]string) []string {
 	known := fields()
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(environ)) {
+		if environ["PUBLIC_ENV"] != "" && strings.HasPrefix(name, "PUBLIC_") {
+			continue
+		}
 		if meant := nearest(name, known); meant != "" && meant != name {
 			warnings = append(warnings, fmt.Sprintf("%s: unknown variable, did you mean %s?", printable(name), meant))
 		}

@@ -79,3 +79,13 @@ func TestDistance(t *testing.T) {
 		}
 	}
 }
+
+// TestPublicVariablesHaveAnyName: with PUBLIC_ENV none of them is a misspelt setting.
+func TestPublicVariablesHaveAnyName(t *testing.T) {
+	if got := unknownVariables(map[string]string{"PUBLIC_ENV": "/env.js", "PUBLIC_DEV": "1"}); got != nil {
+		t.Errorf("warned: %q", got)
+	}
+	if got := unknownVariables(map[string]string{"PUBLIC_EVN": "/env.js"}); len(got) != 1 {
+		t.Errorf("a misspelt one: %q", got)
+	}
+}

@@ -98,6 +98,14 @@ func TestTheProxyDecidesBeforeTheRedirect(t *testing.T) {
 	}
 }
 
+// TestTheRedirectHasThePrefix: what a trusted proxy took away of the path is where the client is.
+func TestTheRedirectHasThePrefix(t *testing.T) {
+	r := &message.Request{Target: "/a?b", Scheme: "http", Prefix: "/app", Fields: message.Fields{{Name: "Host", Value: "h"}}}
+	if got := RedirectToHTTPS(443, hello)(t.Context(), r).Fields.Get("Location"); got != "https://h/app/a?b" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // FuzzRedirectToHTTPS: whatever is asked, the answer is a URL of https with the port, and a host and nothing else
 // before it.
 func FuzzRedirectToHTTPS(f *testing.F) {
