@@ -23,6 +23,7 @@ import (
 	"github.com/previewd/previewd/server"
 	"github.com/previewd/previewd/server/accesslog"
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/rules"
 	"github.com/previewd/previewd/server/service"
 )
 
@@ -65,6 +66,11 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return exitOK
 	case config.ShowVersion:
 		fmt.Fprintln(stdout, "previewd", version)
+		return exitOK
+	case config.Check:
+		if !rules.Check(os.DirFS(c.Directory), stdout) {
+			return exitFailure
+		}
 		return exitOK
 	case config.Healthcheck:
 		return healthcheck(ctx, c, stderr)

@@ -195,7 +195,7 @@ func (a *arguments) set(flag *pflag.Flag, text string) error {
 	return nil
 }
 
-// operands takes what is no option: the subcommand with its URL, the directory and the port.
+// operands takes what is no option: the subcommand, healthcheck with its URL, the directory and the port.
 func (a *arguments) operands(rest []string) {
 	if len(rest) > 0 && rest[0] == "healthcheck" {
 		rest = rest[1:]
@@ -206,6 +206,10 @@ func (a *arguments) operands(rest []string) {
 			a.healthcheckURL(rest[0])
 			rest = rest[1:]
 		}
+	}
+	if len(rest) > 0 && rest[0] == "check" && a.command == Serve {
+		rest = rest[1:]
+		a.command = Check
 	}
 	for _, arg := range rest {
 		variable, name := "DIRECTORY", PositionalDirectory

@@ -61,7 +61,10 @@ var rules = []struct {
 	}},
 	{"AUTH", func(c *Config) error { return checkAuth(c.Auth) }},
 	{"PUBLIC_ENV", func(c *Config) error {
-		return each(isScriptPath, "not the plain URL path of a file, allowed are such as /env.js", c.PublicEnv)
+		return each(isFilePath, "not the plain URL path of a file, allowed are such as /env.js", c.PublicEnv)
+	}},
+	{"FALLBACK", func(c *Config) error {
+		return each(isFilePath, "not the path of a page, allowed are such as /index.html, without empty parts, . and .., and without %, ? and #", c.Fallback)
 	}},
 	{"INDEX_PAGES", func(c *Config) error {
 		return each(isFileName, "not a file name, allowed are names without a slash, such as index.html", c.IndexPages...)
@@ -84,6 +87,10 @@ var beyondExact = []struct {
 	{"AUTH", func(*Config) bool { return true }, "to leave it out"},
 	{"AUTH_FILE", func(*Config) bool { return true }, "to leave it out"},
 	{"PUBLIC_ENV", func(*Config) bool { return true }, "to leave it out"},
+	{"CLEAN_URLS", func(c *Config) bool { return c.CleanURLs }, "false"},
+	{"ERROR_PAGES", func(c *Config) bool { return c.ErrorPages }, "false"},
+	{"FALLBACK", func(*Config) bool { return true }, "to leave it out"},
+	{"RULES", func(c *Config) bool { return c.Rules }, "false"},
 }
 
 const hosts = "not an address or host name, allowed are such as 127.0.0.1, ::1 (no brackets, no port) or localhost"
@@ -110,8 +117,8 @@ func isSitePath(s string) bool {
 		!strings.HasPrefix(s, "//") && !strings.ContainsAny(s, "%?#") && utf8.ValidString(s)
 }
 
-// isScriptPath says whether a path is a plain one of something that is no directory.
-func isScriptPath(s string) bool { return isSitePath(s) && !strings.HasSuffix(s, "/") }
+// isFilePath says whether a path is a plain one of something that is no directory.
+func isFilePath(s string) bool { return isSitePath(s) && !strings.HasSuffix(s, "/") }
 
 // userHash is what AUTH has for a user: a name, and what begins as a hash does. Whether it is one is told at the start.
 var userHash = regexp.MustCompile(`^[^:\x00-\x1f\x7f]+:[${]`)

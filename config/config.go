@@ -19,6 +19,7 @@ type Command int
 
 const (
 	Serve       Command = iota
+	Check               // previewd check: what the rules files of Directory say, and what is wrong with them
 	Healthcheck         // previewd healthcheck: ask a running server's /readyz, or HealthcheckURL
 	ShowHelp            // -h, --help
 	ShowVersion         // --version
@@ -78,6 +79,10 @@ type Config struct {
 	ExtensionsMap map[string]string `env:"EXTENSIONS_MAP" shown:"none" doc:"media types by suffix, such as .md=text/markdown,.log=text/plain"`
 	// DefaultContentType is default_content_type of CPython 3.15.
 	DefaultContentType string `env:"DEFAULT_CONTENT_TYPE" envDefault:"application/octet-stream" option:"content-type" metavar:"TYPE" doc:"media type of files whose name tells nothing"`
+	CleanURLs          bool   `env:"CLEAN_URLS" envDefault:"true" doc:"/guide may be guide.html"`
+	ErrorPages         bool   `env:"ERROR_PAGES" envDefault:"true" doc:"answer what is not found with the nearest 404.html up the tree"`
+	Fallback           string `env:"FALLBACK" option:"spa" metavar:"PAGE" bare:"/index.html" shown:"200.html of the site, if there is one" doc:"page for navigations to nothing, as single-page apps need it; --spa alone is /index.html"`
+	Rules              bool   `env:"RULES" envDefault:"true" doc:"obey _headers and _redirects of the site, and do not serve them"`
 	Listing            bool   `env:"LISTING" envDefault:"true" doc:"show directory listings; false answers 404"`
 	Symlinks           string `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"symbolic links: inside (if they stay in DIRECTORY), follow (all) or deny"`
 	Hidden             string `env:"HIDDEN" envDefault:"serve" oneof:"serve,deny" doc:"names that begin with a dot: serve, or deny (404, except .well-known)"`

@@ -23,7 +23,7 @@ func TestDefaults(t *testing.T) {
 		CGIDirectories: []string{"/cgi-bin", "/htbin"}, CGITimeout: 30 * time.Second, CGIMaxProcesses: 16,
 		TLSALPN: []string{"h2", "http/1.1"}, HTTPSRedirect: "off",
 		CacheSize: 64 << 20, CacheMaxFile: 1 << 20, CacheControl: "no-cache", Compress: "auto",
-		IndexPages: []string{"index.html", "index.htm"}, DefaultContentType: "application/octet-stream", BasePath: "/", Listing: true, Symlinks: "inside", Hidden: "serve",
+		IndexPages: []string{"index.html", "index.htm"}, DefaultContentType: "application/octet-stream", BasePath: "/", CleanURLs: true, ErrorPages: true, Rules: true, Listing: true, Symlinks: "inside", Hidden: "serve",
 		LogFormat: "auto", LogLevel: "info", AdminPort: 9090,
 		HeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ShutdownTimeout: 10 * time.Second,
 	}
@@ -179,6 +179,10 @@ func TestAccepted(t *testing.T) {
 
 		{"serve", nil, nil, "Command", Serve},
 		{"healthcheck", []string{"healthcheck"}, nil, "Command", Healthcheck},
+		{"check", []string{"check"}, nil, "Command", Check},
+		{"check of a directory", []string{"check", "./site"}, nil, "Directory", "./site"},
+		{"single-page app", []string{"--spa"}, nil, "Fallback", "/index.html"},
+		{"fallback", nil, []string{"FALLBACK=/app.html"}, "Fallback", "/app.html"},
 		{"healthcheck of a URL", []string{"healthcheck", "http://site:80/page"}, nil, "HealthcheckURL", "http://site:80/page"},
 		{"healthcheck of a URL, and no port to ask", []string{"healthcheck", "https://site/"}, []string{"ADMIN_PORT=0"}, "Command", Healthcheck},
 		{"healthcheck of a URL, and a default that gives way", []string{"healthcheck", "https://site/", "9090"}, nil, "Port", Port(9090)},
@@ -334,6 +338,9 @@ func TestRefused(t *testing.T) {
 		{"healthcheck of a broken URL", []string{"healthcheck", "http://site:x/"}, nil, `healthcheck: "http://site:x/" is not a URL, allowed are such as http://example.com/`},
 		{"exact and compressed", []string{"--exact"}, []string{"COMPRESS=auto"}, `COMPRESS="auto"` + exact + `off, or EXACT=false`},
 		{"exact by HTTP/1.0, and fingerprints", []string{"-p", "HTTP/1.0"}, []string{"CACHE_FINGERPRINTED=1"}, `CACHE_FINGERPRINTED="1"` + exact + `false, or EXACT=false`},
+		{"exact and a fallback", []string{"--exact", "--spa"}, nil, `--spa="/index.html"` + exact + `to leave it out, or EXACT=false`},
+		{"exact and rules", []string{"--exact"}, []string{"RULES=true"}, `RULES="true"` + exact + `false, or EXACT=false`},
+		{"fallback that is a directory", nil, []string{"FALLBACK=/app/"}, `FALLBACK="/app/": not the path of a page, allowed are such as /index.html, without empty parts, . and .., and without %, ? and #`},
 		{"exact and cached", []string{"--exact"}, []string{"CACHE_CONTROL=no-store"}, `CACHE_CONTROL="no-store"` + exact + `to leave it out, or EXACT=false`},
 		{"exact and one of each", []string{"--exact", "--cors"}, []string{"ISOLATION=1", "BASE_PATH=/a", "ALLOWED_HOSTS=a", "AUTH=a:$2y$x", "AUTH_FILE=f", "PUBLIC_ENV=/e"},
 			`--cors="*"` + exact + "to leave it out, or EXACT=false\n" + `ISOLATION="1"` + exact + "false, or EXACT=false\n" + `BASE_PATH="/a"` + exact + "/, or EXACT=false\n" +

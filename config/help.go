@@ -17,7 +17,8 @@ Serves a directory over HTTP, as python -m http.server does.
 An option wins over its environment variable, a variable over the default. Long
 options may be shortened as long as they are unique. "healthcheck" asks a running
 server with the same settings whether it is ready, or asks for the URL, and exits
-with 0 or 1.
+with 0 or 1. "check" prints what _redirects and _headers of the directory say, and
+what is wrong with them; it exits with 1 if something is an error.
 
   -h, --help   show this text
   --version    show the version
@@ -71,7 +72,7 @@ func usage() string {
 		}
 		line += " " + word
 	}
-	b.WriteString(line + "\n       previewd healthcheck [URL]\n")
+	b.WriteString(line + "\n       previewd healthcheck [URL]\n       previewd check [directory]\n")
 	return b.String()
 }
 

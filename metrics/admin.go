@@ -117,6 +117,10 @@ func (p probes) health(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(&text, "[+]%s ok\n", s.check.Name)
 			continue
 		}
+		if s.check.Warning {
+			fmt.Fprintf(&text, "[!]%s: %s\n", s.check.Name, oneLine(s.err))
+			continue
+		}
 		status, verdict = http.StatusServiceUnavailable, "failed"
 		fmt.Fprintf(&text, "[-]%s failed: %s\n", s.check.Name, oneLine(s.err))
 	}

@@ -15,6 +15,8 @@ type Check struct {
 	Probe func() error
 	// HealthOnly leaves the check out of /readyz, as requests are answered even if it fails.
 	HealthOnly bool
+	// Warning shows what the check finds on /healthz, and fails nothing.
+	Warning bool
 }
 
 // probeTimeout is how long a check may take, a little less than Kubernetes waits (timeoutSeconds: 1).

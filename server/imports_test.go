@@ -10,7 +10,7 @@ import (
 func TestImportsGoOneWay(t *testing.T) {
 	const module = "github.com/previewd/previewd"
 	allowed := map[string]string{
-		"":                        "config metrics server server/accesslog server/message server/service",
+		"":                        "config metrics server server/accesslog server/message server/rules server/service",
 		"config":                  "",
 		"metrics":                 "server/message",
 		"server":                  "server/http1 server/http2 server/message server/secure server/tcp",

@@ -212,7 +212,7 @@ func (x *exchange) observe(status int, sent int64, refused bool, failure *messag
 		return
 	}
 	e.Observe(&message.Exchange{Request: &x.request, Status: status, Sent: sent, Start: x.start,
-		Duration: time.Since(x.start), Refused: refused, Failure: failure, Err: err})
+		Duration: time.Since(x.start), Refused: refused, Via: x.writer.via, Failure: failure, Err: err})
 }
 
 // lost reports a request whose connection broke before its head was complete.

@@ -40,6 +40,7 @@ type answerWriter struct {
 	status  int
 	sent    int64 // bytes of content that the kernel took
 	failure *message.Failure
+	via     string
 	err     error
 	broken  bool // the connection cannot be used any more
 }
@@ -70,7 +71,7 @@ func (w *answerWriter) send(resp message.Response, keep bool) bool {
 // settle makes the answer one that can be sent, and notes what it is.
 func (w *answerWriter) settle(resp message.Response) message.Response {
 	resp = w.engine.Profile.Settle(w.request, resp)
-	w.status, w.failure = resp.Status, resp.Failure()
+	w.status, w.failure, w.via = resp.Status, resp.Failure(), resp.Via
 	if w.failure == nil {
 		w.err = resp.Err
 	}

@@ -38,6 +38,7 @@ type answer struct {
 	status  int
 	sent    int64 // bytes of content handed to net/http
 	failure *message.Failure
+	via     string
 	err     error
 	broken  bool // the content broke off
 }
@@ -45,7 +46,7 @@ type answer struct {
 // send sends the answer and closes its body.
 func (a *answer) send(resp message.Response) {
 	resp = a.engine.Profile.Settle(a.request, resp)
-	a.status, a.failure = resp.Status, resp.Failure()
+	a.status, a.failure, a.via = resp.Status, resp.Failure(), resp.Via
 	if a.failure == nil {
 		a.err = resp.Err
 	}

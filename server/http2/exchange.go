@@ -32,7 +32,7 @@ func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.send(resp)
 	if e.Observe != nil {
 		e.Observe(&message.Exchange{Request: request, Status: a.status, Sent: a.sent, Start: start,
-			Duration: time.Since(start), Refused: refused, Failure: a.failure, Err: a.err})
+			Duration: time.Since(start), Refused: refused, Via: a.via, Failure: a.failure, Err: a.err})
 	}
 	// net/http holds its request until the client has made room for what is buffered of the answer.
 	r.URL, r.RequestURI, r.Header = nil, "", nil

@@ -46,6 +46,8 @@ type Exchange struct {
 	Duration time.Duration
 	// Refused is set when the engine answered, because what came is not a request for a handler.
 	Refused bool
+	// Via is the Response's: what chose the answer beside the name that was asked for.
+	Via string
 	// Failure is the error that was answered, nil if the answer is none.
 	Failure *Failure
 	// Err is what cut the answer short or what the handler reported beside it, nil if nothing did.

@@ -58,8 +58,7 @@ func (f *Fields) has(name string) bool {
 	return slices.ContainsFunc(f.removed, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
-// ofContent are fields that describe content. They are left out of an answer that has none, and of an error page, which
-// has its own.
+// ofContent are fields that describe content.
 var ofContent = []string{"Content-Type", "Content-Encoding", "Content-Language", "Content-Disposition"}
 
 // apply puts the fields into an answer.
@@ -75,22 +74,27 @@ func (f *Fields) apply(resp *message.Response) {
 				own.Value += ", " + value
 			}
 			fields = append(fields, own)
-		case strings.EqualFold(own.Name, "Content-Type") && resp.Body == nil && resp.Failure() != nil:
-			fields = append(fields, own)
-		case f.has(own.Name):
+		case f.has(own.Name) && !isSpared(resp, own.Name):
 		default:
 			fields = append(fields, own)
 		}
 	}
 	_, varies := fields.Lookup("Vary")
 	for _, s := range f.values {
-		describes := slices.ContainsFunc(ofContent, func(n string) bool { return strings.EqualFold(n, s.Name) })
-		if describes && resp.Body == nil || varies && strings.EqualFold(s.Name, "Vary") {
-			continue
+		if !isSpared(resp, s.Name) && !(varies && strings.EqualFold(s.Name, "Vary")) {
+			fields = append(fields, s)
 		}
-		fields = append(fields, s)
 	}
 	resp.Fields = fields
+}
+
+// isSpared says whether rules leave a field of an answer alone: one that describes content where there is none, as on the
+// server's own error page, which has its own; and how long an error may be kept, as /assets/* is often said to be immutable.
+func isSpared(resp *message.Response, name string) bool {
+	if resp.Status >= 400 && strings.EqualFold(name, "Cache-Control") {
+		return true
+	}
+	return resp.Body == nil && slices.ContainsFunc(ofContent, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 // ask makes a request one to which the site answers as the fields need it: it is another representation for each variant.

@@ -22,11 +22,9 @@ type Site interface {
 	Look(name, seen string, limit int64) (content []byte, version string, err error)
 }
 
-// Options says which site has rules, and where.
+// Options says which site has rules.
 type Options struct {
 	Site Site
-	// Base is the path below which the site is served, without a slash at its end; it goes before targets that are paths.
-	Base string
 	// Report gets the problems of a file whenever it has changed. It may be nil.
 	Report func([]Problem)
 	// Now is the clock, nil for time.Now.
@@ -136,7 +134,7 @@ func (rs *Rules) Handler(next message.Handler) message.Handler {
 		case !matched:
 			return rs.answer(ctx, r, next, r.Target, now.headers.combine(now.blocks(asked.Host, r.Target, rs.opts.Site)))
 		case outcome.Kind == Moved:
-			return rs.redirect(outcome, now.headers.For(asked.Host, r.Target))
+			return redirect(outcome, now.headers.For(asked.Host, r.Target))
 		}
 		return rs.rewrite(ctx, r, next, outcome, now)
 	}
@@ -181,13 +179,9 @@ func (rs *Rules) answer(ctx context.Context, r *message.Request, next message.Ha
 	return resp
 }
 
-// redirect answers with a Location. Clients may keep a 301 for ever (RFC 9110, section 15.4.2), but the rule may be mended.
-func (rs *Rules) redirect(o Outcome, fields *Fields) message.Response {
-	location := o.Location
-	if o.OnSite {
-		location = rs.opts.Base + location
-	}
-	resp := message.Response{Status: o.Status, Fields: message.Fields{{Name: "Location", Value: location}, {Name: "Cache-Control", Value: "no-cache"}}}
+// redirect answers with a Location. One that is a path is the site's; whoever serves the site below another completes it. Clients may keep a 301 for ever (RFC 9110, section 15.4.2), but the rule may be mended.
+func redirect(o Outcome, fields *Fields) message.Response {
+	resp := message.Response{Status: o.Status, Fields: message.Fields{{Name: "Location", Value: o.Location}, {Name: "Cache-Control", Value: "no-cache"}}}
 	if fields != nil {
 		fields.apply(&resp)
 	}

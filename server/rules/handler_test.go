@@ -27,9 +27,9 @@ func show(resp message.Response, names ...string) string {
 // TestAnswers: what the rules make of a site.
 func TestAnswers(t *testing.T) {
 	f := files{
-		"/index.html": "index", "/page.html": "page", "/docs/index.html": "docs", "/docs/404.html": "lost", "/a.txt": "a", "/100%.txt": "all",
+		"/index.html": "index", "/page.html": "page", "/docs/index.html": "docs", "/docs/404.html": "lost", "/a.txt": "a", "/100%.txt": "all", "/a.js": "js",
 		"/_redirects": "/a.txt /b\n/old /page 301\n/rw /page 200\n/dir /docs 200\n/odd /100%25.txt 200\n/no /nothing 200\n/gone /a.txt 410\n/lost /nothing 410\n/force/* /a.txt 200!\n/force.txt /x 302!\n/app/* /index.html 200\n",
-		"/_headers":   "/*\n  X-All: 1\n/page.html\n  X-Page: 1\n/page\n  X-Clean: 1\n/old\n  X-Old: 1\n/rw\n  X-Rw: 1\n/index.html\n  X-Index: 1\n  X-Frame-Options: DENY\n/app/*\n  X-App: 1\n",
+		"/_headers":   "/*\n  X-All: 1\n/page.html\n  X-Page: 1\n/page\n  X-Clean: 1\n/old\n  X-Old: 1\n/rw\n  X-Rw: 1\n/index.html\n  X-Index: 1\n  X-Frame-Options: DENY\n/app/*\n  X-App: 1\n/*.js\n  Cache-Control: immutable\n",
 	}
 	for _, c := range []struct{ name, method, target, want string }{
 		{"file_wins", "GET", "/a.txt", "200 a X-All=1"},
@@ -46,6 +46,8 @@ func TestAnswers(t *testing.T) {
 		{"clean_url", "GET", "/page", "200 page X-Page=1 X-Clean=1"},
 		{"index_page_has_the_fields_of_its_path", "GET", "/", "200 index X-All=1 X-Index="},
 		{"error_page", "GET", "/docs/none", "404 lost X-All=1"},
+		{"an_error_is_not_kept_for_long", "GET", "/docs/none.js", "404 lost X-All=1 Cache-Control="},
+		{"a_file_is", "GET", "/a.js", "200 js Cache-Control=immutable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var names []string
@@ -88,16 +90,6 @@ func TestChangedRulesAreAnotherRepresentation(t *testing.T) {
 	for _, headers := range []string{"", "/*\n  X-A: 2", "/*\n  ! Cache-Control\n  X-A: 1"} {
 		if resp := with(headers, tag); resp.Status != 200 {
 			t.Errorf("%q is %d", headers, resp.Status)
-		}
-	}
-}
-
-func TestTargetsAreBelowTheBase(t *testing.T) {
-	f := files{"/_redirects": "/a /b\n/c https://example.org/\n"}
-	for target, want := range map[string]string{"/a": "/docs/v1/b", "/c": "https://example.org/"} {
-		r := &message.Request{Method: "GET", Target: target}
-		if got := New(Options{Site: f, Base: "/docs/v1"}).Handler(f.serve)(t.Context(), r).Fields.Get("Location"); got != want {
-			t.Errorf("%s leads to %q, want %q", target, got, want)
 		}
 	}
 }

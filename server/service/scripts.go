@@ -32,7 +32,9 @@ func newScripts(c config.Config, environ map[string]string, profile message.Prof
 		serve = fields.OnFiles(headers(c), serve)
 	}
 	if !c.CGI {
-		return &scripts{methods: message.Methods{"GET": serve, "HEAD": serve}}, nil
+		methods := files.Methods()
+		methods["GET"], methods["HEAD"] = serve, serve
+		return &scripts{methods: methods}, nil
 	}
 	user, err := cgi.Prepare(os.DirFS("/"))
 	if err != nil {

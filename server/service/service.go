@@ -76,6 +76,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
+	siteRules := newSiteRules(c, files, log)
 	https, err := openHTTPS(c, registry, log)
 	if err != nil {
 		return err
@@ -84,7 +85,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	handler := main.redirecting(c, surround(setup, settings, who, welcoming(setup, scripts.methods.Serve)))
+	handler := main.redirecting(c, surround(setup, settings, who, siteRules.handler(welcoming(setup, scripts.methods.Serve))))
 	s := newServer(setup, origin.TrustedProxies(c.TrustedProxies).Handler(handler), disk, registry)
 	watches := []func(context.Context){who.watch}
 	if https != nil {
@@ -92,7 +93,7 @@ func Serve(ctx context.Context, setup Setup) error {
 		watches = append(watches, https.watch)
 	}
 	var listening atomic.Bool
-	admin := &http.Server{Handler: registry.Admin(checks(ctx, files, https, who, &listening)...),
+	admin := &http.Server{Handler: registry.Admin(append(checks(ctx, files, https, who, &listening), siteRules.checks()...)...),
 		ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, ErrorLog: zap.NewStdLog(log.Named("admin"))}
 	adminListener, err := listenAdmin(ctx, c)
 	if err != nil {
@@ -191,6 +192,7 @@ func siteOptions(setup Setup, disk message.Gate) site.Options {
 			Directory: c.Directory,
 			Symlinks:  tree.Policy(c.Symlinks),
 			Hidden:    tree.Policy(c.Hidden),
+			Reserved:  reservedNames(c),
 		},
 		Content: content.Options{
 			MaxFile:     int64(c.CacheMaxFile),
@@ -202,6 +204,9 @@ func siteOptions(setup Setup, disk message.Gate) site.Options {
 		IndexPages:    c.IndexPages,
 		Extensions:    c.ExtensionsMap,
 		DefaultType:   c.DefaultContentType,
+		CleanURLs:     c.CleanURLs,
+		ErrorPages:    c.ErrorPages,
+		Fallback:      c.Fallback,
 		Listing:       c.Listing,
 		Exact:         c.Exact,
 		CacheControl:  c.CacheControl,

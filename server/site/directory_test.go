@@ -78,7 +78,7 @@ func TestDirectoryVanishesAndReturns(t *testing.T) {
 
 func TestMethods(t *testing.T) {
 	s := newSite(t, sitetest.Build(t, t.TempDir(), map[string]string{"x": "x"}))
-	for method, want := range map[string]int{"GET": 200, "HEAD": 200, "POST": 501} {
+	for method, want := range map[string]int{"GET": 200, "HEAD": 200, "POST": 405, "BREW": 501} {
 		resp := s.Methods().Serve(t.Context(), &message.Request{Method: method, Target: "/x"})
 		if resp.Status != want {
 			t.Errorf("%s: %d, want %d", method, resp.Status, want)

@@ -37,15 +37,28 @@ func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
 	}
 	defer t.Release()
 	if !ok {
-		err = errNoName
+		at, err = reading{}, errNoName
 	}
+	resp := s.answer(ctx, r, t, at, err)
+	if resp.Status == 404 && !s.opts.Exact {
+		return s.instead(ctx, r, t, at, resp)
+	}
+	return resp
+}
+
+// answer answers with what a target stands for: the file, the directory, the page of a clean URL.
+func (s *Site) answer(ctx context.Context, r *message.Request, t *tree.Tree, at reading, err error) message.Response {
 	at, st, err := s.look(t, r.Target, at, err)
 	switch {
 	case err == nil && st.Mode.IsRegular() && !at.slash:
 		return s.sendFile(ctx, r, t, at.name, st)
 	case err == nil && st.Mode.IsDir():
 		return s.sendDirectory(ctx, r, t, at, st)
-	case errors.Is(err, errNoName):
+	}
+	if page, st, found := s.cleanPage(t, r.Target, at); found {
+		return s.sendFile(ctx, r, t, page, st)
+	}
+	if errors.Is(err, errNoName) {
 		return notFound(nil)
 	}
 	return s.refuseName(t, at.name)
@@ -85,26 +98,39 @@ func (s *Site) refuseName(t *tree.Tree, name string) message.Response {
 // sendDirectory is the part of send_head for a directory: the slash, the index page, the listing. st is its
 // status, as Look has it.
 func (s *Site) sendDirectory(ctx context.Context, r *message.Request, t *tree.Tree, at reading, st tree.Status) message.Response {
-	name := at.name
-	if !s.endsInSlash(r.Target) {
-		// One that may be searched but not read still has its redirect and its index page.
-		if _, err := t.Stat(name); err != nil {
-			return refuse(t, name, err)
-		}
-		return s.redirect(r.Target, at)
+	name, bare := at.name, !s.endsInSlash(r.Target)
+	if bare && (s.opts.Exact || s.hasIndex(t, name)) {
+		return s.sendToSlash(t, r.Target, at)
 	}
-	for _, page := range s.opts.IndexPages {
-		if resp, found := s.sendIndex(ctx, r, t, path.Join(name, page)); found {
-			return resp
+	if !bare {
+		for _, page := range s.opts.IndexPages {
+			if resp, found := s.sendIndex(ctx, r, t, path.Join(name, page)); found {
+				return resp
+			}
 		}
 	}
-	if !s.opts.Listing {
+	if page, st, found := s.cleanPage(t, r.Target, at); found {
+		return s.sendFile(ctx, r, t, page, st)
+	}
+	switch {
+	case !s.opts.Listing, !s.opts.Exact && s.hasFallback(t):
 		if _, err := t.Stat(name); err != nil {
 			return refuse(t, name, err)
 		}
 		return notFound(nil)
+	case bare:
+		return s.sendToSlash(t, r.Target, at)
 	}
 	return s.listDirectory(r, t, at, st)
+}
+
+// sendToSlash redirects to the directory's own path. One that may be searched but not read still has its redirect and its
+// index page.
+func (s *Site) sendToSlash(t *tree.Tree, target string, at reading) message.Response {
+	if _, err := t.Stat(at.name); err != nil {
+		return refuse(t, at.name, err)
+	}
+	return s.redirect(target, at)
 }
 
 // sendIndex answers with the index page of that name if there is one. Whatever isfile would not call a

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"context"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -26,6 +27,12 @@ type Options struct {
 	// Exact keeps to what http.server answers: its one validator, the date, and no Cache-Control, no ranges, no
 	// content codings. What is kept in memory does not show.
 	Exact bool
+	// CleanURLs lets /guide be guide.html. ErrorPages answers what is not found with the nearest 404.html up the tree.
+	// With Exact there is neither, nor a fallback.
+	CleanURLs, ErrorPages bool
+	// Fallback is the path of the page that answers a navigation to nothing: single-page apps. Empty means 200.html at the
+	// top, if there is one.
+	Fallback string
 	// CacheControl is the Cache-Control field of files and listings; empty sends none.
 	CacheControl string
 	// Fingerprinted makes files with the hash of their content in their names immutable for a year.
@@ -65,9 +72,22 @@ func (s *Site) CacheCounts() cache.Counts { return s.content.Counts() }
 // operator who lacks which right and what to do.
 func (s *Site) Ready() error { return s.directory.Ready() }
 
-// Methods returns the handlers of the methods that a Site answers: do_GET and do_HEAD.
+// Methods returns the handlers of the methods that a Site answers: do_GET and do_HEAD. Unless it is Exact it refuses the
+// others of RFC 9110, section 9, and PATCH as what they are, known and not allowed.
 func (s *Site) Methods() message.Methods {
-	return message.Methods{"GET": s.Serve, "HEAD": s.Serve}
+	methods := message.Methods{"GET": s.Serve, "HEAD": s.Serve}
+	if !s.opts.Exact {
+		for _, method := range []string{"POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"} {
+			methods[method] = notAllowed
+		}
+	}
+	return methods
+}
+
+func notAllowed(context.Context, *message.Request) message.Response {
+	resp := message.Fail(405, "")
+	resp.Fields = message.Fields{{Name: "Allow", Value: "GET, HEAD"}}
+	return resp
 }
 
 // Close gives back the directory and what is kept for it once no request uses it. A Site may be used

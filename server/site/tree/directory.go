@@ -34,6 +34,9 @@ type Options struct {
 	Symlinks Policy
 	// Hidden is HiddenServe (also if empty) or HiddenDeny.
 	Hidden Policy
+	// Reserved are names at the top that are for the server: no request finds them, and no listing shows them. Case does
+	// not count, as it does not on every file system.
+	Reserved []string
 	// Portable confines by os.Root also where the kernel could do it: what happens where openat2 is missing or
 	// forbidden.
 	Portable bool

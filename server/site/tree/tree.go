@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -83,25 +84,30 @@ func (t *Tree) retain() bool {
 // Look looks at a name in the fastest way, wherever links lead: what is seen is only to be compared with what was
 // opened. follow is unset for a link itself at the end of a name.
 func (t *Tree) Look(name string, follow bool) (Status, error) {
-	if t.hides(name) {
-		return Status{}, errHidden
+	if err := t.hides(name); err != nil {
+		return Status{}, err
 	}
 	return t.confined.look(name, follow)
 }
 
 // Stat looks at a file or directory, which need not be readable.
 func (t *Tree) Stat(name string) (Status, error) {
-	if t.hides(name) {
-		return Status{}, errHidden
+	if err := t.hides(name); err != nil {
+		return Status{}, err
 	}
 	return t.confined.stat(name)
 }
 
 // Open opens a regular file for reading, and returns its status. The caller closes it.
 func (t *Tree) Open(name string) (File, Status, error) {
-	if t.hides(name) {
-		return noFile, Status{}, errHidden
+	if err := t.hides(name); err != nil {
+		return noFile, Status{}, err
 	}
+	return t.OpenReserved(name)
+}
+
+// OpenReserved is Open for a name that may be a reserved one.
+func (t *Tree) OpenReserved(name string) (File, Status, error) {
 	f, st, err := t.confined.open(name)
 	if err == nil && !st.Mode.IsRegular() {
 		f.Close()
@@ -113,8 +119,8 @@ func (t *Tree) Open(name string) (File, Status, error) {
 // ReadDir returns the names in a directory with their types, without those that are hidden, in the order of the
 // file system, and the status that the directory had before they were read.
 func (t *Tree) ReadDir(name string) ([]Entry, Status, error) {
-	if t.hides(name) {
-		return nil, Status{}, errHidden
+	if err := t.hides(name); err != nil {
+		return nil, Status{}, err
 	}
 	f, st, err := t.confined.open(name)
 	if err != nil {
@@ -125,20 +131,32 @@ func (t *Tree) ReadDir(name string) ([]Entry, Status, error) {
 	if err != nil {
 		return nil, st, err
 	}
-	if t.directory.opts.Hidden == HiddenDeny {
-		shown := list[:0]
-		for _, e := range list {
-			if !isHidden(e.Name) {
-				shown = append(shown, e)
-			}
-		}
-		list = shown
+	if t.directory.opts.Hidden == HiddenDeny || name == "." && len(t.directory.opts.Reserved) > 0 {
+		list = slices.DeleteFunc(list, func(e Entry) bool {
+			return t.directory.opts.Hidden == HiddenDeny && isHidden(e.Name) || name == "." && t.reserves(e.Name)
+		})
 	}
 	return list, st, nil
 }
 
-func (t *Tree) hides(name string) bool {
-	return t.directory.opts.Hidden == HiddenDeny && isHidden(name)
+// hides returns why a name is not found, whatever there is; nil for others.
+func (t *Tree) hides(name string) error {
+	if t.directory.opts.Hidden == HiddenDeny && isHidden(name) {
+		return errHidden
+	}
+	if t.reserves(name) {
+		return fs.ErrNotExist
+	}
+	return nil
+}
+
+func (t *Tree) reserves(name string) bool {
+	for _, reserved := range t.directory.opts.Reserved {
+		if len(name) == len(reserved) && strings.EqualFold(name, reserved) {
+			return true
+		}
+	}
+	return false
 }
 
 // isHidden says whether a part of a path starts with a dot and is not .well-known.

@@ -1,0 +1,62 @@
+package service
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/previewd/previewd/config"
+	"github.com/previewd/previewd/metrics"
+	"github.com/previewd/previewd/server/accesslog"
+	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/rules"
+	"github.com/previewd/previewd/server/site"
+)
+
+// siteRules are the rules that the site brings; nil where they are not obeyed.
+type siteRules struct{ rules *rules.Rules }
+
+func newSiteRules(c config.Config, files *site.Site, log *accesslog.Log) *siteRules {
+	if !obeysRules(c) {
+		return nil
+	}
+	return &siteRules{rules.New(rules.Options{Site: files, Report: func(problems []rules.Problem) {
+		for _, p := range problems {
+			log.Warn(p.String())
+		}
+	}})}
+}
+
+func obeysRules(c config.Config) bool { return c.Rules && !c.Exact }
+
+// reservedNames are those of the files that are obeyed in place of being served.
+func reservedNames(c config.Config) []string {
+	if !obeysRules(c) {
+		return nil
+	}
+	return []string{rules.RedirectsFile, rules.HeadersFile}
+}
+
+// handler puts the rules before the handler of the site.
+func (s *siteRules) handler(next message.Handler) message.Handler {
+	if s == nil {
+		return next
+	}
+	return s.rules.Handler(next)
+}
+
+// checks shows what is wrong with the files on /healthz.
+func (s *siteRules) checks() []metrics.Check {
+	if s == nil {
+		return nil
+	}
+	return []metrics.Check{{Name: "rules", HealthOnly: true, Warning: true, Probe: func() error {
+		var lines []string
+		for _, p := range s.rules.Problems() {
+			lines = append(lines, p.String())
+		}
+		if lines == nil {
+			return nil
+		}
+		return errors.New(strings.Join(lines, "\n"))
+	}}}
+}
