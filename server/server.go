@@ -77,10 +77,14 @@ func (s *Server) prepare() {
 	s.once.Do(func() {
 		headers, idle := orDefault(s.HeaderTimeout, defaultHeaderTimeout), orDefault(s.IdleTimeout, defaultIdleTimeout)
 		h1, h2, tls := &s.http1, &s.http2, &s.secure
-		h1.Handler, h1.Profile, h1.Expect, h1.Disk = s.Handler, s.Profile, s.Expect, s.Disk
+		handler := s.Handler
+		if !s.Profile.Exact {
+			handler = generalOptions(handler)
+		}
+		h1.Handler, h1.Profile, h1.Expect, h1.Disk = handler, s.Profile, s.Expect, s.Disk
 		h1.Started, h1.Observe = s.Started, s.Observe
 		h1.HeaderTimeout, h1.IdleTimeout = headers, idle
-		h2.Handler, h2.Profile, h2.Bounds = s.Handler, s.Profile, http1.Bounds
+		h2.Handler, h2.Profile, h2.Bounds = handler, s.Profile, http1.Bounds
 		h2.Started, h2.Observe, h2.Complaint = s.Started, s.Observe, s.Complaint
 		h2.IdleTimeout = idle
 		tls.HTTP1, tls.HTTP2, tls.Failed, tls.Timeout = h1, h2, s.HandshakeFailed, headers

@@ -186,15 +186,12 @@ func ok(connection, content string) string {
 func TestExchanges(t *testing.T) {
 	const closing = "Connection: close\r\n"
 	for name, c := range map[string]struct{ raw, want string }{
-		"keep_alive_and_pipelining": {"GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\nConnection: close\r\n\r\n", ok("", "GET /a []") + ok(closing, "GET /b []")},
-		"http10_closes":             {"GET /a HTTP/1.0\r\n\r\nGET /b HTTP/1.0\r\n\r\n", ok(closing, "GET /a []")},
-		"http10_keeps_on_request":   {"GET /a HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\nGET /b HTTP/1.0\r\n\r\n", ok("Connection: keep-alive\r\n", "GET /a []") + ok(closing, "GET /b []")},
-		"connection_list_is_ignored": {"GET /a HTTP/1.1\r\nConnection: close, TE\r\n\r\nGET /close HTTP/1.1\r\n\r\n",
-			ok("", "GET /a []") + "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbye"},
+		"keep_alive_and_pipelining":   {"GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\nConnection: close\r\n\r\n", ok("", "GET /a []") + ok(closing, "GET /b []")},
+		"http10_closes":               {"GET /a HTTP/1.0\r\n\r\nGET /b HTTP/1.0\r\n\r\n", ok(closing, "GET /a []")},
+		"http10_keeps_on_request":     {"GET /a HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\nGET /b HTTP/1.0\r\n\r\n", ok("Connection: keep-alive\r\n", "GET /a []") + ok(closing, "GET /b []")},
 		"blank_line_ends":             {"GET /a HTTP/1.1\r\n\r\n\r\nGET /b HTTP/1.1\r\n\r\n", ok("", "GET /a []")},
 		"http09":                      {"GET /a\r\n", "GET /a []"},
 		"http09_in_words":             {"GET /a HTTP/0.9\r\nHost: a\r\n\r\n", "GET /a []"},
-		"http09_in_words_keeps":       {"GET /a HTTP/0.9\r\nConnection: keep-alive\r\n\r\nGET /b HTTP/0.9\r\n\r\n", "GET /a []GET /b []"},
 		"http09_keeps_no_stream":      {"GET /stream HTTP/0.9\r\nConnection: keep-alive\r\n\r\nGET /b HTTP/0.9\r\n\r\n", "onetwo"},
 		"http09_error":                {"GET /404\r\n", errorPage(404, "File not found", "")},
 		"http09_nothing":              {"GET /304\r\n", ""},
@@ -236,6 +233,44 @@ func TestExchanges(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, c.want)
 			}
 		})
+	}
+}
+
+// Law: close counts wherever a client says it (RFC 9112, section 9.6), and an answer that only the end of the connection
+// ends gets that end. http.server reads the first Connection field, if it is one word.
+func TestConnectionOptions(t *testing.T) {
+	const closing, keeping = "Connection: close\r\n", "Connection: keep-alive\r\n"
+	const next = "GET /close HTTP/1.1\r\n\r\n"
+	const bye = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbye"
+	kept, closed := ok("", "GET /a []")+bye, ok(closing, "GET /a []")
+	for name, c := range map[string]struct{ line, fields, want, exact string }{
+		"close":                {"GET /a HTTP/1.1", "Connection: close\r\n", closed, closed},
+		"any case":             {"GET /a HTTP/1.1", "connection: Close\r\n", closed, closed},
+		"first of a list":      {"GET /a HTTP/1.1", "Connection: close, te\r\n", closed, kept},
+		"last of a list":       {"GET /a HTTP/1.1", "Connection: te ,\tclose\r\n", closed, kept},
+		"in an empty list":     {"GET /a HTTP/1.1", "Connection: ,close,\r\n", closed, kept},
+		"in the second field":  {"GET /a HTTP/1.1", "Connection: te\r\nHost: a\r\nConnection: close\r\n", closed, kept},
+		"after keep-alive":     {"GET /a HTTP/1.1", "Connection: keep-alive, close\r\n", closed, kept},
+		"before keep-alive":    {"GET /a HTTP/1.1", "Connection: close\r\nConnection: keep-alive\r\n", closed, closed},
+		"part of a word":       {"GET /a HTTP/1.1", "Connection: closed, x-close\r\n", kept, kept},
+		"in another field":     {"GET /a HTTP/1.1", "Keep-Alive: close\r\nProxy-Connection: close\r\n", kept, kept},
+		"nothing":              {"GET /a HTTP/1.1", "Connection:\r\n", kept, kept},
+		"HTTP/1.0 in a list":   {"GET /a HTTP/1.0", "Connection: te, keep-alive\r\n", ok(keeping, "GET /a []") + bye, closed},
+		"HTTP/1.0 with both":   {"GET /a HTTP/1.0", "Connection: keep-alive\r\nConnection: close\r\n", closed, ok(keeping, "GET /a []") + bye},
+		"HTTP/0.9 in words":    {"GET /a HTTP/0.9", "Connection: keep-alive\r\n", "GET /a []", "GET /a []" + bye},
+		"HTTP/0.9 with zeros":  {"GET /a HTTP/0.09", "Connection: keep-alive\r\n", closed, ok(keeping, "GET /a []") + bye},
+		"HTTP/0.9 and nothing": {"GET /304 HTTP/0.9", "Connection: keep-alive\r\n", "", bye},
+		"HTTP/0.9, a stream":   {"GET /stream HTTP/0.9", "Connection: keep-alive\r\n", "onetwo", "onetwo"},
+	} {
+		for exact, want := range map[bool]string{false: c.want, true: c.exact} {
+			t.Run(fmt.Sprint(name, " exact=", exact), func(t *testing.T) {
+				t.Parallel()
+				address := start(t, &Engine{Profile: message.Profile{Exact: exact}})
+				if got := talk(t, address, c.line+"\r\n"+c.fields+"\r\n"+next, false); got != want {
+					t.Errorf("got  %q\nwant %q", got, want)
+				}
+			})
+		}
 	}
 }
 

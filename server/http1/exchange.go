@@ -97,12 +97,17 @@ func (x *exchange) readHead() (state progress, failure *message.Failure, err err
 	}
 }
 
-// admit decides whether the request can be handled: its content must have one clear end.
+// admit decides whether the request can be handled: its content must have one clear end, and its target one host.
 func (x *exchange) admit() *message.Failure {
 	r := &x.request
 	length, failure := framing(r.Version, r.Fields)
 	if failure != nil {
 		return failure
+	}
+	if !x.conn.engine.Profile.Exact {
+		if failure = originForm(r); failure != nil {
+			return failure
+		}
 	}
 	r.ContentLength = length
 	if length != 0 {
@@ -112,22 +117,40 @@ func (x *exchange) admit() *message.Failure {
 	return nil
 }
 
-// keepsAlive decides on the connection as parse_request does: by the two versions, and by a Connection
-// field that is exactly "close" or "keep-alive" in any case.
+// keepsAlive decides on the connection: by the two versions and by what the client says.
 func (x *exchange) keepsAlive() bool {
-	r := &x.request
-	persistent := x.conn.engine.persistent()
-	keep := persistent && r.Version.AtLeast(1, 1)
-	if value, found := r.Fields.Lookup("Connection"); found {
-		switch {
-		case strings.EqualFold(value, "close"):
-			keep = false
-		case strings.EqualFold(value, "keep-alive") && persistent:
-			keep = true
-		}
+	e, r := x.conn.engine, &x.request
+	closes, keeps := connectionOptions(r.Fields)
+	if e.Profile.Exact {
+		closes, keeps = connectionExact(r.Fields)
+	} else if !r.Version.AtLeast(1, 0) {
+		return false // nothing but the end of the connection ends the answer
 	}
+	keep := e.persistent() && !closes && (keeps || r.Version.AtLeast(1, 1))
 	// The simple request of two words always closes; one that says HTTP/0.9 itself may ask for keep-alive.
 	return keep && !x.parser.simple() && !x.ended
+}
+
+// connectionOptions reads all Connection fields, lists of options in any case (RFC 9110, section 7.6.1). Close counts
+// more than keep-alive (RFC 9112, section 9.3).
+func connectionOptions(fields message.Fields) (closes, keeps bool) {
+	for _, f := range fields {
+		if len(f.Name) != len("Connection") || !strings.EqualFold(f.Name, "Connection") {
+			continue
+		}
+		for option := range strings.SplitSeq(f.Value, ",") {
+			option = strings.Trim(option, " \t")
+			closes = closes || strings.EqualFold(option, "close")
+			keeps = keeps || strings.EqualFold(option, "keep-alive")
+		}
+	}
+	return closes, keeps
+}
+
+// connectionExact reads the Connection field as parse_request does: the first one, if it says one thing alone.
+func connectionExact(fields message.Fields) (closes, keeps bool) {
+	value := fields.Get("Connection")
+	return strings.EqualFold(value, "close"), strings.EqualFold(value, "keep-alive")
 }
 
 // answer calls the handler and sends what it answers.

@@ -1,7 +1,6 @@
 package http2
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +26,7 @@ func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	control := http.NewResponseController(w)
 	request := c.request(r, control)
-	resp, held, refused := c.respond(r.Context(), request)
+	resp, held, refused := c.respond(r, request)
 	a := answer{engine: e, w: w, control: control, request: request}
 	a.send(resp)
 	if e.Observe != nil {
@@ -80,9 +79,12 @@ func beyondFree(r *message.Request) int64 {
 	return int64(max(0, size-freeHead))
 }
 
-// respond asks the handler, unless the head is too large for itself or together with all that are held; held is
-// what it has of the budget. A panic is answered with 500, and its stack goes to the operator.
-func (c *Conn) respond(ctx context.Context, r *message.Request) (resp message.Response, held int64, refused bool) {
+// respond asks the handler, unless two hosts are named, or the head is too large for itself or together with all that
+// are held; held is what it has of the budget. A panic is answered with 500, and its stack goes to the operator.
+func (c *Conn) respond(asked *http.Request, r *message.Request) (resp message.Response, held int64, refused bool) {
+	if hasOtherHost(asked) {
+		return (&message.Failure{Status: 400, Message: "The Host field and :authority differ"}).Response(), 0, true
+	}
 	if c.engine.Bounds != nil {
 		if failure := c.engine.Bounds(r); failure != nil {
 			return failure.Response(), 0, true
@@ -97,7 +99,7 @@ func (c *Conn) respond(ctx context.Context, r *message.Request) (resp message.Re
 			resp = (&message.Failure{Status: 500, Cause: fmt.Errorf("panic in the handler: %v\n%s", p, debug.Stack())}).Response()
 		}
 	}()
-	return c.engine.Handler(ctx, r), held, false
+	return c.engine.Handler(asked.Context(), r), held, false
 }
 
 // request is what the client asked. HTTP/2 has no request line; the one here is as it would stand in
@@ -106,7 +108,7 @@ func (c *Conn) request(r *http.Request, control *http.ResponseController) *messa
 	request := &message.Request{
 		Line:   r.Method + " " + r.RequestURI + " " + r.Proto,
 		Method: r.Method,
-		Target: oneSlash(r.RequestURI),
+		Target: message.OneSlash(r.RequestURI),
 		Proto:  r.Proto, Version: message.Version{Major: 2},
 		Fields:        fields(r),
 		Content:       &content{r.Body, control},
@@ -120,13 +122,10 @@ func (c *Conn) request(r *http.Request, control *http.ResponseController) *messa
 	return request
 }
 
-// oneSlash keeps one of the slashes that a target begins with. gh-87389: a target that begins with // would
-// become a network-path reference in a redirect.
-func oneSlash(target string) string {
-	if strings.HasPrefix(target, "//") {
-		return "/" + strings.TrimLeft(target, "/")
-	}
-	return target
+// hasOtherHost says whether a request has a Host field that differs from :authority: "a server SHOULD treat [it] as
+// malformed" (RFC 9113, section 8.3.1).
+func hasOtherHost(r *http.Request) bool {
+	return slices.ContainsFunc(r.Header["Host"], func(host string) bool { return !strings.EqualFold(host, r.Host) })
 }
 
 // fields is the header section. What HTTP/2 says in :authority is the Host field (RFC 9113, section 8.3.1).
@@ -136,6 +135,9 @@ func fields(r *http.Request) message.Fields {
 		list = append(list, message.Field{Name: "Host", Value: r.Host})
 	}
 	for name, values := range r.Header {
+		if name == "Host" {
+			continue // it says the same
+		}
 		for _, value := range values {
 			list = append(list, message.Field{Name: name, Value: value})
 		}

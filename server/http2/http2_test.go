@@ -545,3 +545,33 @@ func TestContentThatIsClosedIsNotWaitedFor(t *testing.T) {
 		t.Errorf("got %v %q, %v", resp, text, err)
 	}
 }
+
+// Law: a request names one host. A Host field that says the same as :authority adds nothing, one that differs is
+// refused (RFC 9113, section 8.3.1).
+func TestOneHost(t *testing.T) {
+	for host, want := range map[string]string{"localhost": "200 localhost", "LOCALHOST": "200 localhost", "other.example": "400 ", "localhost:80": "400 "} {
+		asked, observed := make(chan string, 1), make(chan string, 1)
+		e := &Engine{
+			Handler: func(_ context.Context, r *message.Request) message.Response {
+				asked <- strings.Join(r.Fields.Values("Host"), "|")
+				return message.Response{Status: 200}
+			},
+			Observe: func(x *message.Exchange) { observed <- fmt.Sprint(x.Status, " ") },
+		}
+		f, _ := dialFrames(t, e)
+		f.say(request(1, "/", [2]string{"host", host})...)
+		if _, found := f.await(frameHeaders); !found {
+			t.Errorf("Host %q: no answer", host)
+			continue
+		}
+		got := <-observed
+		select {
+		case hosts := <-asked:
+			got += hosts
+		default:
+		}
+		if got != want {
+			t.Errorf("Host %q: got %q, want %q", host, got, want)
+		}
+	}
+}

@@ -13,6 +13,10 @@ type Profile struct {
 	// Protocol is the version on every status line: protocol_version. HTTP/1.1 and later allow persistent
 	// connections. Empty means HTTP/1.1, where BaseHTTPRequestHandler has HTTP/1.0.
 	Protocol string
+	// Exact keeps http.server's reading of requests where it differs from the RFCs without harm: a target in
+	// absolute-form is a path, "OPTIONS *" is of no method, and a Connection field counts only if it is the first
+	// and says nothing else.
+	Exact bool
 	// ErrorFormat is the error page: error_message_format, with %(code)d, %(message)s, %(explain)s and %%.
 	ErrorFormat string
 	// ErrorContentType is the Content-Type of the error page: error_content_type.

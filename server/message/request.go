@@ -24,7 +24,8 @@ type Request struct {
 	Line string
 	// Method is case-sensitive: command in Python.
 	Method string
-	// Target is the request target as it came, but for leading slashes, of which one is kept: path in Python.
+	// Target is the request target as it came, but for leading slashes, of which one is kept: path in Python. One
+	// in absolute-form is in origin-form here, and its authority in the Host field, unless Profile.Exact is set.
 	Target string
 	// Proto is the version as it came, "HTTP/1.1"; "HTTP/0.9" for a request line of two words:
 	// request_version in Python.

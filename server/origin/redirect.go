@@ -19,7 +19,7 @@ func RedirectToHTTPS(port int, next message.Handler) message.Handler {
 			return next(ctx, r)
 		}
 		host, target := r.Fields.Get("Host"), r.Target
-		if authority, rest, absolute := cutAuthority(target); absolute {
+		if authority, rest, absolute := message.CutAbsolute(target); absolute {
 			host, target = authority, rest // RFC 9112, section 3.2.2: the Host field is ignored
 		}
 		location := "https://" + authority(host, r.Local.Addr(), port) + r.Prefix + originForm(target)
@@ -28,18 +28,6 @@ func RedirectToHTTPS(port int, next message.Handler) message.Handler {
 }
 
 const httpsPort = 443 // RFC 9110, section 4.2.2
-
-// cutAuthority cuts a target in absolute-form (RFC 9112, section 3.2.2) behind its authority.
-func cutAuthority(target string) (authority, rest string, absolute bool) {
-	scheme, rest, found := strings.Cut(target, "://")
-	if !found || strings.ContainsAny(scheme, "/?") {
-		return "", "", false
-	}
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		return rest[:i], rest[i:], true
-	}
-	return rest, "", true
-}
 
 // authority is the host that the client asked, with another port. A client that names none, or nothing that
 // can be one, is sent to the address that it has reached.
