@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/previewd/previewd/server/cgi"
 	"github.com/previewd/previewd/server/site"
@@ -327,13 +331,28 @@ func TestNothingIsInherited(t *testing.T) {
 	if _, got := s.ask(get("/cgi-bin/fds")); !strings.HasPrefix(got, "0 /dev/null ") || strings.Count(got, "\n") != 3 {
 		t.Errorf("descriptors without content: %q", got)
 	}
-	if _, got := s.ask(get("/cgi-bin/signals")); got != "0000000000000000 group leader true" {
-		t.Errorf("ignored signals: %q", got)
+	if _, got := s.ask(get("/cgi-bin/signals")); got != "0000000000000000 0000000000000000 group leader true" {
+		t.Errorf("ignored and blocked signals: %q", got)
 	}
 	if os.Geteuid() == 0 {
 		if _, got := s.ask(get("/cgi-bin/user")); got != "65534 65534 65534 65534[]" && got != "65534 65534 65534 65534 []" {
 			t.Errorf("user: %q", got)
 		}
+	}
+}
+
+// Law: scripts start with default signals, however the server was started: under nohup, in the background of a shell
+// script, or by a program that blocks some.
+func TestIgnoredAndBlockedSignalsAreNotInherited(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	blocked, before := unix.Sigset_t{}, unix.Sigset_t{}
+	blocked.Val[0] = 1<<(unix.SIGUSR1-1) | 1<<(unix.SIGTERM-1)
+	check(unix.PthreadSigmask(unix.SIG_BLOCK, &blocked, &before))
+	defer func() { check(unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)) }()
+	server := exec.Command("sh", "-c", `trap "" HUP INT QUIT USR2; exec "$0" -test.run "^TestNothingIsInherited$"`, binary)
+	if text, err := server.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, text)
 	}
 }
 

@@ -147,7 +147,8 @@ var scripts = map[string]func(){
 		status, err := os.ReadFile("/proc/self/status")
 		check(err)
 		_, ignored, _ := strings.Cut(string(status), "SigIgn:\t")
-		fmt.Print(plain, ignored[:16], " group leader ", unix.Getpgrp() == os.Getpid())
+		_, blocked, _ := strings.Cut(string(status), "SigBlk:\t")
+		fmt.Print(plain, ignored[:16], " ", blocked[:16], " group leader ", unix.Getpgrp() == os.Getpid())
 	},
 	"user": func() {
 		groups, err := os.Getgroups()

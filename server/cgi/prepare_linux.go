@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"strconv"
 	"syscall"
 
@@ -12,8 +13,9 @@ import (
 )
 
 // Prepare makes the process fit to run scripts, and returns whom they run as, nil if as the server does. Root
-// is the file system. Descriptors that the server was started with are kept from scripts.
+// is the file system. Descriptors and ignored signals that the server was started with are kept from scripts.
 func Prepare(root fs.FS) (*User, error) {
+	unignore()
 	if err := closeOnExec(); err != nil {
 		return nil, fmt.Errorf("keeping descriptors from scripts: %w", err)
 	}
@@ -26,6 +28,17 @@ func Prepare(root fs.FS) (*User, error) {
 			"as another user (docker run --user), or with CAP_SETUID and CAP_SETGID", user.UID, user.GID, err)
 	}
 	return &user, nil
+}
+
+// unignore has the server notice the signals that it was started to ignore, and goes on ignoring them. A program starts
+// with default actions for signals that are handled, but goes on ignoring those that are ignored (execve(2)): under
+// nohup a script would outlive its terminal, and in the background of a shell script Ctrl-C.
+func unignore() {
+	for s := syscall.Signal(1); s < 65; s++ {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // tryUser finds out whether a child can become a user: by one that would run a program without a name, which

@@ -79,6 +79,11 @@ func start(c command) (p *process, err error) {
 func (p *process) supervise(c command, files [3]*os.File, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	// Signals that the server was started to block are not blocked in the script, which has the mask of this thread. An
+	// error can only be a mistake here: a test shows it.
+	var blocked unix.Sigset_t
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, new(unix.Sigset_t), &blocked)
+	defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &blocked, nil) }()
 	attr := &syscall.ProcAttr{
 		Env:   c.environ,
 		Files: []uintptr{files[0].Fd(), files[1].Fd(), files[2].Fd()},
