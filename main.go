@@ -8,11 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -86,7 +84,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 			runtime.GOMAXPROCS(n)
 		}
 	}
-	ctx, stop := untilSignal(ctx)
+	serving, stop := untilSignal(ctx)
 	defer stop()
 	format, level := logForm(c, stderr)
 	queue := accesslog.NewQueue(stderr, format, time.Now)
@@ -95,8 +93,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 	code := exitOK
 	var cut *server.CutError
-	switch err := service.Serve(ctx, service.Setup{Config: c, Environ: env, Profile: profile, Log: log, Dropped: queue.Dropped,
-		Build: metrics.Build{Version: version, Revision: revision}, MountPoint: mountPoint, Stdout: stdout}); {
+	switch err := service.Serve(serving, service.Setup{Config: c, Environ: env, Profile: profile, Log: log, Dropped: queue.Dropped,
+		Build: metrics.Build{Version: version, Revision: revision}, MountPoint: mountPoint, Hangups: hangups(ctx, stop), Stdout: stdout}); {
 	case errors.As(err, &cut):
 		log.Warn("stopped before all answers were finished", zap.Int("connections_cut", cut.Connections))
 	case err != nil:
@@ -118,41 +116,6 @@ func environment(environ []string) map[string]string {
 		m[name] = value
 	}
 	return m
-}
-
-// repeatTime is how long a signal may come again and count as the same one: some supervisors signal a
-// process and then its group.
-const repeatTime = 250 * time.Millisecond
-
-// untilSignal returns a context that ends with the first SIGINT or SIGTERM. A second one ends the program
-// at once, also as process 1, whose signals have no default action. A log that nobody reads any more
-// (SIGPIPE) is no reason to end.
-func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
-	// To ignore it would make scripts ignore it too: so it is noticed, and nobody looks.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	ctx, cancel := context.WithCancel(ctx)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		defer signal.Stop(signals)
-		select {
-		case <-signals:
-			cancel()
-		case <-ctx.Done():
-		}
-		for repeated := time.After(repeatTime); repeated != nil; {
-			select {
-			case <-signals:
-			case <-repeated:
-				repeated = nil
-			}
-		}
-		if s, ok := (<-signals).(syscall.Signal); ok {
-			os.Exit(128 + int(s))
-		}
-		os.Exit(exitFailure)
-	}()
-	return ctx, cancel
 }
 
 // logForm returns the format and the level of the log: text if it goes to a terminal, unless it is set.

@@ -79,8 +79,9 @@ func (k *Keeper) Err() error {
 	return k.broken
 }
 
-// Watch keeps the pair up to date until ctx ends.
-func (k *Keeper) Watch(ctx context.Context, events Events) {
+// Watch keeps the pair up to date until ctx ends. It looks at the files every pollInterval, and whenever again
+// receives; again may be nil.
+func (k *Keeper) Watch(ctx context.Context, again <-chan struct{}, events Events) {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
@@ -89,6 +90,7 @@ func (k *Keeper) Watch(ctx context.Context, events Events) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-again:
 		}
 		k.look(events)
 	}

@@ -45,7 +45,7 @@ func watching(t *testing.T, test func(t *testing.T, k *Keeper, d *diary)) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		var d diary
-		go k.Watch(ctx, d.events())
+		go k.Watch(ctx, nil, d.events())
 		synctest.Wait()
 		if got := d.read(); !strings.HasPrefix(got, `warning: certificate "c" is not valid before `) {
 			t.Errorf("at first: %q", got)
@@ -89,6 +89,32 @@ func TestANewPairIsShownWithinFiveSeconds(t *testing.T) {
 		}
 		if got := d.read(); strings.Count(got, "replaced by") != 3 || strings.Contains(got, "broken") {
 			t.Errorf("told %q", got)
+		}
+	})
+}
+
+// Whoever has replaced the files can have them read at once.
+func TestANewPairIsShownWhenAskedFor(t *testing.T) {
+	key := newKey()
+	write(t, map[string]string{"c": certificate(key, 1), "k": sec1(key)})
+	synctest.Test(t, func(t *testing.T) {
+		k, err := Open(Files{Chain: "c", Key: "k"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var d diary
+		again := make(chan struct{})
+		go k.Watch(ctx, again, d.events())
+		key := newKey()
+		overwrite(t, "c", certificate(key, 2))
+		overwrite(t, "k", sec1(key))
+		start := time.Now()
+		again <- struct{}{}
+		synctest.Wait()
+		if got := serial(t, k); got != 2 || !time.Now().Equal(start) {
+			t.Errorf("number %d is shown after %v, want 2 at once", got, time.Since(start))
 		}
 	})
 }
@@ -278,7 +304,7 @@ func TestTheSwitchedLinkOfKubernetesIsSeen(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		var d diary
-		go k.Watch(ctx, d.events())
+		go k.Watch(ctx, nil, d.events())
 		if err := os.Symlink("..2", "..data_tmp"); err != nil {
 			t.Fatal(err)
 		}

@@ -28,6 +28,7 @@ type https struct {
 	notAfter func() time.Time
 	broken   func() error
 	watch    func(context.Context)
+	again    chan struct{} // has watch look at the files now; nil where there are none
 	metrics  *metrics.TLS
 	log      *accesslog.Log
 }
@@ -64,9 +65,10 @@ func openFiles(c config.Config, log *accesslog.Log) (*https, error) {
 		Broken: func(err error) { log.Error(err.Error()) },
 		Warn:   func(text string) { log.Warn(text) },
 	}
+	again := make(chan struct{})
 	return &https{
 		get: keeper.Certificate, notAfter: keeper.NotAfter, broken: keeper.Err,
-		watch: func(ctx context.Context) { keeper.Watch(ctx, events) },
+		watch: func(ctx context.Context) { keeper.Watch(ctx, again, events) }, again: again,
 	}, nil
 }
 

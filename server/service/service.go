@@ -43,6 +43,8 @@ type Setup struct {
 	Dropped func() uint64
 	// MountPoint is the directory that an image brings for others to be mounted on; empty where there is none.
 	MountPoint string
+	// Hangups receives for each SIGHUP; it may be nil.
+	Hangups <-chan struct{}
 	// Stdout gets the start lines of http.server where the log is text.
 	Stdout io.Writer
 }
@@ -87,7 +89,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	}
 	handler := main.redirecting(c, surround(setup, settings, who, siteRules.handler(welcoming(setup, scripts.methods.Serve))))
 	s := newServer(setup, origin.TrustedProxies(c.TrustedProxies).Handler(handler), disk, registry)
-	watches := []func(context.Context){who.watch}
+	watches := []func(context.Context){who.watch, func(ctx context.Context) { heedHangups(ctx, setup.Hangups, https, log) }}
 	if https != nil {
 		https.tell(s)
 		watches = append(watches, https.watch)
