@@ -143,7 +143,7 @@ func (a *acceptor) failed(err error) (done bool, _ error) {
 const (
 	// quietTime is how long accept must have worked for its next failure to be reported.
 	quietTime = time.Minute
-	// minBackoff and maxBackoff bound the pause after accept failed for want of descriptors.
+	// minBackoff and maxBackoff bound the pause after accept failed because there were no descriptors left.
 	minBackoff = 5 * time.Millisecond
 	maxBackoff = time.Second
 )
@@ -152,7 +152,7 @@ const (
 func (a *acceptor) pause(err error) {
 	now := time.Now()
 	if a.server.Report != nil && now.Sub(a.trouble) > quietTime {
-		a.server.Report(fmt.Errorf("accepting connections: %w; trying again, and closing idle ones for want of descriptors or memory", err))
+		a.server.Report(fmt.Errorf("accepting connections: %w; trying again, and closing idle connections to free descriptors and memory", err))
 	}
 	a.trouble = now
 	a.backoff = min(max(2*a.backoff, minBackoff), maxBackoff)

@@ -15,6 +15,6 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	return tcp.Listen(ctx, address)
 }
 
-// Secure makes Serve speak TLS on the connections of a listener. The config has the certificate and the
+// Secure makes Serve use TLS on the connections of a listener. The config has the certificate and the
 // protocols to offer (NextProtos): h2 and http/1.1.
 func Secure(l net.Listener, config *tls.Config) net.Listener { return secure.Listen(l, config) }

@@ -40,14 +40,14 @@ type Server struct {
 	Opened, Closed func()
 	Report         func(error)
 	// HandshakeFailed is called for each TLS handshake that fails, with a reason of a closed set (package
-	// secure), and Complaint with what net/http says of an HTTP/2 connection. Either may be nil.
+	// secure), and Complaint with the error log lines of net/http's HTTP/2 server. Either may be nil.
 	HandshakeFailed func(reason string, peer net.Addr, err error)
 	Complaint       func(text string)
 
 	// HeaderTimeout bounds the reading of a request head, IdleTimeout the wait for one. Zero means 10 s
 	// and 60 s.
 	HeaderTimeout, IdleTimeout time.Duration
-	// Disk bounds how many connections read from files at a time; nil is no limit.
+	// Disk limits how many connections read from files at the same time; nil is no limit.
 	Disk message.Gate
 	// MaxConnections is how many connections are served at once, further ones wait in the backlog; 0 is no
 	// limit, 1 serves one at a time as HTTPServer does.
@@ -101,10 +101,10 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	return d
 }
 
-// Serve accepts connections on the listeners until ctx ends, then drains: it goes on for ShutdownDelay with
-// answers that close, empties the backlogs, closes the listeners, and waits until every request whose first
-// byte had come has its answer, ShutdownTimeout at most. It is serve_forever, and with a ctx the loop that
-// handles requests while a condition holds. A listener of Secure speaks TLS. One that fails ends all.
+// Serve accepts connections on the listeners until ctx ends, then drains. It keeps accepting for ShutdownDelay, and
+// closes each connection after its answer. It then empties the backlogs, closes the listeners, and waits for the
+// requests that have begun, at most ShutdownTimeout. It is serve_forever, and with a ctx the loop that handles requests
+// while a condition holds. A listener of Secure uses TLS. If a listener fails, Serve ends.
 //
 // It returns nil, a *CutError, or a listener's error. It closes the listeners.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {

@@ -23,7 +23,7 @@ type Engine struct {
 	Started func()
 	// Observe is called once after each answer; it may be nil.
 	Observe func(*message.Exchange)
-	// Complaint is called with what net/http has to say of a connection; it may be nil.
+	// Complaint is called with the error log lines of net/http's HTTP/2 server; it may be nil.
 	Complaint func(text string)
 	// IdleTimeout bounds the time that a connection may be without a request.
 	IdleTimeout time.Duration

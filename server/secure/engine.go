@@ -33,7 +33,7 @@ func (e *Engine) prepare() {
 
 // useHTTPS answers a request that came without TLS to where TLS is spoken.
 func useHTTPS(_ context.Context, r *message.Request) message.Response {
-	f := &message.Failure{Status: 400, Message: "This port speaks HTTPS", Explain: "Use https in place of http"}
+	f := &message.Failure{Status: 400, Message: "This port speaks HTTPS", Explain: "Use https instead of http"}
 	if host, found := r.Fields.Lookup("Host"); found && strings.HasPrefix(r.Target, "/") {
 		f.Explain = "Ask for https://" + message.Latin1(host+r.Target) + " instead"
 	}
