@@ -28,7 +28,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"server/publicenv":        "server/message",
 		"server/rules":            "server/message",
 		"server/secure":           "server/http1 server/http2 server/message",
-		"server/service":          "config metrics server server/access server/accesslog server/basepath server/certs server/certs/devca server/cgi server/fields server/message server/origin server/publicenv server/rules server/site server/site/content server/site/tree",
+		"server/service":          "config metrics server server/access server/accesslog server/basepath server/certs server/certs/devca server/cgi server/fields server/message server/origin server/publicenv server/rules server/site server/site/content server/site/tree server/tcp",
 		"server/tcp":              "",
 		"server/site":             "server/message server/site/cache server/site/coding server/site/conditional server/site/content server/site/listing server/site/tree",
 		"server/site/cache":       "",

@@ -28,7 +28,7 @@ func listen(ctx context.Context, c config.Config, https *https) (listeners, erro
 	first, err := server.Listen(ctx, c.Addr())
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, listenError("PORT", err)
 	case https == nil:
 		return listeners{{first, "http"}}, nil
 	case !c.HTTPSBeside():
@@ -36,7 +36,7 @@ func listen(ctx context.Context, c config.Config, https *https) (listeners, erro
 	}
 	second, err := server.Listen(ctx, c.TLSAddr())
 	if err != nil {
-		return nil, errors.Join(err, first.Close())
+		return nil, errors.Join(listenError("TLS_PORT", err), first.Close())
 	}
 	return listeners{{first, "http"}, {https.listen(second, c), "https"}}, nil
 }
@@ -95,7 +95,7 @@ func listenAdmin(ctx context.Context, c config.Config) (net.Listener, error) {
 		l, err = server.Listen(ctx, c.AdminAddr())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("admin port: %w", err)
+		return nil, listenError("ADMIN_PORT", err)
 	}
 	return l, nil
 }
