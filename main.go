@@ -88,7 +88,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	defer stop()
 	format, level := logForm(c, stderr)
 	queue := accesslog.NewQueue(stderr, format, time.Now)
-	profile := message.Profile{Server: "previewd/" + version, Protocol: c.Protocol}
+	profile := message.Profile{Server: "previewd/" + version, Protocol: c.Protocol, Exact: c.Exact}
 	log := accesslog.New(queue, format, level, profile, time.Now)
 
 	code := exitOK

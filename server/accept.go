@@ -21,12 +21,11 @@ type acceptor struct {
 	tls         *tls.Config // nil on a plain listener
 	alone       bool        // there is no other listener
 	connections connections
-	workers     *workers[served]
-	cut         <-chan struct{}
-	finishing   bool      // guarded by connections.mu
-	graceOver   bool      // the handshakes that had begun at finish have had handshakeGrace
-	silentBy    time.Time // when the connections of which no byte has come are in the backlog
-	trouble     time.Time // when accept failed last, for a reason that passes
+	handlers    context.Context // of the handlers
+	finishing   bool            // guarded by connections.mu
+	graceOver   bool            // the handshakes that had begun at finish have had handshakeGrace
+	silentBy    time.Time       // when the connections of which no byte has come are in the backlog
+	trouble     time.Time       // when accept failed last, for a reason that passes
 	backoff     time.Duration
 }
 
@@ -59,7 +58,7 @@ func (a *acceptor) run() error {
 	}
 }
 
-// start has a worker serve a connection.
+// start has a goroutine serve a connection.
 func (a *acceptor) start(conn net.Conn) {
 	var c served
 	if a.tls == nil {
@@ -68,17 +67,17 @@ func (a *acceptor) start(conn net.Conn) {
 		c = a.server.secure.NewConn(conn, a.tls)
 	}
 	a.connections.add(c)
-	a.workers.start(c)
+	go a.work(c)
 }
 
-// served is a connection with what its worker does.
+// served is a connection with what its goroutine does.
 type served interface {
 	connection
 	Serve(ctx context.Context)
 }
 
 // work serves a connection to its end.
-func (a *acceptor) work(ctx context.Context, c served) {
+func (a *acceptor) work(c served) {
 	defer a.connections.remove(c)
 	defer a.freeSlot()
 	if a.server.Opened != nil {
@@ -87,7 +86,7 @@ func (a *acceptor) work(ctx context.Context, c served) {
 	if a.server.Closed != nil {
 		defer a.server.Closed()
 	}
-	c.Serve(ctx)
+	c.Serve(a.handlers)
 }
 
 // takeSlot waits until another connection may be served. While the loop finishes, idle connections make
@@ -105,7 +104,7 @@ func (a *acceptor) takeSlot() bool {
 		select {
 		case a.server.slots <- struct{}{}:
 			return true
-		case <-a.cut:
+		case <-a.handlers.Done():
 			return false
 		case <-time.After(100 * time.Millisecond):
 			if a.isFinishing() {
@@ -158,7 +157,7 @@ func (a *acceptor) pause(err error) {
 	a.backoff = min(max(2*a.backoff, minBackoff), maxBackoff)
 	select {
 	case <-time.After(a.backoff):
-	case <-a.cut:
+	case <-a.handlers.Done():
 	}
 }
 

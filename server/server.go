@@ -139,9 +139,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, alone bool) error {
 	handlers, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	cut := func() { cancel(message.ErrStopping) }
 	defer cut()
-	a := &acceptor{server: s, listener: l, cut: handlers.Done(), alone: alone, connections: connections{cancel: cut}}
-	a.workers = newWorkers(func(c served) { a.work(handlers, c) })
-	defer a.workers.close() // the loop has ended by then
+	a := &acceptor{server: s, listener: l, handlers: handlers, alone: alone, connections: connections{cancel: cut}}
 	if secured, ok := l.(*secure.Listener); ok {
 		a.listener, a.tls = secured.Listener, secured.Config
 		l = secured.Listener

@@ -2,4 +2,7 @@
 // is handed to Go's poller only when it first has to wait, so that one whose request has come and whose answer
 // the kernel takes whole costs four system calls: accept, read, write and close, and getsockname where
 // it listens on all addresses. Elsewhere it is package net.
+//
+// With a connection for each request the server takes 0.89 of the processor time that it takes with package net (0.81
+// to 0.93 in three rounds; in a network namespace of its own, with cubic).
 package tcp
