@@ -111,7 +111,7 @@ type Config struct {
 	// 1 serves one connection at a time, as HTTPServer does without ThreadingMixIn.
 	MaxConnections  int           `env:"MAX_CONNECTIONS" envDefault:"0" doc:"connections that may be open at once; further ones wait; 0 means no limit"`
 	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to keep serving after SIGTERM while /readyz already fails"`
-	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"10s" doc:"time limit for finishing open requests; then their connections are closed"`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"8s" doc:"time limit for finishing open requests; then their connections are closed"`
 
 	// The fields below have no variable of their own.
 	Command Command

@@ -19,7 +19,10 @@ import (
 const (
 	defaultHeaderTimeout   = 10 * time.Second
 	defaultIdleTimeout     = 60 * time.Second
-	defaultShutdownTimeout = 10 * time.Second
+	defaultShutdownTimeout = 8 * time.Second
+	// reserve is how long before the end of ShutdownTimeout connections stop waiting for clients that have been sent
+	// all: what is then still being sent may need it.
+	reserve = 2 * time.Second
 )
 
 // Server is a server on one or more listeners. Its fields are set before the first Serve.
@@ -53,7 +56,8 @@ type Server struct {
 	// limit, 1 serves one at a time as HTTPServer does.
 	MaxConnections int
 	// ShutdownDelay is how long the server goes on accepting after ctx ended, ShutdownTimeout how long
-	// connections may take to end after that. A zero timeout means 10 s.
+	// connections may take to end after that. A zero timeout means 8 s. A connection whose last answer had more than 64
+	// KiB is half-closed and waits for the client's end until 2 s before that, as relays between may hold the answer.
 	ShutdownDelay, ShutdownTimeout time.Duration
 
 	once   sync.Once
@@ -153,8 +157,9 @@ func (s *Server) serve(ctx context.Context, l net.Listener, alone bool) error {
 	case failure = <-ended:
 	case <-ctx.Done():
 	}
-	s.http1.Drain()
-	s.http2.Drain()
+	waitUntil := time.Now().Add(s.ShutdownDelay + patience - reserve)
+	s.http1.Drain(waitUntil)
+	s.http2.Drain(waitUntil)
 	a.acceptSilent()
 	if failure == nil {
 		select {

@@ -24,6 +24,7 @@ type Conn struct {
 	held    int64  // bytes of the engine's head budget that store takes
 	served  bool   // a request has been answered
 	lingers bool   // what still comes has to be read before the connection is closed
+	large   bool   // the last answer was, and the client may not have all of it
 
 	peer, local netip.AddrPort
 	tls         *tls.ConnectionState
@@ -86,7 +87,10 @@ func (c *Conn) Serve(ctx context.Context) {
 			break
 		}
 	}
-	if c.lingers {
+	switch {
+	case c.large:
+		c.awaitEnd()
+	case c.lingers:
 		c.linger()
 	}
 }
@@ -119,6 +123,7 @@ func (c *Conn) awaitRequest() bool {
 		case c.woken.Load():
 			return c.lastLook()
 		case !time.Now().Before(limit):
+			c.large = false // it has had its time
 			return false
 		}
 		c.setReadDeadline(limit)
@@ -254,6 +259,40 @@ func (c *Conn) linger() {
 	}
 }
 
+// awaitEnd closes the sending side and waits until the client closes its own, which says that it has the answer: while
+// the server drains until the time that Drain was told, else IdleTimeout at most. A client that has not taken all by
+// then is told by a reset, as the end of the connection would wait behind what it has not taken.
+func (c *Conn) awaitEnd() {
+	c.setStore(nil)
+	if halfClose(c.conn) != nil {
+		return
+	}
+	since := time.Now()
+	c.waiting.Store(since.UnixNano())
+	buf := getBuffer()
+	defer putBuffer(buf)
+	for {
+		limit, draining := since.Add(c.engine.IdleTimeout), c.engine.draining.Load()
+		if draining {
+			limit = time.Unix(0, c.engine.patience.Load())
+		}
+		if !time.Now().Before(limit) || c.woken.Load() && !draining {
+			if hasUnacknowledged(c.conn) {
+				c.wire.reset()
+			}
+			return
+		}
+		c.setDeadline(limit)
+		// Drain comes first and then Wake, which moves the deadline: here one of the two is seen.
+		if c.engine.draining.Load() != draining {
+			continue
+		}
+		if _, err := c.wire.read(buf); err != nil && !isTimeout(err) {
+			return
+		}
+	}
+}
+
 // discard reads until the deadline, or another error, and returns how many bytes came.
 func (c *Conn) discard(buf []byte, deadline time.Time) (n int, err error) {
 	for {
@@ -267,8 +306,10 @@ func (c *Conn) discard(buf []byte, deadline time.Time) (n int, err error) {
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
-// Cut closes the connection at once, whatever it is doing.
+// Cut resets the connection, whatever it is doing: its end would wait behind what the client has not taken, and is
+// lost where the network goes with the process.
 func (c *Conn) Cut() {
+	resetOnClose(c.conn)
 	// An error means that it is closed already.
 	_ = c.conn.Close()
 }

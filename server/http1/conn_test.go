@@ -543,7 +543,7 @@ func TestLinger(t *testing.T) {
 				}
 				synctest.Wait() // it has answered and lingers
 				begin := time.Now()
-				time.AfterFunc(c.drain, e.Drain)
+				time.AfterFunc(c.drain, func() { e.Drain(time.Time{}) })
 				go func() {
 					for next := c.every / 2; ; next = c.every {
 						select {
@@ -654,7 +654,7 @@ func TestWake(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			e.Drain()
+			e.Drain(time.Time{})
 			c.Wake()
 			time.Sleep(time.Second)
 			go func() { _, _ = io.WriteString(client, "\r\n") }()

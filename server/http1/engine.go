@@ -32,6 +32,7 @@ type Engine struct {
 	Disk message.Gate
 
 	draining atomic.Bool
+	patience atomic.Int64 // of Drain, Unix nanoseconds
 	once     sync.Once
 	starts   [600]string // by status code: the head's beginning up to the Date, with the table's phrase
 	date     atomic.Pointer[dateText]
@@ -52,6 +53,10 @@ const (
 	lingerTimeout = 2 * time.Second
 	lingerBytes   = 32 << 10
 	lingerTime    = 30 * time.Second
+	// largeAnswer is how many bytes of content an answer has, at least, behind which the end of the client is waited for
+	// before the connection is closed: what stands between may hold them, and goes when this process does, as the relay
+	// of a published port of Docker. Buffers hold a smaller one too, but pass it on at once.
+	largeAnswer = 64<<10 + 1
 	// skipTimeout and skipBytes bound the content nobody read that is skipped to keep the connection.
 	skipTimeout = 5 * time.Second
 	skipBytes   = 256 << 10
@@ -69,8 +74,12 @@ func (e *Engine) Answering(h message.Handler) *Engine {
 		HeaderTimeout: e.HeaderTimeout, IdleTimeout: e.IdleTimeout, Disk: e.Disk}
 }
 
-// Drain makes every further answer carry "Connection: close" and close.
-func (e *Engine) Drain() { e.draining.Store(true) }
+// Drain makes every further answer carry "Connection: close" and close. Behind a large answer, connections wait until
+// patience for the client's end.
+func (e *Engine) Drain(patience time.Time) {
+	e.patience.Store(patience.UnixNano())
+	e.draining.Store(true)
+}
 
 func (e *Engine) prepare() {
 	e.once.Do(func() {

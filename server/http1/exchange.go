@@ -218,6 +218,7 @@ func (x *exchange) send(resp message.Response, keep, refused bool) bool {
 	keep = w.send(resp, keep && !refused && x.content.mayBeSkipped())
 	failure := w.failure
 	x.observe(w.status, w.sent, refused, failure, w.err)
+	c.large = !w.broken && w.sent >= largeAnswer
 	if w.broken {
 		return false
 	}

@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -165,6 +166,24 @@ func inKernel(conn net.Conn) bool {
 	n := 0
 	err = raw.Control(func(fd uintptr) { n, _ = tcp.Unread(fd) })
 	return err == nil && n > 0
+}
+
+// hasUnacknowledged says whether the kernel has bytes that the peer's has not taken: SIOCOUTQ in tcp(7).
+func hasUnacknowledged(conn net.Conn) bool {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	err = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) })
+	return err == nil && n > 1 // the end that was sent counts as one
 }
 
 func (w *tcpWire) unread() bool {

@@ -14,5 +14,8 @@ func newWire(conn net.Conn, _ message.Gate) wire { return streamWire{conn} }
 // lendMargin is of no use here: streamWire copies.
 func lendMargin() int64 { return 0 }
 
+// hasUnacknowledged cannot tell here.
+func hasUnacknowledged(net.Conn) bool { return false }
+
 // inKernel cannot tell here.
 func inKernel(net.Conn) bool { return false }

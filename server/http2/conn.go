@@ -26,6 +26,7 @@ type Conn struct {
 	opened      time.Time
 	idle        atomic.Int64 // since when there is no request, Unix nanoseconds; 0 while there is one
 	asked       atomic.Bool  // there has been a request
+	large       atomic.Bool  // the last answer was, and the client may not have all of it
 
 	mu       sync.Mutex
 	speaking bool      // the client has begun to speak HTTP/2
@@ -41,7 +42,19 @@ func (e *Engine) NewConn(conn *tls.Conn) *Conn {
 	c.none.L = &c.mu
 	c.peer, c.local = tcp.AddrPort(conn.RemoteAddr()), tcp.AddrPort(conn.LocalAddr())
 	c.idle.Store(c.opened.UnixNano())
+	if beneath, ok := conn.NetConn().(interface{ WaitOnClose(func() time.Time) }); ok {
+		beneath.WaitOnClose(c.patience)
+	}
 	return c
+}
+
+// patience is until when a close waits for the client's end: in a drain, behind a large answer, as what stands between
+// may hold it, and goes when this process does. It asks once.
+func (c *Conn) patience() (until time.Time) {
+	if c.engine.draining.Load() && c.large.Swap(false) {
+		until = time.Unix(0, c.engine.patience.Load())
+	}
+	return until
 }
 
 // Serve answers requests until the connection ends, and closes it. ctx is handed to the Handler.
@@ -145,9 +158,12 @@ func (c *Conn) goAway() {
 	_ = c.server.Shutdown(over)
 }
 
-// Cut closes the connection at once, whatever it is doing.
+// Cut resets the connection, whatever it is doing.
 func (c *Conn) Cut() {
 	// Beneath TLS: a goodbye could have to wait for the client. An error means that it is closed already.
+	if t, ok := c.conn.NetConn().(interface{ SetLinger(seconds int) error }); ok {
+		_ = t.SetLinger(0)
+	}
 	_ = c.conn.NetConn().Close()
 }
 

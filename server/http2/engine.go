@@ -29,6 +29,7 @@ type Engine struct {
 	IdleTimeout time.Duration
 
 	draining atomic.Bool
+	patience atomic.Int64 // of Drain, Unix nanoseconds
 	held     atomic.Int64 // bytes of heads beyond freeHead a request
 	once     sync.Once
 	errorLog *log.Logger
@@ -64,12 +65,18 @@ const (
 	skipTimeout = 2 * time.Second
 	skipPause   = 200 * time.Millisecond
 	skipBytes   = 256 << 10
+	// largeAnswer is how many bytes of content an answer has, at least, behind which a drain waits for the client's end.
+	largeAnswer = 64<<10 + 1
 	// firstRequestGrace is how long a new connection may take for its first request while the server drains.
 	firstRequestGrace = time.Second
 )
 
-// Drain makes every further answer announce the end of its connection (GOAWAY).
-func (e *Engine) Drain() { e.draining.Store(true) }
+// Drain makes every further answer announce the end of its connection (GOAWAY). Behind a large answer, connections
+// wait until patience for the client's end.
+func (e *Engine) Drain(patience time.Time) {
+	e.patience.Store(patience.UnixNano())
+	e.draining.Store(true)
+}
 
 func (e *Engine) prepare() {
 	e.once.Do(func() {

@@ -29,6 +29,7 @@ func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	resp, held, refused := c.respond(r, request)
 	a := answer{engine: e, w: w, control: control, request: request}
 	a.send(resp)
+	c.large.Store(a.sent >= largeAnswer)
 	if e.Observe != nil {
 		e.Observe(&message.Exchange{Request: request, Status: a.status, Sent: a.sent, Start: start,
 			Duration: time.Since(start), Refused: refused, Via: a.via, Failure: a.failure, Err: a.err})

@@ -381,7 +381,7 @@ func TestBoundsRefuses(t *testing.T) {
 func TestAnswersWhileDrainingPart(t *testing.T) {
 	e := &Engine{Handler: answering(message.Response{Status: 200})}
 	p := connect(t, e)
-	e.Drain()
+	e.Drain(time.Time{})
 	resp, _, err := p.ask(t, "GET", "/", nil)
 	if err != nil || resp.Header.Get("Connection") != "" {
 		t.Fatalf("got %v, %v", resp.Header, err)

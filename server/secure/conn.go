@@ -139,8 +139,10 @@ func (c *Conn) Waiting() (since time.Time, waiting bool) {
 	return c.speaking.Waiting()
 }
 
-// Cut closes the connection at once, beneath TLS: a goodbye could have to wait for the client.
+// Cut resets the connection, beneath TLS: a goodbye, and the end of the connection, could have to wait for the client.
 func (c *Conn) Cut() {
+	// An error means that the connection is gone.
+	_ = c.socket.SetLinger(0)
 	// An error means that it is closed already.
 	_ = c.socket.Close()
 }

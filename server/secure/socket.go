@@ -2,6 +2,7 @@ package secure
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -27,6 +28,8 @@ type socket struct {
 	limited atomic.Bool  // a deadline for writing is set from above
 	renewed atomic.Int64 // when the deadline for writing was set here, Unix nanoseconds; 0 if it is not
 
+	patience func() time.Time // see WaitOnClose; may be nil
+	reset    atomic.Bool      // Close resets the connection
 	incoming records
 	within   atomic.Bool // what was read ends within a record of TLS
 
@@ -114,8 +117,25 @@ func (s *socket) SyscallConn() (syscall.RawConn, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// SetLinger is that of net.TCPConn.
+// WaitOnClose has Close ask until when it is to wait for the client's end, the zero time for not at all. It is called
+// before the connection is used by others.
+func (s *socket) WaitOnClose(patience func() time.Time) { s.patience = patience }
+
+// Close closes the connection, at once unless WaitOnClose says otherwise.
+func (s *socket) Close() error {
+	if s.patience != nil && !s.reset.Load() {
+		if until := s.patience(); time.Now().Before(until) && s.CloseWrite() == nil {
+			// Errors mean that the connection has ended, or the time is over. Others may be reading too.
+			_ = s.Conn.SetReadDeadline(until)
+			_, _ = io.Copy(io.Discard, s.Conn)
+		}
+	}
+	return s.Conn.Close()
+}
+
+// SetLinger is that of net.TCPConn, for zero seconds: Close then resets the connection.
 func (s *socket) SetLinger(seconds int) error {
+	s.reset.Store(true)
 	if c, ok := s.Conn.(interface{ SetLinger(seconds int) error }); ok {
 		return c.SetLinger(seconds)
 	}
