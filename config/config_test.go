@@ -25,7 +25,7 @@ func TestDefaults(t *testing.T) {
 		CacheSize: 64 << 20, CacheMaxFile: 1 << 20, CacheControl: "no-cache", Compress: "auto",
 		IndexPages: []string{"index.html", "index.htm"}, DefaultContentType: "application/octet-stream", BasePath: "/", CleanURLs: true, ErrorPages: true, Rules: true, Listing: true, Symlinks: "inside", Hidden: "serve",
 		LogFormat: "auto", LogLevel: "info", AdminPort: 9090,
-		HeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ShutdownTimeout: 10 * time.Second,
+		HeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ShutdownTimeout: 8 * time.Second,
 	}
 	// A nil environment is an empty one, never the process's own.
 	t.Setenv("PORT", "1234")
