@@ -153,6 +153,46 @@ func TestStopUnderLoad(t *testing.T) {
 	}
 }
 
+// TestStopThroughAPublishedPort: a download by a port that is published on the loopback address is whole, though docker
+// stop comes in the midst of it. A relay of Docker's hands it on, and goes with the container.
+func TestStopThroughAPublishedPort(t *testing.T) {
+	const size = 20 << 20
+	dir := folder(t, map[string]string{"file": strings.Repeat("x", size)})
+	for _, field := range []string{"Connection: keep-alive", "Connection: close"} {
+		c := serving(t, append(mounted(dir, hardened...), "-p", "127.0.0.1::8000"))
+		conn, err := net.Dial("tcp", Output(t, "port", c.id, "8000/tcp"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+		fmt.Fprintf(conn, "GET /file HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n", field)
+		began, got := make(chan struct{}), make(chan int64, 1)
+		go func() {
+			slow := &slowReader{from: conn}
+			n, err := io.CopyN(io.Discard, slow, 1<<20)
+			close(began)
+			if err == nil {
+				var rest int64
+				rest, err = io.Copy(io.Discard, slow)
+				n += rest
+			}
+			if err != nil {
+				t.Errorf("%s: %v", field, err)
+			}
+			_ = conn.Close()
+			got <- n
+		}()
+		<-began
+		took, code := c.stop(t)
+		// The head has less than 1 KiB.
+		if n := <-got; n < size || n > size+1<<10 || code != "0" {
+			t.Errorf("%s: %d bytes with the head, of %d of content; exit code %s", field, n, size, code)
+		}
+		t.Logf("%s: whole, stopped after %v", field, took)
+	}
+}
+
 // fetchSlowly reads the file in pieces with pauses, some 50 ms in all.
 func fetchSlowly(conn net.Conn) (n int64, err error) {
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
