@@ -8,8 +8,9 @@ import (
 
 // Pages of a file that sendfile lends to a socket show what is written to the file until the receiver, if it is
 // on this machine, has read them. Where the receiver's socket can be seen, that is waited for; elsewhere as much
-// is copied behind them as all buffers between the two can hold. To look for it takes 0.72 of the processor time of
-// a file of 100 MiB (0.59 to 0.86 in three rounds; in a network namespace of its own, with cubic), as less is copied.
+// is copied behind them as all buffers between the two can hold. With the look a file of 100 MiB takes 0.61 of the
+// processor time (0.41 to 0.73; 0.59 to 0.86 in another run; in a network namespace of its own, with cubic), as less is
+// copied.
 
 const (
 	// seenMargin is LendMargin where the receiver's socket can be seen, in bytes: enough for the receiver to

@@ -12,8 +12,8 @@ import (
 	"github.com/previewd/previewd/server/message"
 )
 
-// oneWrite is up to how many bytes head and content are copied together for one write; beyond it writev
-// takes both as they are.
+// oneWrite is up to how many bytes a chunk is copied behind what is to be sent before it, so that its end goes out with
+// it.
 const oneWrite = 8 << 10
 
 // unlimited is how much content a body of unknown length may have.
@@ -210,14 +210,7 @@ func (w *answerWriter) flush(content []byte) error {
 	if head+len(content) == 0 {
 		return nil
 	}
-	var n int
-	var err error
-	if head > 0 && head+len(content) <= oneWrite {
-		w.head = append(w.head, content...)
-		n, err = w.wire.write(w.head, nil)
-	} else {
-		n, err = w.wire.write(w.head, content)
-	}
+	n, err := w.wire.write(w.head, content)
 	w.head = w.head[:0]
 	w.took(n, n-head, err)
 	return err

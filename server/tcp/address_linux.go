@@ -69,7 +69,7 @@ func (z *zones) name(id uint32) string {
 func accept(fd uintptr, peer *address) (uintptr, error) {
 	for {
 		peer.size = uint32(len(peer.bytes))
-		conn, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, fd, uintptr(unsafe.Pointer(&peer.bytes)),
+		conn, _, errno := unix.Syscall6(unix.SYS_ACCEPT4, fd, uintptr(unsafe.Pointer(&peer.bytes)),
 			uintptr(unsafe.Pointer(&peer.size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 		switch errno {
 		case 0:
@@ -84,7 +84,7 @@ func accept(fd uintptr, peer *address) (uintptr, error) {
 // getsockname is getsockname(2).
 func getsockname(fd uintptr, local *address) error {
 	local.size = uint32(len(local.bytes))
-	_, _, errno := unix.RawSyscall(unix.SYS_GETSOCKNAME, fd, uintptr(unsafe.Pointer(&local.bytes)), uintptr(unsafe.Pointer(&local.size)))
+	_, _, errno := unix.Syscall(unix.SYS_GETSOCKNAME, fd, uintptr(unsafe.Pointer(&local.bytes)), uintptr(unsafe.Pointer(&local.size)))
 	if errno != 0 {
 		return errno
 	}

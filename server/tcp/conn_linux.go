@@ -100,7 +100,7 @@ func (c *Conn) release() error {
 	if p := c.polled.Load(); p != nil {
 		return p.file.Close()
 	}
-	return os.NewSyscallError("close", closeSocket(c.fd))
+	return os.NewSyscallError("close", unix.Close(int(c.fd)))
 }
 
 // Close closes the connection. Calls that wait end with net.ErrClosed.
