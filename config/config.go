@@ -75,8 +75,9 @@ type Config struct {
 	Compress           string `env:"COMPRESS" envDefault:"auto" oneof:"auto,static,off" doc:"compression: auto, static (only existing .br, .zst and .gz files) or off"`
 
 	IndexPages []string `env:"INDEX_PAGES" envDefault:"index.html,index.htm" doc:"files that stand for their directory, tried in order"`
-	// ExtensionsMap has suffixes in lower case with their dot, and media types as they were written.
-	ExtensionsMap map[string]string `env:"EXTENSIONS_MAP" shown:"none" doc:"media types by suffix, such as .md=text/markdown,.log=text/plain"`
+	// ExtensionsMap has suffixes with their dot, whole names, and "" for names without a suffix, all in lower case, and
+	// media types as they were written.
+	ExtensionsMap map[string]string `env:"EXTENSIONS_MAP" shown:"none" doc:"media types by suffix or name, such as .log=text/html,LICENSE=text/html; =text/plain for names without a suffix"`
 	// DefaultContentType is default_content_type of CPython 3.15.
 	DefaultContentType string `env:"DEFAULT_CONTENT_TYPE" envDefault:"application/octet-stream" option:"content-type" metavar:"TYPE" doc:"media type of files whose name tells nothing"`
 	CleanURLs          bool   `env:"CLEAN_URLS" envDefault:"true" doc:"/guide may be guide.html"`

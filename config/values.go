@@ -135,7 +135,8 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return prefix.Masked(), nil
 }
 
-// parseExtensions reads `.suffix=media/type` pairs. A media type may have parameters (; charset=utf-8).
+// parseExtensions reads pairs of what a file is called and a media type, which may have parameters (; charset=utf-8):
+// a suffix with its dot, a whole name, or nothing for names without a suffix, as in http.server's extensions_map.
 func parseExtensions(text string) (map[string]string, error) {
 	list, err := parseList(text)
 	if err != nil {
@@ -143,16 +144,16 @@ func parseExtensions(text string) (map[string]string, error) {
 	}
 	types := make(map[string]string, len(list))
 	for _, element := range list {
-		suffix, mediaType, _ := strings.Cut(element, "=")
-		suffix = strings.ToLower(strings.TrimSpace(suffix))
+		name, mediaType, _ := strings.Cut(element, "=")
+		name = strings.ToLower(strings.TrimSpace(name))
 		mediaType = strings.TrimSpace(mediaType)
-		if !isSuffix(suffix) || !isMediaType(mediaType) {
-			return nil, fmt.Errorf("%s is not .suffix=media/type, such as .md=text/markdown", quote(element))
+		if name == "." || strings.ContainsAny(name, "/\x00") || !isMediaType(mediaType) {
+			return nil, fmt.Errorf("%s is not .suffix=media/type or name=media/type, such as .md=text/markdown", quote(element))
 		}
-		if _, twice := types[suffix]; twice {
-			return nil, fmt.Errorf("%s is there twice, allowed is one media type for a suffix", printable(suffix))
+		if _, twice := types[name]; twice {
+			return nil, fmt.Errorf("%s is there twice, allowed is one media type for a name", quote(name))
 		}
-		types[suffix] = mediaType
+		types[name] = mediaType
 	}
 	return types, nil
 }
@@ -214,10 +215,6 @@ func isOrigin(s string) bool {
 
 // isAllowedHost says whether s is a host, or one with a dot before it.
 func isAllowedHost(s string) bool { return isHost(strings.TrimPrefix(s, ".")) }
-
-func isSuffix(s string) bool {
-	return len(s) > 1 && s[0] == '.' && !strings.ContainsAny(s, "/\x00")
-}
 
 // isMediaType says whether s is a media type of RFC 9110, section 8.3.1, fit for a field value.
 func isMediaType(s string) bool {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/coding"
 	"github.com/previewd/previewd/server/site/conditional"
 	"github.com/previewd/previewd/server/site/content"
 	"github.com/previewd/previewd/server/site/listing"
@@ -208,7 +209,7 @@ func ownPath(name string) string {
 func (s *Site) sendFile(ctx context.Context, r *message.Request, t *tree.Tree, name string, st tree.Status) message.Response {
 	var accepts content.Accepts
 	if accepted, any := s.accepts(r); any {
-		accepts = s.codings(name, accepted)
+		accepts = s.codings(ctx, t, name, st, accepted)
 	}
 	src, err := s.content.Get(ctx, t, name, st, accepts)
 	if err != nil {
@@ -221,6 +222,9 @@ func (s *Site) sendFile(ctx context.Context, r *message.Request, t *tree.Tree, n
 func (s *Site) sendSource(r *message.Request, src content.Source) message.Response {
 	now := s.now()
 	of := src.Description.(*representation)
+	if of.unpacked != nil && coding.Accepts(r.Fields).Prefers(of.coding) {
+		of = of.unpacked
+	}
 	if r.Variant != "" && !s.opts.Exact {
 		of = of.variant(r.Variant)
 	}

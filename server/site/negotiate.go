@@ -1,9 +1,12 @@
 package site
 
 import (
+	"context"
+
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site/coding"
 	"github.com/previewd/previewd/server/site/content"
+	"github.com/previewd/previewd/server/site/tree"
 )
 
 // accepts returns the content codings that a client accepts, none where there is nothing to choose. A part
@@ -19,10 +22,19 @@ func (s *Site) accepts(r *message.Request) (accepted coding.Accepted, any bool) 
 	return accepted, accepted.Q(coding.Br)+accepted.Q(coding.Zstd)+accepted.Q(coding.Gzip) > 0
 }
 
-// codings returns how a file of that name may be coded for a client that accepts some codings.
-func (s *Site) codings(name string, accepted coding.Accepted) content.Accepts {
-	mediaType := s.guessType(name)
-	if !s.isNegotiated(mediaType) || coding.CompressedName(name) {
+// codings returns how a file may be coded for a client that accepts some codings. st is the file's status.
+func (s *Site) codings(ctx context.Context, t *tree.Tree, name string, st tree.Status, accepted coding.Accepted) content.Accepts {
+	n := s.types.Of(name)
+	mediaType := n.Type
+	if n.Asks() {
+		src, err := s.content.Get(ctx, t, name, st, content.Accepts{})
+		if err != nil {
+			return content.Accepts{} // what is wrong shows again
+		}
+		mediaType = src.Description.(*representation).mediaType
+		src.Close()
+	}
+	if n.Coding != coding.Identity || !s.isNegotiated(mediaType) || coding.CompressedName(name) {
 		return content.Accepts{}
 	}
 	return content.Accepts{Codings: accepted, Made: coding.Compressible(mediaType)}

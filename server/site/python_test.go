@@ -29,9 +29,5 @@ func TestAgreesWithPython(t *testing.T) {
 				return want == nil || minor < 13 && strings.Contains(input, ":")
 			},
 		},
-		"ext": {
-			Go:    func(s string) any { _, ext := splitext(s); return message.Latin1(ext) },
-			Input: sitetest.Pieces("a", ".", "/", "b", "\xff", "É"),
-		},
 	})
 }

@@ -51,7 +51,7 @@ func TestRanges(t *testing.T) {
 			if resp.Status != c.status || resp.Fields.Get("Content-Range") != c.contentRange || content != c.content {
 				t.Errorf("%s %q: got %d %q %q", how, c.fields, resp.Status, resp.Fields, content)
 			}
-			if resp.Status == 206 && (resp.Fields.Get("ETag") != etag || resp.Fields.Get("Content-type") != "text/plain" || resp.Fields.Get("Last-Modified") == "") {
+			if resp.Status == 206 && (resp.Fields.Get("ETag") != etag || resp.Fields.Get("Content-type") != "text/plain; charset=utf-8" || resp.Fields.Get("Last-Modified") == "") {
 				t.Errorf("%s %q: fields %q", how, c.fields, resp.Fields)
 			}
 		}
@@ -75,7 +75,7 @@ func TestSeveralRanges(t *testing.T) {
 		if err != nil || resp.Status != 206 || mediaType != "multipart/byteranges" || resp.Fields.Get("Content-Range") != "" {
 			t.Fatalf("%s: %d %q %v", how, resp.Status, resp.Fields, err)
 		}
-		if got := mustGet(t, s, "/a.txt").Fields.Get("Content-type"); got != "text/plain" {
+		if got := mustGet(t, s, "/a.txt").Fields.Get("Content-type"); got != "text/plain; charset=utf-8" {
 			t.Fatalf("%s: the file has become %q", how, got)
 		}
 		r := multipart.NewReader(strings.NewReader(content), params["boundary"])
@@ -86,7 +86,7 @@ func TestSeveralRanges(t *testing.T) {
 			sitetest.Check(t, err)
 			got, err := io.ReadAll(p)
 			sitetest.Check(t, err)
-			if string(got) != want.content || p.Header.Get("Content-Range") != want.contentRange || p.Header.Get("Content-Type") != "text/plain" {
+			if string(got) != want.content || p.Header.Get("Content-Range") != want.contentRange || p.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
 				t.Errorf("%s: part %q %q, want %q", how, p.Header, got, want)
 			}
 		}

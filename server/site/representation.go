@@ -1,13 +1,13 @@
 package site
 
 import (
-	"strings"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site/coding"
 	"github.com/previewd/previewd/server/site/conditional"
 	"github.com/previewd/previewd/server/site/content"
+	"github.com/previewd/previewd/server/site/mediatype"
 )
 
 // representation is what an answer says of a state of a file. It is kept with the content, so that an answer from the
@@ -16,39 +16,75 @@ type representation struct {
 	validators conditional.Validators
 	// fields are those of a 200 (OK), unchanged those of a 304 (RFC 9110, section 15.4.5).
 	fields, unchanged message.Fields
+	// mediaType is Content-Type.
+	mediaType string
+	// unpacked is what is said of the same bytes to a client that accepts coding, if the file has that by its name:
+	// app.js.br. It is nil for any other file.
+	unpacked *representation
+	coding   coding.Coding
 }
 
-// describe returns the representation of a state. The name that was asked for decides the media type.
-func (s *Site) describe(state *content.State) any {
-	of := &representation{}
+// describe returns the representation of a state. The name that was asked for decides the media type, and the file's
+// first bytes where look has to be asked.
+func (s *Site) describe(state *content.State, look content.Look) any {
+	if s.opts.Exact {
+		return s.describeExactly(state)
+	}
+	n := s.types.Of(state.Name)
+	mediaType := n.ContentType(func() mediatype.First {
+		first, whole := look(n.Coding, mediatype.FirstBytes)
+		return mediatype.First{Bytes: first, Whole: whole}
+	})
+	if n.Coding == coding.Identity {
+		return s.represent(state, mediaType, state.Coding, s.isNegotiated(mediaType))
+	}
+	of := s.represent(state, n.Container, coding.Identity, true)
+	of.unpacked, of.coding = s.represent(state, mediaType, n.Coding, true), n.Coding
+	return of
+}
+
+// describeExactly is the part of send_head that sends the fields of a file.
+func (s *Site) describeExactly(state *content.State) *representation {
+	of := &representation{mediaType: s.types.Python(state.Name)}
+	of.fields = message.Fields{{Name: "Content-type", Value: of.mediaType}}
+	if date := lastModified(state.Status.Mtime); date != "" {
+		of.fields = append(of.fields, message.Field{Name: "Last-Modified", Value: date})
+	}
+	of.validators.Modified = time.Unix(wholeSeconds(state.Status.Mtime), 0)
+	return of
+}
+
+// represent returns what is said of a state as a media type in a coding. varies says whether another client may get
+// something else.
+func (s *Site) represent(state *content.State, mediaType string, c coding.Coding, varies bool) *representation {
+	of := &representation{mediaType: mediaType}
 	fields := make(message.Fields, 0, 7)
 	add := func(name, value string) {
 		if value != "" {
 			fields = append(fields, message.Field{Name: name, Value: value})
 		}
 	}
-	mediaType := s.guessType(state.Name)
 	add("Content-type", mediaType)
-	if state.Coding != coding.Identity {
-		add("Content-Encoding", state.Coding.String())
+	if c != coding.Identity {
+		add("Content-Encoding", c.String())
 	}
-	if mtime := state.Status.Mtime; s.opts.Exact || state.Dated {
-		add("Last-Modified", lastModified(mtime))
-		of.validators.Modified = time.Unix(wholeSeconds(mtime), 0)
-	}
-	if s.opts.Exact {
-		of.fields = fields
-		return of
+	// The tag tells of the type and the coding too, which are not in the file (RFC 9110, section 8.8.1).
+	tag := entityTag(state.Tag+"."+message.VariantOf(fields), state.Weak)
+	if state.Dated {
+		add("Last-Modified", lastModified(state.Status.Mtime))
+		of.validators.Modified = time.Unix(wholeSeconds(state.Status.Mtime), 0)
 	}
 	begin := len(fields)
-	of.validators.ETag = entityTag(state.Tag, state.Weak)
+	if state.Tag != "" {
+		of.validators.ETag = tag
+	}
 	add("ETag", of.validators.ETag)
 	add("Cache-Control", s.cacheControl(state.Name))
-	if s.isNegotiated(mediaType) {
+	if varies {
 		add("Vary", "Accept-Encoding")
 	}
 	of.unchanged = fields[begin:len(fields):len(fields)]
-	if state.Coding == coding.Identity { // there are no ranges of coded content
+	if state.Coding == coding.Identity { // there are no ranges of what is coded here
 		add("Accept-Ranges", "bytes")
 	}
 	of.fields = fields
@@ -107,40 +143,4 @@ func (s *Site) unvalidated(name, value string) message.Fields {
 		fields = append(fields, message.Field{Name: "Cache-Control", Value: "no-cache"})
 	}
 	return fields
-}
-
-// The hexadecimal digits of a hash in the name of a file. Eight is what bundlers write at least, 64 is SHA-256.
-const (
-	minFingerprint = 8
-	maxFingerprint = 64
-)
-
-// isFingerprinted says whether a file's name has a part that is the hash of its content, before its last
-// suffix: app.3f9a1c2b.js. Both a digit and a letter are asked for, so that a date or a word is none.
-func isFingerprinted(name string) bool {
-	base, ext := splitext(name[strings.LastIndexByte(name, '/')+1:])
-	if ext == "" {
-		return false
-	}
-	for i, part := range strings.FieldsFunc(base, func(r rune) bool { return r == '.' || r == '-' || r == '_' }) {
-		if i > 0 && isHash(part) {
-			return true
-		}
-	}
-	return false
-}
-
-func isHash(part string) bool {
-	digits, letters := 0, 0
-	for _, r := range part {
-		switch {
-		case '0' <= r && r <= '9':
-			digits++
-		case 'a' <= r && r <= 'f' || 'A' <= r && r <= 'F':
-			letters++
-		default:
-			return false
-		}
-	}
-	return digits > 0 && letters > 0 && digits+letters >= minFingerprint && digits+letters <= maxFingerprint
 }

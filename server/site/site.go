@@ -7,6 +7,7 @@ import (
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site/cache"
 	"github.com/previewd/previewd/server/site/content"
+	"github.com/previewd/previewd/server/site/mediatype"
 	"github.com/previewd/previewd/server/site/tree"
 )
 
@@ -18,7 +19,8 @@ type Options struct {
 	Content content.Options
 	// IndexPages are looked for in a directory, in this order: index_pages.
 	IndexPages []string
-	// Extensions overrides media types: a suffix in lower case, with its dot, to the type: extensions_map.
+	// Extensions overrides media types: extensions_map. Keys are in lower case: a suffix with its dot, a whole name, or
+	// "" for names without a suffix.
 	Extensions map[string]string
 	// DefaultType is the media type of files whose name tells nothing; "" is application/octet-stream.
 	DefaultType string
@@ -42,6 +44,7 @@ type Options struct {
 // Site serves a directory. Its methods may be called by any number of goroutines at once.
 type Site struct {
 	opts      Options
+	types     mediatype.Rules
 	directory *tree.Directory
 	content   *content.Store
 }
@@ -51,13 +54,10 @@ func New(opts Options) *Site {
 	if opts.Content.Now == nil {
 		opts.Content.Now = time.Now
 	}
-	if opts.DefaultType == "" {
-		opts.DefaultType = defaultType
-	}
 	if opts.Content.Compress == "" || opts.Exact {
 		opts.Content.Compress = content.CompressOff
 	}
-	s := &Site{opts: opts, directory: tree.New(opts.Tree)}
+	s := &Site{opts: opts, types: mediatype.Rules{Given: opts.Extensions, Default: opts.DefaultType}, directory: tree.New(opts.Tree)}
 	opts.Content.Describe = s.describe
 	s.content = content.New(opts.Content)
 	return s

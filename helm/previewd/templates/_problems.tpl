@@ -225,7 +225,7 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
   "CGI_PASS_ENV" (dict "form" "^[A-Za-z_][A-Za-z0-9_]*$" "words" "the name of a variable")
   "HTTPS_REDIRECT" (dict "form" "^(off|on|0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))$" "words" "off, on or a port from 1 to 65535")
   "INDEX_PAGES" (dict "form" "^([^/.][^/]*|\\.[^/.][^/]*|\\.\\.[^/]+)$" "words" "a file name, such as index.html")
-  "EXTENSIONS_MAP" (dict "form" (printf "^\\.[^/=]+= *%s/%s *(;[ -~]*)?$" $token $token) "words" ".suffix=media/type, such as .md=text/markdown")
+  "EXTENSIONS_MAP" (dict "form" (printf "^([^/=.][^/=]*|\\.[^/=]+)?= *%s/%s *(;[ -~]*)?$" $token $token) "words" ".suffix=media/type or name=media/type, such as .md=text/markdown")
   "TRUSTED_PROXIES" (dict "form" (printf "^(%s(/([12]?[0-9]|3[0-2]))?|%s(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$" $v4 $v6) "words" "an address or CIDR, such as 10.0.0.0/8")
   | toYaml }}
 {{- end }}

@@ -57,6 +57,9 @@ func Accepts(f message.Fields) Accepted {
 // Q returns the weight of a coding in thousandths, 0 if it is not acceptable.
 func (a Accepted) Q(c Coding) int { return int(a.q[c]) }
 
+// Prefers says whether content in a coding is welcome, and no less than without.
+func (a Accepted) Prefers(c Coding) bool { return a.q[c] > 0 && a.q[c] >= a.q[Identity] }
+
 // parse returns the coding of that name. x-gzip is gzip (section 8.4.1.3).
 func parse(name string) (c Coding, known bool) {
 	switch len(name) {

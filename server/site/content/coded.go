@@ -71,15 +71,25 @@ var errNone = errors.New("there is no such content")
 func (s *Store) neighbour(ctx context.Context, t *tree.Tree, name string, base tree.Status, c coding.Coding) (Source, error) {
 	beside := name + c.Suffix()
 	st, err := t.Look(beside, true)
-	if err != nil || !st.Mode.IsRegular() || st.Mtime.Before(base.Mtime) {
+	if err != nil || !st.Mode.IsRegular() || isOlder(st, base) {
 		return Source{}, errNone
 	}
 	src, err := s.source(ctx, t, key{name: name, coding: c}, beside, st, false)
-	if err == nil && src.Status.Mtime.Before(base.Mtime) {
+	if err == nil && isOlder(src.Status, base) {
 		src.Close()
 		err = errNone
 	}
 	return src, err
+}
+
+// isOlder says whether a neighbour was made before the file was written. The brotli tool gives what it makes the file's
+// mtime, without the fraction of the second; that it came after the file then shows in its ctime.
+func isOlder(neighbour, base tree.Status) bool {
+	if !neighbour.Mtime.Before(base.Mtime) {
+		return false
+	}
+	cut := neighbour.Mtime.Nsec == 0 && neighbour.Mtime.Sec == base.Mtime.Sec
+	return !cut || neighbour.Ctime.Before(base.Mtime)
 }
 
 // encoded returns the content of a file in a coding that is made here. It is plain, and has no bytes, if that is no
@@ -116,7 +126,7 @@ func (s *Store) encode(ctx context.Context, k key, src Source, content []byte, r
 		return s.keep(k, Source{&State{Status: src.Status, plain: true}, message.Bytes(nil)}, read), nil
 	}
 	// The same content in another coding is another representation, and has another tag (RFC 9110, section 8.8.3.3).
-	state := s.describe(k, src.Status, src.Tag+"-"+k.coding.String(), src.Weak)
+	state := s.describe(k, src.Status, src.Tag+"-"+k.coding.String(), src.Weak, src.Body)
 	found := s.keep(k, Source{state, message.Bytes(packed)}, read)
 	if _, loose := found.Body.(message.Bytes); loose {
 		c := s.memory.lend(int64(len(packed)))

@@ -3,6 +3,7 @@ package content
 import (
 	"context"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -44,8 +45,9 @@ type Options struct {
 	Disk message.Gate
 	// Now is the clock, nil for time.Now.
 	Now func() time.Time
-	// Describe makes the Description of a State once it is known; nil makes none.
-	Describe func(*State) any
+	// Describe makes the Description of a State once it is known; nil makes none. It may look at the content until it
+	// returns.
+	Describe func(*State, Look) any
 }
 
 // Store gives the content of files. Its methods may be called by any number of goroutines at once.
@@ -56,6 +58,7 @@ type Store struct {
 	digests  digests
 	memory   memory
 	encoders *coding.Encoders
+	looking  sync.Mutex // held while the beginning of a coded file is decoded
 }
 
 // New returns a Store.
@@ -74,7 +77,7 @@ func New(opts Options) *Store {
 		opts.Encoders = runtime.GOMAXPROCS(0)
 	}
 	if opts.Describe == nil {
-		opts.Describe = func(*State) any { return nil }
+		opts.Describe = func(*State, Look) any { return nil }
 	}
 	s := &Store{opts: opts, memory: memory{left: left}, cache: cache.New[key, *State](opts.CacheSize)}
 	if opts.Compress == CompressAuto {
@@ -116,10 +119,16 @@ type State struct {
 	plain bool
 }
 
-// describe returns the State of a file in a coding.
-func (s *Store) describe(k key, st tree.Status, tag string, weak bool) *State {
+// describe returns the State of a file in a coding. bytes are its content, without the coding that was made here.
+func (s *Store) describe(k key, st tree.Status, tag string, weak bool, bytes message.Body) *State {
 	state := &State{Name: k.name, Coding: k.coding, Status: st, Tag: tag, Weak: weak, Dated: isMeaningful(st.Mtime, s.now())}
-	state.Description = s.opts.Describe(state)
+	packed := k.coding
+	if k.made {
+		packed = coding.Identity
+	}
+	state.Description = s.opts.Describe(state, func(c coding.Coding, limit int) ([]byte, bool) {
+		return s.look(bytes, packed, c, limit)
+	})
 	return state
 }
 
@@ -172,6 +181,6 @@ func (s *Store) source(ctx context.Context, t *tree.Tree, k key, file string, st
 		if err != nil {
 			return Source{}, &ReadError{err}
 		}
-		return s.keep(k, Source{s.describe(k, found.st, found.tag, found.weak), found.body}, read), nil
+		return s.keep(k, Source{s.describe(k, found.st, found.tag, found.weak, found.body), found.body}, read), nil
 	})
 }

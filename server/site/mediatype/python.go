@@ -1,4 +1,4 @@
-package site
+package mediatype
 
 import (
 	"strings"
@@ -6,13 +6,11 @@ import (
 	"github.com/previewd/previewd/server/message"
 )
 
-const defaultType = "application/octet-stream"
-
-// guessType returns the media type of a file by its name: guess_type. The Extensions override
-// http.server's own rules, and DefaultType stands for all that are in no table: default_content_type.
-func (s *Site) guessType(name string) string {
+// Python returns the media type of a file by its name, as http.server does: guess_type. What settings say overrides
+// its own rules, and Default stands for names that tell nothing: default_content_type.
+func (r *Rules) Python(name string) string {
 	_, ext := splitext(name)
-	if mediaType, found := s.opts.Extensions[message.Lower(ext)]; found {
+	if mediaType, found := r.Given[message.Lower(ext)]; found {
 		return mediaType
 	}
 	if ext == ".Z" {
@@ -24,7 +22,7 @@ func (s *Site) guessType(name string) string {
 	if mediaType := guessFileType(name); mediaType != "" {
 		return mediaType
 	}
-	return s.opts.DefaultType
+	return r.orDefault()
 }
 
 // extensionsMap is extensions_map but for .Z, the one that is not also found in lower case.
@@ -47,10 +45,7 @@ func guessFileType(name string) string {
 	case ".gz", ".Z", ".bz2", ".xz", ".br":
 		_, ext = splitext(base)
 	}
-	if mediaType, found := mediaTypes[message.Lower(ext)]; found {
-		return mediaType
-	}
-	return ""
+	return pythonTypes[message.Lower(ext)]
 }
 
 // suffixMap is mimetypes.suffix_map.

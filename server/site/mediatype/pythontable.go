@@ -1,27 +1,13 @@
-package site
+package mediatype
 
-import "strings"
+// pythonTypes has the media type that http.server gives each suffix, in lower case and with its dot.
+var pythonTypes = readTypes(pythonTable)
 
-// mediaTypes has the media type of each suffix, in lower case.
-var mediaTypes = readTypes(typeTable)
-
-// readTypes reads lines of a media type and its suffixes, as in /etc/mime.types.
-func readTypes(table string) map[string]string {
-	types := make(map[string]string)
-	for line := range strings.Lines(table) {
-		words := strings.Fields(line)
-		for _, suffix := range words[1:] {
-			types["."+suffix] = words[0]
-		}
-	}
-	return types
-}
-
-// typeTable is types_map of CPython 3.14's mimetypes and what browsers and Debian's mime.types know
+// pythonTable is types_map of CPython 3.14's mimetypes and what browsers and Debian's mime.types know
 // beyond it. It is fixed, so that a site is served alike on every host. Where versions differ the value
 // is one that 3.11 to 3.13 give on some host: audio/x-wav, video/x-msvideo, text/x-sh, nothing for yaml and
 // toml.
-const typeTable = `application/atom+xml atom
+const pythonTable = `application/atom+xml atom
 application/epub+zip epub
 application/gzip gz
 application/java-archive jar
