@@ -128,6 +128,9 @@ func explainSpecial(name string, mode fs.FileMode) *refusal {
 // Ready says whether the directory can be opened and its names and files be read. The error tells the
 // operator who lacks which right and what to do.
 func (d *Directory) Ready() error {
+	if _, err := identify(d.opts.Directory); err != nil {
+		return d.explain(err)
+	}
 	dir, err := os.Open(d.opts.Directory)
 	if err != nil {
 		return d.explain(err)
@@ -152,6 +155,10 @@ const remedies = "run as its owner (docker run --user), allow others to read it 
 
 func (d *Directory) explain(err error) *refusal {
 	dir := d.opts.Directory
+	if errors.Is(err, errDeleted) {
+		return &refusal{"deleted directory", fmt.Sprintf("the directory %s has been deleted, and stays empty here even if there is a new one: "+
+			"mount its parent directory, and set DIRECTORY to the path below it (docker run -v $PWD:/site -e DIRECTORY=/site/dist)", dir)}
+	}
 	err = reason(err)
 	if !errors.Is(err, fs.ErrPermission) {
 		return &refusal{"directory", fmt.Sprintf("the directory %s cannot be opened: %v", dir, err)}

@@ -181,5 +181,23 @@ func identify(dir string) (identity, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return identity{}, &fs.PathError{Op: "opening", Path: dir, Err: unix.ENOTDIR}
 	}
+	if st.Nlink == 0 && isEmpty(dir) { // some file systems count no links
+		return identity{}, errDeleted
+	}
 	return identity{uint64(st.Dev), st.Ino}, nil
+}
+
+// isEmpty says whether a directory is known to hold nothing. One that was deleted has not even itself in it (ENOENT).
+func isEmpty(dir string) bool {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 4<<10)
+	n, err := unix.Getdents(fd, buf)
+	if err != nil {
+		return err == unix.ENOENT
+	}
+	return len(File{fd}.appendEntries(nil, buf[:n])) == 0
 }

@@ -191,6 +191,9 @@ var (
 	errHidden        = errors.New("the name is hidden")
 )
 
+// errDeleted is reported for a directory that is reached although it was deleted.
+var errDeleted = errors.New("the directory has been deleted")
+
 // IsRefused says whether a look-up failed for a policy, so that what was asked for may well exist.
 func IsRefused(err error) bool {
 	return errors.Is(err, errLeadsOut) || errors.Is(err, errLink) || errors.Is(err, errLeadsToHidden) || errors.Is(err, errHidden)
