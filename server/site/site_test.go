@@ -200,7 +200,7 @@ color-scheme: light dark;
 func TestHidden(t *testing.T) {
 	dir := sitetest.Build(t, t.TempDir(), map[string]string{
 		".git/config": "secret", "a/.env": "secret", ".well-known/x": "x", "link": "-> .git", "file": "-> a/.env",
-		"..2026/page": "page", "..data": "-> ..2026", "page": "-> ..data/page", "a/b": "b", "plain": "-> a/b",
+		"..2026_11_29_17_56_06.123/page": "page", "..data": "-> ..2026_11_29_17_56_06.123", "page": "-> ..data/page", "a/b": "b", "plain": "-> a/b",
 	})
 	for target, want := range map[string]int{
 		"/.git/config": 404, "/.git": 404, "/%2egit/": 404, "/a/.env": 404, "/link/config": 404, "/link": 404,
@@ -217,10 +217,15 @@ func TestHidden(t *testing.T) {
 
 func TestHiddenWithLinksFollowedAnywhere(t *testing.T) {
 	base := sitetest.Build(t, t.TempDir(), map[string]string{
-		"out/.x": "x", "site/.git/config": "secret", "site/link": "-> .git", "site/out": "-> ../out/.x",
+		"out/.x": "x", "site/.git/config": "secret", "site/link": "-> .git", "site/out": "-> ../out/.x", "out/back": "-> ../site/.git",
+		"site/again": "-> ../out/back/config", "site/detour": "-> ../out/../site/./.git/config", "site/a/b": "b", "site/round": "-> ../site/a/../a/b",
+		"site/up": "-> a/../../out/.x", "site/loop": "-> loop", "site/file": "-> a/b/",
 	})
+	sitetest.Check(t, os.Symlink(filepath.Join(base, "site/.git"), filepath.Join(base, "site/absolute")))
+	sitetest.Check(t, os.Symlink(filepath.Join(base, "site/a"), filepath.Join(base, "site/shown")))
 	s := newSite(t, filepath.Join(base, "site"), func(o *Options) { o.Tree.Symlinks, o.Tree.Hidden = tree.SymlinksFollow, tree.HiddenDeny })
-	for target, want := range map[string]int{"/link/config": 404, "/.git/config": 404, "/out": 200} {
+	for target, want := range map[string]int{"/link/config": 404, "/.git/config": 404, "/out": 200, "/again": 404, "/detour": 404, "/round": 200, "/up": 200,
+		"/absolute/config": 404, "/shown/b": 200, "/loop": 404, "/file": 404} {
 		if resp, _ := get(t, s, target); resp.Status != want {
 			t.Errorf("%q: %d (%v), want %d", target, resp.Status, resp.Err, want)
 		}

@@ -2,9 +2,6 @@ package tree
 
 import (
 	"io/fs"
-	"os"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,8 +55,10 @@ func (t *kernelTree) open(name string) (File, Status, error) {
 	return t.openStatus(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 }
 
-func (t *kernelTree) stat(name string) (Status, error) {
-	f, st, err := t.openStatus(name, unix.O_PATH)
+func (t *kernelTree) stat(name string) (Status, error) { return t.statFlags(name, unix.O_PATH) }
+
+func (t *kernelTree) statFlags(name string, flags uint64) (Status, error) {
+	f, st, err := t.openStatus(name, flags)
 	if err == nil {
 		f.Close()
 	}
@@ -67,6 +66,12 @@ func (t *kernelTree) stat(name string) (Status, error) {
 }
 
 func (t *kernelTree) look(name string, follow bool) (Status, error) {
+	if t.hidden { // where a link leads counts
+		if follow {
+			return t.stat(name)
+		}
+		return t.statFlags(name, unix.O_PATH|unix.O_NOFOLLOW)
+	}
 	flags := 0
 	if !follow {
 		flags = unix.AT_SYMLINK_NOFOLLOW
@@ -79,8 +84,23 @@ func (t *kernelTree) look(name string, follow bool) (Status, error) {
 }
 
 func (t *kernelTree) unchanged(name string, kept *Status) bool {
+	if t.hidden {
+		return t.unchangedBesideLinks(name, kept)
+	}
 	var st unix.Stat_t
 	return statBelow(t.path, name, &st) == nil && newStatus(&st) == *kept
+}
+
+// unchangedBesideLinks says no wherever there is a link on the way, in three calls: it may lead to a hidden name by now.
+func (t *kernelTree) unchangedBesideLinks(name string, kept *Status) bool {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
+	fd, err := unix.Openat2(unix.AT_FDCWD, t.path+"/"+name, &how)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	st, err := File{fd}.Status()
+	return err == nil && st == *kept
 }
 
 func (t *kernelTree) openStatus(name string, flags uint64) (File, Status, error) {
@@ -97,7 +117,7 @@ func (t *kernelTree) openStatus(name string, flags uint64) (File, Status, error)
 }
 
 // openat opens a name as far as links may be followed. If hidden names are refused a path with a link
-// in it is opened in a second step, as its end has to be looked at.
+// in it is walked, as each name that it leads through has to be looked at.
 func (t *kernelTree) openat(name string, flags uint64) (File, error) {
 	if !t.hidden {
 		return t.openat2(name, flags, t.resolve)
@@ -107,12 +127,7 @@ func (t *kernelTree) openat(name string, flags uint64) (File, error) {
 	if !linked || t.resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
 		return f, err
 	}
-	f, err = t.openat2(name, flags, t.resolve)
-	if err == nil && leadsToHidden(File{t.fd}, f) {
-		f.Close()
-		return noFile, errLeadsToHidden
-	}
-	return f, err
+	return t.walk(name, int(flags))
 }
 
 // maxRaced bounds the attempts of openat2, which gives up when a rename or mount anywhere interferes
@@ -142,30 +157,6 @@ func (t *kernelTree) openat2(name string, flags, resolve uint64) (File, error) {
 		return noFile, err
 	}
 	return File{fd}, nil
-}
-
-// leadsToHidden says whether an opened file is hidden below the directory by the name that it really
-// has. Where the kernel cannot tell the name, it is.
-func leadsToHidden(dir, f File) bool {
-	name, err := f.resolved(dir)
-	return err != nil || hidesPart(name)
-}
-
-// resolved returns the path of f below dir, "" if it lies elsewhere.
-func (f File) resolved(dir File) (string, error) {
-	root, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(dir.fd))
-	if err != nil {
-		return "", err
-	}
-	name, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(f.fd))
-	if err != nil {
-		return "", err
-	}
-	rest, inside := strings.CutPrefix(name, strings.TrimSuffix(root, "/")+"/")
-	if !inside {
-		return "", nil
-	}
-	return rest, nil
 }
 
 // identity tells whether Directory is still the one that is open.

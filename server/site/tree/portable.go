@@ -3,13 +3,12 @@ package tree
 import (
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
 )
 
-// portableTree confines by os.Root.
+// portableTree confines by os.Root. Where links are refused, or hidden names, it walks to a file by itself.
 type portableTree struct {
 	root   *os.Root
 	deny   bool // no symbolic link is followed
@@ -41,21 +40,17 @@ func (t *portableTree) open(name string) (File, Status, error) {
 		return noFile, Status{}, err
 	}
 	st, err := f.Status()
-	if err == nil && t.hidden && t.linksToHidden(name) {
-		err = errLeadsToHidden
-	}
 	if err != nil {
 		f.Close()
-		return noFile, Status{}, err
 	}
-	return f, st, nil
+	return f, st, err
 }
 
 func (t *portableTree) openFile(name string) (*os.File, error) {
-	if !t.deny {
+	if !t.deny && !t.hidden {
 		return t.root.OpenFile(name, os.O_RDONLY|openFlags, 0)
 	}
-	parent, base, err := t.walk(name)
+	parent, base, err := t.walk(name, true)
 	if err != nil {
 		return nil, err
 	}
@@ -75,25 +70,65 @@ func (t *portableTree) openFile(name string) (*os.File, error) {
 	return f, nil
 }
 
-// walk opens the parent of a name, one directory at a time, and checks that each is the one that stood
-// there without being a link.
-func (t *portableTree) walk(name string) (parent *os.Root, base string, err error) {
-	dir, base := path.Split(name)
-	if parent, err = t.root.OpenRoot("."); err != nil {
+// walk opens the directory in which a file is, one part of its name at a time, and checks that each is the one that
+// stood there without being a link. Links are followed by hand, so that every name on the way is seen. follow is unset
+// for a link itself at the end of a name.
+func (t *portableTree) walk(name string, follow bool) (parent *os.Root, base string, err error) {
+	top, err := t.root.OpenRoot(".")
+	if err != nil {
 		return nil, "", err
 	}
-	for part := range strings.SplitSeq(strings.TrimSuffix(dir, "/"), "/") {
-		if part == "" {
+	dirs := []*os.Root{top}
+	defer func() {
+		for _, dir := range dirs {
+			if dir != parent {
+				dir.Close()
+			}
+		}
+	}()
+	rest := strings.Split(name, "/")
+	for links := 0; len(rest) > 0; {
+		at, part := dirs[len(dirs)-1], rest[0]
+		rest = rest[1:]
+		switch {
+		case part == "" || part == ".":
 			continue
+		case part == ".." && len(dirs) == 1:
+			return nil, "", errLeadsOut
+		case part == "..":
+			at.Close()
+			dirs = dirs[:len(dirs)-1]
+			continue
+		case t.hidden && hidesPart(part):
+			return nil, "", errLeadsToHidden
 		}
-		next, err := openDirNoLink(parent, part)
-		parent.Close()
-		if err != nil {
+		info, err := at.Lstat(part)
+		switch {
+		case err != nil:
 			return nil, "", err
+		case info.Mode()&fs.ModeSymlink != 0 && (follow || len(rest) > 0):
+			if links++; t.deny || links > maxLinks {
+				return nil, "", errLink
+			}
+			target, err := at.Readlink(part)
+			if err != nil {
+				return nil, "", err
+			}
+			if filepath.IsAbs(target) {
+				return nil, "", errLeadsOut
+			}
+			rest = append(strings.Split(filepath.ToSlash(target), "/"), rest...)
+		case len(rest) == 0:
+			return at, part, nil
+		default:
+			next, err := openDirNoLink(at, part)
+			if err != nil {
+				return nil, "", err
+			}
+			dirs = append(dirs, next)
 		}
-		parent = next
 	}
-	return parent, base, nil
+	return dirs[len(dirs)-1], ".", nil
 }
 
 func openDirNoLink(parent *os.Root, part string) (*os.Root, error) {
@@ -120,31 +155,25 @@ func lstatNoLink(parent *os.Root, part string) (fs.FileInfo, error) {
 	return info, err
 }
 
-func (t *portableTree) stat(name string) (Status, error) {
-	stat := t.root.Stat
-	if t.deny {
-		parent, base, err := t.walk(name)
-		if err != nil {
-			return Status{}, err
-		}
-		defer parent.Close()
-		name, stat = base, func(name string) (fs.FileInfo, error) { return lstatNoLink(parent, name) }
-	}
-	info, err := stat(name)
-	if err != nil {
-		return Status{}, confinementError(err)
-	}
-	if t.hidden && t.linksToHidden(name) {
-		return Status{}, errLeadsToHidden
-	}
-	return statusOf(info), nil
-}
+func (t *portableTree) stat(name string) (Status, error) { return t.look(name, true) }
 
 func (t *portableTree) look(name string, follow bool) (Status, error) {
+	stat := t.root.Lstat
 	if follow {
-		return t.stat(name)
+		stat = t.root.Stat
 	}
-	info, err := t.root.Lstat(name)
+	if t.deny || t.hidden {
+		parent, base, err := t.walk(name, follow)
+		if err != nil {
+			return Status{}, confinementError(err)
+		}
+		defer parent.Close()
+		name, stat = base, parent.Lstat
+		if follow {
+			stat = func(name string) (fs.FileInfo, error) { return lstatNoLink(parent, name) }
+		}
+	}
+	info, err := stat(name)
 	if err != nil {
 		return Status{}, confinementError(err)
 	}
@@ -153,23 +182,6 @@ func (t *portableTree) look(name string, follow bool) (Status, error) {
 
 // unchanged would not be confined by os.Root, as look is.
 func (t *portableTree) unchanged(string, *Status) bool { return false }
-
-// linksToHidden is leadsToHidden, by name, so that a link switched at the same moment is missed.
-func (t *portableTree) linksToHidden(name string) bool {
-	if t.deny {
-		return false
-	}
-	root, err := filepath.EvalSymlinks(t.root.Name())
-	if err != nil {
-		return true
-	}
-	end, err := filepath.EvalSymlinks(filepath.Join(root, filepath.FromSlash(name)))
-	if err != nil {
-		return true
-	}
-	rest, err := filepath.Rel(root, end)
-	return err != nil || hidesPart(filepath.ToSlash(rest))
-}
 
 // confinementError tells the refusal of os.Root, which has no name (go.dev/issue/67002), from the
 // system's own errors, which are numbers.

@@ -172,15 +172,22 @@ func isHidden(name string) bool {
 	return false
 }
 
-// hidesPart says whether a name that a link leads to is hidden. Names that start with two dots are
-// Kubernetes' own (..data in a ConfigMap): what links there is not.
-func hidesPart(name string) bool {
-	for part := range strings.SplitSeq(name, "/") {
-		if isHidden(part) && !strings.HasPrefix(part, "..") {
-			return true
-		}
+// maxLinks is how many symbolic links a name may lead through: MAXSYMLINKS of Linux.
+const maxLinks = 40
+
+// hidesPart says whether a part of where a link leads is hidden: as isHidden, but for Kubernetes' own names, through
+// which the files of a volume are linked.
+func hidesPart(part string) bool { return isHidden(part) && !isKubernetesOwn(part) }
+
+// isKubernetesOwn says whether a name is that of a volume of a ConfigMap or the like (AtomicWriter): ..data, which leads
+// to a directory with the time and a random number for its name.
+func isKubernetesOwn(part string) bool {
+	const stamp = "..2006_01_02_15_04_05."
+	if len(part) <= len(stamp) {
+		return part == "..data"
 	}
-	return false
+	_, err := time.Parse(stamp, part[:len(stamp)])
+	return err == nil && strings.Trim(part[len(stamp):], "0123456789") == ""
 }
 
 // What a tree refuses.
