@@ -63,7 +63,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		fmt.Fprint(stdout, config.Help())
 		return exitOK
 	case config.ShowVersion:
-		fmt.Fprintln(stdout, "previewd", version)
+		fmt.Fprintln(stdout, "previewd", build())
 		return exitOK
 	case config.Check:
 		if !rules.Check(os.DirFS(c.Directory), stdout) {
@@ -94,7 +94,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	code := exitOK
 	var cut *server.CutError
 	switch err := service.Serve(serving, service.Setup{Config: c, Environ: env, Profile: profile, Log: log, Dropped: queue.Dropped,
-		Build: metrics.Build{Version: version, Revision: revision}, MountPoint: mountPoint, Hangups: hangups(ctx, stop), Stdout: stdout}); {
+		Build: build(), MountPoint: mountPoint, Hangups: hangups(ctx, stop), Stdout: stdout}); {
 	case errors.As(err, &cut):
 		log.Warn("stopped before all answers were finished", zap.Int("connections_cut", cut.Connections))
 	case err != nil:
@@ -106,6 +106,12 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	// What the log's reader does not take in time is lost, and there is nobody left to tell.
 	_ = queue.Close()
 	return code
+}
+
+// build says what was built, as far as the linker or the go command was told.
+func build() metrics.Build {
+	info, _ := debug.ReadBuildInfo()
+	return metrics.NewBuild(version, revision, info)
 }
 
 // environment makes a map of os.Environ.

@@ -23,9 +23,6 @@ var durationBuckets = []float64{
 // scriptBuckets are in seconds: a shell script takes some milliseconds, and 30 s are allowed by default.
 var scriptBuckets = []float64{1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10, 30, 60}
 
-// Build says which program this is.
-type Build struct{ Version, Revision string }
-
 // Metrics has the collectors of one server, in a registry of their own. Its methods are safe for
 // concurrent use, and those called for each request or connection allocate nothing.
 type Metrics struct {

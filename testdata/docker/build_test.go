@@ -137,7 +137,7 @@ func TestImage(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", c.format, got, c.want)
 		}
 	}
-	if got := Output(t, "run", "--rm", image, "--version"); got != "previewd "+version {
+	if got := Output(t, "run", "--rm", image, "--version"); got != "previewd "+version+" (revision "+revision+")" {
 		t.Errorf("--version: got %q", got)
 	}
 }
