@@ -217,7 +217,7 @@ func (a *arguments) operands(rest []string) {
 			variable, name = "PORT", positional
 		}
 		if before, given := a.given[variable]; given {
-			a.problem("unrecognized arguments: %s (%s=%s is given already)", printable(arg), before.name, quote(before.text))
+			a.problem("unrecognized arguments: %s (%s=%s was already given)", printable(arg), before.name, quote(before.text))
 			continue
 		}
 		a.given[variable] = value{name: name, text: arg}

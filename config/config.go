@@ -45,74 +45,74 @@ type Config struct {
 	// Empty is the wildcard address of both families, on one dual-stack socket.
 	Bind      string `env:"BIND" option:"bind" short:"b" metavar:"ADDRESS" shown:"all interfaces, IPv4 and IPv6" doc:"address or host name to listen on"`
 	Directory string `env:"DIRECTORY" envDefault:"." option:"directory" short:"d" metavar:"DIRECTORY" shown:"the current directory (/srv in the image)" doc:"directory to serve; also as an argument: previewd ./dir"`
-	Protocol  string `env:"PROTOCOL" envDefault:"HTTP/1.1" option:"protocol" short:"p" metavar:"VERSION" oneof:"HTTP/1.0,HTTP/1.1" doc:"HTTP version of the answers: HTTP/1.0 or HTTP/1.1"`
+	Protocol  string `env:"PROTOCOL" envDefault:"HTTP/1.1" option:"protocol" short:"p" metavar:"VERSION" oneof:"HTTP/1.0,HTTP/1.1" doc:"HTTP version of answers, except to HTTP/2 clients: HTTP/1.0 or HTTP/1.1"`
 	// Exact is true with HTTP/1.0 unless it is set, as that is http.server's own default.
-	Exact bool `env:"EXACT" envDefault:"false" option:"exact" shown:"true with -p HTTP/1.0, else false" doc:"exactly the answers of http.server: no entity-tags, Cache-Control, ranges, compression"`
+	Exact bool `env:"EXACT" envDefault:"false" option:"exact" shown:"true with -p HTTP/1.0, else false" doc:"turn off what previewd adds to http.server's answers, such as entity-tags, ranges, compression and charset"`
 
 	CGI             bool          `env:"CGI" envDefault:"false" option:"cgi" doc:"run the files below CGI_DIRECTORIES as CGI scripts"`
 	CGIDirectories  []string      `env:"CGI_DIRECTORIES" envDefault:"/cgi-bin,/htbin" doc:"URL paths whose files are CGI scripts, comma separated"`
 	CGITimeout      time.Duration `env:"CGI_TIMEOUT" envDefault:"30s" positive:"true" doc:"time limit for a CGI script; then it is killed"`
 	CGIMaxProcesses int           `env:"CGI_MAX_PROCESSES" envDefault:"16" positive:"true" doc:"CGI scripts that may run at once; further requests wait"`
-	CGIPassEnv      []string      `env:"CGI_PASS_ENV" shown:"none" doc:"names of environment variables to pass on to CGI scripts"`
+	CGIPassEnv      []string      `env:"CGI_PASS_ENV" shown:"none" doc:"names of environment variables to pass on to CGI scripts, comma separated"`
 
 	TLSCert         string `env:"TLS_CERT" option:"tls-cert" metavar:"PATH" shown:"none" doc:"file with the certificate chain (PEM); turns HTTPS on"`
 	TLSKey          string `env:"TLS_KEY" option:"tls-key" metavar:"PATH" shown:"in the TLS_CERT file" doc:"file with the private key (PEM)"`
 	TLSPasswordFile string `env:"TLS_PASSWORD_FILE" option:"tls-password-file" metavar:"PATH" shown:"none" doc:"file with the password of an encrypted private key"`
 	// TLSPort is ignored without a certificate, as the image always sets it. TLSPortSet tells 0 from unset.
-	TLSPort            Port     `env:"TLS_PORT" shown:"none: HTTPS takes the place of HTTP on PORT" doc:"port for HTTPS beside HTTP on PORT; ignored without a certificate"`
+	TLSPort            Port     `env:"TLS_PORT" shown:"none (8443 in the image)" doc:"port for HTTPS, while HTTP stays on PORT; if unset, PORT is for HTTPS only; ignored without a certificate"`
 	TLSALPN            []string `env:"TLS_ALPN" envDefault:"h2,http/1.1" doc:"protocols offered to HTTPS clients, in order of preference"`
 	TLSSelfSigned      bool     `env:"TLS_SELF_SIGNED" envDefault:"false" doc:"make a certificate for development; turns HTTPS on"`
-	TLSSelfSignedHosts []string `env:"TLS_SELF_SIGNED_HOSTS" shown:"none" doc:"further host names and addresses for the development certificate"`
-	TLSStateDir        string   `env:"TLS_STATE_DIR" shown:"none: a new CA at each start" doc:"directory in which the development CA is kept across restarts"`
+	TLSSelfSignedHosts []string `env:"TLS_SELF_SIGNED_HOSTS" shown:"none" doc:"further host names and addresses in the development certificate, comma separated"`
+	TLSStateDir        string   `env:"TLS_STATE_DIR" shown:"none: a new CA at each start" doc:"directory that keeps the development CA across restarts"`
 	// HTTPSRedirect is off, on, or a port in decimal.
-	HTTPSRedirect string `env:"HTTPS_REDIRECT" envDefault:"off" doc:"redirect HTTP to HTTPS: off, on (to TLS_PORT) or a port number"`
+	HTTPSRedirect string `env:"HTTPS_REDIRECT" envDefault:"off" doc:"redirect HTTP to HTTPS: off, on (to TLS_PORT), or the HTTPS port that browsers see"`
 
 	// CacheSize defaults to less where Fit has found a memory limit.
-	CacheSize          Size   `env:"CACHE_SIZE" envDefault:"64MiB" shown:"64MiB, at most a quarter of the memory limit" doc:"memory for cached files, in bytes or with KiB, MiB, GiB; 0 turns the cache off"`
+	CacheSize          Size   `env:"CACHE_SIZE" envDefault:"64MiB" shown:"64MiB, or a quarter of the container's memory limit if that is less" doc:"memory for cached files, in bytes or with KiB, MiB, GiB; 0 turns the cache off"`
 	CacheMaxFile       Size   `env:"CACHE_MAX_FILE" envDefault:"1MiB" doc:"size of the largest file that is cached"`
-	CacheControl       string `env:"CACHE_CONTROL" envDefault:"no-cache" doc:"Cache-Control header of files"`
-	CacheFingerprinted bool   `env:"CACHE_FINGERPRINTED" envDefault:"false" doc:"let browsers keep files with a content hash in their name for a year"`
-	Compress           string `env:"COMPRESS" envDefault:"auto" oneof:"auto,static,off" doc:"compression: auto, static (only existing .br, .zst and .gz files) or off"`
+	CacheControl       string `env:"CACHE_CONTROL" envDefault:"no-cache" doc:"value of the Cache-Control header that is sent with files"`
+	CacheFingerprinted bool   `env:"CACHE_FINGERPRINTED" envDefault:"false" doc:"let browsers keep files with a content hash in the name, such as app.3f9a1c2b.js, for a year"`
+	Compress           string `env:"COMPRESS" envDefault:"auto" oneof:"auto,static,off" doc:"compression: auto, static (send existing .br, .zst and .gz files, compress nothing) or off"`
 
-	IndexPages []string `env:"INDEX_PAGES" envDefault:"index.html,index.htm" doc:"files that stand for their directory, tried in order"`
+	IndexPages []string `env:"INDEX_PAGES" envDefault:"index.html,index.htm" doc:"names of files sent in place of a directory listing; the first that exists"`
 	// ExtensionsMap has suffixes with their dot, whole names, and "" for names without a suffix, all in lower case, and
 	// media types as they were written.
-	ExtensionsMap map[string]string `env:"EXTENSIONS_MAP" shown:"none" doc:"media types by suffix or name, such as .log=text/html,LICENSE=text/html; =text/plain for names without a suffix"`
+	ExtensionsMap map[string]string `env:"EXTENSIONS_MAP" shown:"none" doc:"media types by suffix or file name, such as .log=text/html,LICENSE=text/html; =text/plain is for names without a suffix"`
 	// DefaultContentType is default_content_type of CPython 3.15.
-	DefaultContentType string `env:"DEFAULT_CONTENT_TYPE" envDefault:"application/octet-stream" option:"content-type" metavar:"TYPE" doc:"media type of files whose name tells nothing"`
-	CleanURLs          bool   `env:"CLEAN_URLS" envDefault:"true" doc:"/guide may be guide.html"`
-	ErrorPages         bool   `env:"ERROR_PAGES" envDefault:"true" doc:"answer what is not found with the nearest 404.html up the tree"`
-	Fallback           string `env:"FALLBACK" option:"spa" metavar:"PAGE" bare:"/index.html" shown:"200.html of the site, if there is one" doc:"page for navigations to nothing, as single-page apps need it; --spa alone is /index.html"`
-	Rules              bool   `env:"RULES" envDefault:"true" doc:"obey _headers and _redirects of the site, and do not serve them"`
-	Listing            bool   `env:"LISTING" envDefault:"true" doc:"show directory listings; false answers 404"`
-	Symlinks           string `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"symbolic links: inside (if they stay in DIRECTORY), follow (all) or deny"`
+	DefaultContentType string `env:"DEFAULT_CONTENT_TYPE" envDefault:"application/octet-stream" option:"content-type" metavar:"TYPE" doc:"media type of files whose suffix is unknown"`
+	CleanURLs          bool   `env:"CLEAN_URLS" envDefault:"true" doc:"serve guide.html for /guide, if there is no file named guide"`
+	ErrorPages         bool   `env:"ERROR_PAGES" envDefault:"true" doc:"send 404.html with a 404: the one in the directory of the path, else in the nearest directory above"`
+	Fallback           string `env:"FALLBACK" option:"spa" metavar:"PAGE" bare:"/index.html" shown:"200.html of the site, if there is one" doc:"page sent in place of a 404 when a browser opens a page, for single-page apps; --spa alone means /index.html"`
+	Rules              bool   `env:"RULES" envDefault:"true" doc:"apply the _redirects and _headers files of the site, and do not serve them"`
+	Listing            bool   `env:"LISTING" envDefault:"true" doc:"show directory listings; if false, a directory without an index page gets 404"`
+	Symlinks           string `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"symbolic links: inside (relative ones that stay in DIRECTORY), follow (all) or deny"`
 	Hidden             string `env:"HIDDEN" envDefault:"serve" oneof:"serve,deny" doc:"names that begin with a dot: serve, or deny (404, except .well-known)"`
 	// TrustedProxies are masked; an address is a prefix of its full length.
-	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" shown:"none" doc:"IP addresses and CIDRs of proxies whose forwarding headers are believed"`
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" shown:"none" doc:"IP addresses and networks of proxies whose X-Forwarded-* and Forwarded headers are used, comma separated"`
 
 	// Headers are extra_response_headers of CPython 3.15.
-	Headers      []Header `env:"HEADERS" option:"header" short:"H" metavar:"NAME VALUE" repeated:"true" shown:"none" doc:"headers of every answer, one 'Name: value' a line; the option may be repeated, and takes 'Name: value' too"`
-	CORS         []string `env:"CORS" option:"cors" metavar:"ORIGINS" bare:"*" shown:"none" doc:"origins whose pages may read answers, comma separated; * = all, and so is --cors alone"`
-	Isolation    bool     `env:"ISOLATION" envDefault:"false" doc:"isolate pages from other origins, so that they may use SharedArrayBuffer"`
-	BasePath     string   `env:"BASE_PATH" envDefault:"/" doc:"URL path below which the directory is served"`
-	AllowedHosts []string `env:"ALLOWED_HOSTS" shown:"any" doc:"host names that requests may ask for, comma separated; .example.org = with all below it; localhost and addresses always"`
-	Auth         []string `env:"AUTH" secret:"true" shown:"none" doc:"who may ask, as user:hash with bcrypt (htpasswd -nB), comma separated"`
-	AuthFile     string   `env:"AUTH_FILE" shown:"none" doc:"file of such lines (htpasswd -B), read again when it changes"`
-	PublicEnv    string   `env:"PUBLIC_ENV" shown:"none" doc:"URL path of a script that holds the PUBLIC_* variables, such as /env.js"`
+	Headers      []Header `env:"HEADERS" option:"header" short:"H" metavar:"NAME VALUE" repeated:"true" shown:"none" doc:"headers for every answer, one 'Name: value' per line; the option may be repeated and also takes 'Name: value'"`
+	CORS         []string `env:"CORS" option:"cors" metavar:"ORIGINS" bare:"*" shown:"none" doc:"origins whose pages may read answers, comma separated; * or --cors alone means all"`
+	Isolation    bool     `env:"ISOLATION" envDefault:"false" doc:"send the headers that isolate pages from other origins, so that they may use SharedArrayBuffer"`
+	BasePath     string   `env:"BASE_PATH" envDefault:"/" doc:"URL path under which the directory is served, such as /docs"`
+	AllowedHosts []string `env:"ALLOWED_HOSTS" shown:"any" doc:"host names that are answered, comma separated; .example.org includes subdomains; localhost and IP addresses always are"`
+	Auth         []string `env:"AUTH" secret:"true" shown:"none" doc:"users and bcrypt hashes of their passwords as user:hash (htpasswd -nB), comma separated; turns authentication on"`
+	AuthFile     string   `env:"AUTH_FILE" shown:"none" doc:"password file with a line user:hash for each user (htpasswd -B); read again when it changes"`
+	PublicEnv    string   `env:"PUBLIC_ENV" shown:"none" doc:"URL path of a script with the values of the PUBLIC_* variables, such as /env.js"`
 
 	LogFormat string `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,json,text" doc:"format of the log: auto (text on a terminal, else JSON), json or text"`
-	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"lowest level to log: debug, info, warn or error"`
+	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"lowest level to log: debug, info, warn or error; the access log has the level info"`
 	// AdminPortSet is false where 9090 is only the default, which gives way to a free port when it is taken.
-	AdminPort Port   `env:"ADMIN_PORT" envDefault:"9090" doc:"port for /metrics, /livez, /readyz, /healthz and /version; 0 picks a free one"`
+	AdminPort Port   `env:"ADMIN_PORT" envDefault:"9090" doc:"port for metrics, health checks and the development CA; 0 picks a free one"`
 	AdminBind string `env:"ADMIN_BIND" shown:"same as BIND" doc:"address or host name for the admin port"`
 
 	HeaderTimeout time.Duration `env:"HEADER_TIMEOUT" envDefault:"10s" positive:"true" doc:"time limit for receiving a request up to the end of its headers"`
 	// CPython waits for ever between requests; a pod must drain.
 	IdleTimeout time.Duration `env:"IDLE_TIMEOUT" envDefault:"60s" positive:"true" doc:"time after which a connection without a request is closed"`
 	// 1 serves one connection at a time, as HTTPServer does without ThreadingMixIn.
-	MaxConnections  int           `env:"MAX_CONNECTIONS" envDefault:"0" doc:"connections that may be open at once; further ones wait; 0 means no limit"`
-	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to keep serving after SIGTERM while /readyz already fails"`
-	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"8s" doc:"time limit for finishing open requests; then their connections are closed"`
+	MaxConnections  int           `env:"MAX_CONNECTIONS" envDefault:"0" doc:"connections that may be open at the same time; further ones wait; 0 means no limit"`
+	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to keep serving after SIGTERM, with /readyz failing, so that load balancers stop sending requests"`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"8s" doc:"time limit for finishing open requests on shutdown; then their connections are closed"`
 
 	// The fields below have no variable of their own.
 	Command Command

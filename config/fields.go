@@ -68,11 +68,13 @@ func fields() []field {
 	return list
 }
 
-// spelling is how the table and the messages show the option: `-b, --bind`, `port`, or nothing.
+// spelling is how the table and the messages show the option: `-b, --bind`, `[port]`, or nothing.
 func (f field) spelling() string {
 	switch {
-	case f.option == "" || f.option == positional:
-		return f.option
+	case f.option == "":
+		return ""
+	case f.option == positional:
+		return "[" + positional + "]"
 	case f.short != "":
 		return "-" + f.short + ", --" + f.option
 	}

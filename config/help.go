@@ -14,11 +14,18 @@ func Help() string {
 	b.WriteString(`
 Serves a directory over HTTP, as python -m http.server does.
 
-An option wins over its environment variable, a variable over the default. Long
-options may be shortened as long as they are unique. "healthcheck" asks a running
-server with the same settings whether it is ready, or asks for the URL, and exits
-with 0 or 1. "check" prints what _redirects and _headers of the directory say, and
-what is wrong with them; it exits with 1 if something is an error.
+An option wins over its environment variable, a variable over the default. An
+unambiguous beginning of a long option is enough: --dir for --directory.
+
+Durations are written as 500ms, 30s or 2m, booleans as true or false, lists with
+commas between their items.
+
+"previewd healthcheck" exits with 0 if the server on this machine is ready, else
+with 1. Give it the BIND, ADMIN_BIND and ADMIN_PORT of the server. With a URL it
+exits with 0 if a GET of that URL gets a status below 400.
+
+"previewd check" prints the rules in the directory's _redirects and _headers
+files, and what is wrong with them. It exits with 1 if a line has an error.
 
   -h, --help   show this text
   --version    show the version
@@ -26,7 +33,7 @@ what is wrong with them; it exits with 1 if something is an error.
 `)
 	var rows strings.Builder
 	w := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "VARIABLE\tOPTION\tDEFAULT")
+	fmt.Fprintln(w, "ENVIRONMENT VARIABLE\tOPTION\tDEFAULT")
 	for _, f := range fields() {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", f.variable, f.spelling(), f.shown)
 	}

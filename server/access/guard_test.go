@@ -249,7 +249,7 @@ func TestTheFileIsReadAgain(t *testing.T) {
 		}
 		step("", [3]int{200, 401, 200}, "")
 		step("anna:"+hashOf(t, "two"), [3]int{401, 200, 200}, "replaced")
-		complaint := `AUTH_FILE "` + file + `": line 1: user "anna": no hash, or one of an unknown kind, allowed is bcrypt (htpasswd -B); the users of before are kept`
+		complaint := `AUTH_FILE "` + file + `": line 1: user "anna": no hash, or one of an unknown kind, allowed is bcrypt (htpasswd -B); the previous users are kept`
 		step("anna:two", [3]int{401, 200, 200}, complaint)
 		if err := keeper.Err(); err == nil || err.Error() != complaint {
 			t.Errorf("Err: %v", err)

@@ -146,7 +146,7 @@ func (k *Keeper) look(replaced func(users int), broken func(error)) {
 		return
 	}
 	k.reported = true
-	err = fmt.Errorf("%w; the users of before are kept", err)
+	err = fmt.Errorf("%w; the previous users are kept", err)
 	k.set(err)
 	broken(err)
 }

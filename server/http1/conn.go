@@ -34,7 +34,7 @@ type Conn struct {
 	woken       atomic.Bool  // Wake was called
 }
 
-// NewConn returns a connection that speaks as e says. It does not yet read. A *tls.Conn has had its
+// NewConn returns a connection that uses the settings of e. It does not yet read. A *tls.Conn has had its
 // handshake, and the connection beneath it bounds how long a write may take.
 func NewConn(e *Engine, conn net.Conn) *Conn {
 	e.prepare()

@@ -28,7 +28,7 @@ type Engine struct {
 	HeaderTimeout time.Duration
 	// IdleTimeout bounds the time that a connection may wait for a request's first byte.
 	IdleTimeout time.Duration
-	// Disk is passed for each sendfile.
+	// Disk limits how many sendfile calls run at the same time.
 	Disk message.Gate
 
 	draining atomic.Bool

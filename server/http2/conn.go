@@ -35,7 +35,7 @@ type Conn struct {
 	none     sync.Cond // handlers has become 0
 }
 
-// NewConn returns a connection that speaks as e says. Its handshake is over, and it does not yet read.
+// NewConn returns a connection that uses the settings of e. Its handshake is over, and it does not yet read.
 func (e *Engine) NewConn(conn *tls.Conn) *Conn {
 	e.prepare()
 	c := &Conn{engine: e, conn: conn, ended: make(chan struct{}), opened: time.Now(), state: conn.ConnectionState()}

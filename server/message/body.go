@@ -123,8 +123,8 @@ type FileSender interface {
 	SendFile(f *os.File, offset, length int64) (int64, error)
 }
 
-// WriteTo sends the section: as much as may be lent by sendfile where w is a FileSender, the rest copied.
-// A file that has become too short, or is not Unchanged before the end, is ErrChanged.
+// WriteTo sends the section: with sendfile if w is a FileSender, else by copying. It returns ErrChanged if the file has
+// become too short, or fails Unchanged before its last bytes are sent.
 func (s *FileSection) WriteTo(w io.Writer) (n int64, err error) {
 	check := s.check
 	if sender, ok := w.(FileSender); ok {

@@ -139,7 +139,7 @@ func parseFieldLine(line string, report *report) (l fieldLine, ok bool) {
 	case !isToken(l.name):
 		report.fail("%q is no name of a field, allowed are letters, digits and !#$%%&'*+-.^_`|~", l.name)
 	case lower == "basic-auth":
-		report.warn("Basic-Auth is not obeyed, and not sent; the setting AUTH asks for a password")
+		report.warn("Basic-Auth is ignored, and the page is not protected; the setting AUTH asks for a password")
 	case unsettable[lower]:
 		report.warn("%s belongs to the server, a rule cannot change it", l.name)
 	case l.unset:

@@ -72,7 +72,7 @@ func TestProblemsOfHeaders(t *testing.T) {
 		{"X-B: a\x00b", `error: the value of X-B has a control character in it`},
 		{"Content-Length: 1", `warning: Content-Length belongs to the server, a rule cannot change it`},
 		{"! Date", `warning: Date belongs to the server, a rule cannot change it`},
-		{"Basic-Auth: ann:pass", `warning: Basic-Auth is not obeyed, and not sent; the setting AUTH asks for a password`},
+		{"Basic-Auth: ann:pass", `warning: Basic-Auth is ignored, and the page is not protected; the setting AUTH asks for a password`},
 	} {
 		h, problems := ParseHeaders([]byte("/a\n" + c.line + "\nX-A: 1\n"))
 		if len(problems) != 1 || problems[0].String() != "_headers:2: "+c.want {

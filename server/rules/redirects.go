@@ -160,7 +160,7 @@ func parseRedirect(line string, report *report) (Redirect, error) {
 	}
 	if r.never == "" && !isRedirect(r.Status) && len(r.to.origin) > 0 {
 		r.never = "proxy"
-		report.warn("%q is on another host: it is not fetched from there", r.toText)
+		report.warn("%q is on another host, from which nothing is fetched: the rule is ignored", r.toText)
 	}
 	return r, nil
 }

@@ -33,7 +33,7 @@ type Conn struct {
 	woken    bool
 }
 
-// NewConn returns a connection that speaks as e says. It does not yet read.
+// NewConn returns a connection that uses the settings of e. It does not yet read.
 func (e *Engine) NewConn(conn net.Conn, config *tls.Config) *Conn {
 	e.prepare()
 	beneath := &socket{Conn: conn, greeting: true}

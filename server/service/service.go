@@ -222,7 +222,7 @@ func checkDirectory(c config.Config) error {
 	info, err := os.Stat(c.Directory)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && c.DirectoryName == config.PositionalDirectory:
-		return fmt.Errorf("%s=%q: neither a directory that exists nor a port (a number from 0 to 65535), see previewd --help", c.DirectoryName, c.Directory)
+		return fmt.Errorf("%s=%q: neither an existing directory nor a port (0 to 65535); see previewd --help", c.DirectoryName, c.Directory)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s=%q: no such directory", c.DirectoryName, c.Directory)
 	case err == nil && !info.IsDir():
