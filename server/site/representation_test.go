@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/conditional"
 	"github.com/previewd/previewd/server/site/sitetest"
 )
 
@@ -50,9 +51,9 @@ func TestValidators(t *testing.T) {
 		{"the first date of ZIP", time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC), false, true, false},
 		{"the future", now.Add(time.Hour), false, true, false},
 		{"large, any date", now.Add(-time.Hour), true, true, true},
-		{"large, the epoch", time.Unix(0, 0), true, false, false},
-		{"large, the future", now.Add(time.Hour), true, false, false},
-		{"large, just now", now.Add(-time.Second), true, false, true},
+		{"large, the epoch", time.Unix(0, 0), true, true, false},
+		{"large, the future", now.Add(time.Hour), true, true, false},
+		{"large, just now", now.Add(-time.Second), true, true, true},
 	} {
 		dir := sitetest.Build(t, t.TempDir(), map[string]string{"a": "content"})
 		sitetest.Check(t, os.Chtimes(filepath.Join(dir, "a"), c.mtime, c.mtime))
@@ -91,6 +92,78 @@ func TestTheEntityTagIsTheContents(t *testing.T) {
 				t.Errorf("%s: %s, want %s", name, etag, want)
 			}
 		}
+	}
+}
+
+// TestAValidatorNeverLies: of a file that was replaced by other bytes of equal size and mtime nothing that was given out
+// before says that it is unchanged, whatever its size is.
+func TestAValidatorNeverLies(t *testing.T) {
+	const maxFile, digested = 1000, 64 << 20
+	dir := t.TempDir()
+	name := filepath.Join(dir, "a.txt")
+	write := func(to string, first byte, size int64, mtime time.Time) { // a hole behind the first byte
+		sitetest.Check(t, os.WriteFile(to, []byte{first}, 0o644))
+		sitetest.Check(t, os.Truncate(to, size))
+		sitetest.Check(t, os.Chtimes(to, mtime, mtime))
+	}
+	replace := map[string]func(byte, int64, time.Time){
+		"in place": func(first byte, size int64, mtime time.Time) { write(name, first, size, mtime) },
+		"by another file": func(first byte, size int64, mtime time.Time) {
+			write(name+".new", first, size, mtime)
+			sitetest.Check(t, os.Rename(name+".new", name))
+		},
+	}
+	for how, replace := range replace {
+		for _, size := range []int64{maxFile, maxFile + 1, digested + 1} {
+			for _, mtime := range []time.Time{time.Unix(0, 0), time.Unix(1, 0), time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(1700000000, 0)} {
+				s := newSite(t, dir, func(o *Options) {
+					o.Content.MaxFile = maxFile
+					if how == "by another file" { // so that all is remembered
+						later(o)
+					}
+				})
+				write(name, 'a', size, mtime)
+				before := mustGet(t, s, "/a.txt").Fields
+				replace('b', size, mtime)
+				tag, date := before.Get("ETag"), before.Get("Last-Modified")
+				if tag == "" && size <= digested {
+					t.Errorf("%s, %d bytes of %v: no tag", how, size, mtime)
+				}
+				if date != "" && mtime.Year() < 1990 {
+					t.Errorf("%s, %d bytes of %v: Last-Modified %s", how, size, mtime, date)
+				}
+				for _, field := range []message.Field{
+					{Name: "If-None-Match", Value: tag}, {Name: "If-None-Match", Value: "W/" + tag},
+					{Name: "If-Range", Value: tag}, {Name: "If-Modified-Since", Value: mtime.UTC().Format(conditional.IMFFixdate)},
+				} {
+					fields := message.Fields{field}
+					if field.Name == "If-Modified-Since" && date != "" {
+						continue // a client that has a tag as well sends that
+					}
+					if field.Name == "If-Range" {
+						fields = append(fields, message.Field{Name: "Range", Value: "bytes=1-"})
+					}
+					resp := s.Serve(t.Context(), &message.Request{Method: "GET", Target: "/a.txt", Fields: fields})
+					if after := resp.Fields.Get("ETag"); resp.Status != 200 || after == tag && tag != "" {
+						t.Errorf("%s, %d bytes of %v: %q gets %d with %s", how, size, mtime, field, resp.Status, after)
+					}
+					resp.Discard()
+				}
+			}
+		}
+	}
+}
+
+// TestLargeFilesHaveTheSameTagEverywhere, so that a download goes on at another replica.
+func TestLargeFilesHaveTheSameTagEverywhere(t *testing.T) {
+	files := map[string]string{"a.bin": sitetest.Text(5000)}
+	tags := map[string]bool{}
+	for range 2 {
+		s := newSite(t, sitetest.Build(t, t.TempDir(), files), func(o *Options) { o.Content.MaxFile = 1000 })
+		tags[mustGet(t, s, "/a.bin").Fields.Get("ETag")] = true
+	}
+	if len(tags) != 1 || tags[""] {
+		t.Errorf("tags %v", tags)
 	}
 }
 

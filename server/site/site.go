@@ -59,6 +59,7 @@ func New(opts Options) *Site {
 	}
 	s := &Site{opts: opts, types: mediatype.Rules{Given: opts.Extensions, Default: opts.DefaultType}, directory: tree.New(opts.Tree)}
 	opts.Content.Describe = s.describe
+	opts.Content.Untagged = opts.Exact
 	s.content = content.New(opts.Content)
 	return s
 }

@@ -126,7 +126,7 @@ func (s *Store) encode(ctx context.Context, k key, src Source, content []byte, r
 		return s.keep(k, Source{&State{Status: src.Status, plain: true}, message.Bytes(nil)}, read), nil
 	}
 	// The same content in another coding is another representation, and has another tag (RFC 9110, section 8.8.3.3).
-	state := s.describe(k, src.Status, src.Tag+"-"+k.coding.String(), src.Weak, src.Body)
+	state := s.describe(k, src.Status, src.Tag+"-"+k.coding.String(), src.Body)
 	found := s.keep(k, Source{state, message.Bytes(packed)}, read)
 	if _, loose := found.Body.(message.Bytes); loose {
 		c := s.memory.lend(int64(len(packed)))

@@ -3,8 +3,8 @@ package content
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"io"
-	"strconv"
 	"sync"
 	"time"
 
@@ -34,6 +34,9 @@ type version struct {
 func versionOf(st tree.Status) version { return version{st.Dev, st.Ino, st.Size, st.Mtime, st.Ctime} }
 
 func (d *digests) get(st tree.Status) (tag string, found bool) {
+	if st.Ino == 0 { // where the system has no identity another file looks the same
+		return "", false
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	tag, found = d.tags[versionOf(st)]
@@ -42,6 +45,9 @@ func (d *digests) get(st tree.Status) (tag string, found bool) {
 
 // put remembers the tag of a file that has been at rest.
 func (d *digests) put(st tree.Status, tag string) {
+	if st.Ino == 0 {
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.tags == nil {
@@ -82,11 +88,19 @@ func (s *Store) tagOf(st tree.Status, data []byte, read time.Time) string {
 	return tag
 }
 
-// sizeTag is the tag of a file whose content is not read as a whole before it is sent: its size and its mtime in
-// nanoseconds. It is weak where a change may not show in them.
-func sizeTag(st tree.Status, now time.Time) (tag string, weak bool) {
-	tag = strconv.FormatInt(st.Size, 16) + "-" + strconv.FormatInt(st.Mtime.Sec, 16) + "." + strconv.FormatInt(st.Mtime.Nsec, 16)
-	return tag, !isMeaningful(st.Mtime, now) || now.Sub(st.Mtime.Time()) < recent
+// versionTag is the tag of a file whose content is not read as a whole before it is sent: which file it is, and when
+// its status changed last, of which no write leaves it as it is. It is "" where this cannot be told: the file has just
+// changed, so that a further write may leave the same ctime, or the system does not say.
+func versionTag(st tree.Status, now time.Time) string {
+	if st.Ino == 0 || !isOld(st, now) || st.Ctime.Time().After(now) {
+		return ""
+	}
+	hash := sha256.New()
+	v := versionOf(st)
+	for _, n := range []uint64{v.dev, v.ino, uint64(v.size), uint64(v.mtime.Sec), uint64(v.mtime.Nsec), uint64(v.ctime.Sec), uint64(v.ctime.Nsec)} {
+		_, _ = hash.Write(binary.BigEndian.AppendUint64(nil, n)) // never fails: hash.Hash
+	}
+	return "v-" + contentTag([sha256.Size]byte(hash.Sum(nil)))
 }
 
 // digest reads a file through for its tag.

@@ -19,6 +19,8 @@ type key struct {
 	made bool
 	// page is set for the page of a directory.
 	page bool
+	// digest is set for the reading of a large file for its tag. Nothing is kept for it.
+	digest bool
 }
 
 var _ message.Body = (*cache.Entry[key, *State])(nil)

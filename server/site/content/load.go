@@ -14,15 +14,14 @@ import (
 type loaded struct {
 	body message.Body
 	st   tree.Status
-	tag  string
-	weak bool
+	tag  string // "" where none tells
 }
 
 // load turns an open file into content: one state of it, whole, or an error. A file of up to MaxFile
 // bytes is read into memory while there is room, a larger one is sent from the file. encoding is set if it is
-// wanted in memory. It takes over f.
-func (s *Store) load(ctx context.Context, f tree.File, st tree.Status, encoding bool) (loaded, error) {
-	l := loading{store: s, ctx: ctx, f: f, start: s.now()}
+// wanted in memory. It takes over f, the file of that name.
+func (s *Store) load(ctx context.Context, name string, f tree.File, st tree.Status, encoding bool) (loaded, error) {
+	l := loading{store: s, ctx: ctx, name: name, f: f, start: s.now()}
 	defer l.forget()
 	for {
 		var found loaded
@@ -66,7 +65,7 @@ func (l *loading) loadWhole(c *buffer, st tree.Status) (loaded, error) {
 		return loaded{st: st}, err
 	}
 	l.f.Close()
-	return loaded{c, st, l.store.tagOf(st, c.data, l.start), false}, nil
+	return loaded{c, st, l.store.tagOf(st, c.data, l.start)}, nil
 }
 
 // loadSection waits for the file to come to rest, and leaves it open. There is no body if it is not the one
@@ -80,27 +79,73 @@ func (l *loading) loadSection(st tree.Status) (loaded, error) {
 	if !settled && st.Size == 0 {
 		return loaded{}, ErrRestless // no last bytes to hold back
 	}
-	if st.Size > s.opts.MaxFile {
-		tag, weak := sizeTag(found, s.now())
-		return loaded{s.section(l.f, found), found, tag, weak}, nil
+	if s.opts.Untagged {
+		return loaded{s.section(l.f, found), found, ""}, nil
 	}
 	tag, known := s.digests.get(found)
+	if !known && st.Size > s.opts.MaxFile {
+		if tag, err = l.largeTag(found, settled); err != nil {
+			return loaded{}, err
+		}
+		return loaded{s.section(l.f, found), found, tag}, nil
+	}
 	if !known {
-		if tag, err = digest(l.f, found.Size); err != nil {
-			return loaded{}, fmt.Errorf("reading: %w", err)
+		var after tree.Status
+		if tag, after, err = l.digest(found); err != nil {
+			return loaded{}, err
 		}
-		after, err := l.f.Status()
-		if err == nil && after != found && l.store.now().Sub(l.start) > recent {
-			err = ErrRestless
-		}
-		if err != nil || after != found {
-			return loaded{st: after}, err
-		}
-		if isOld(found, l.start) {
-			s.digests.put(found, tag)
+		if after != found {
+			if s.now().Sub(l.start) > recent {
+				return loaded{}, ErrRestless
+			}
+			return loaded{st: after}, nil
 		}
 	}
-	return loaded{s.section(l.f, found), found, tag, false}, nil
+	return loaded{s.section(l.f, found), found, tag}, nil
+}
+
+// digest reads the file through for its tag, and returns its status afterwards. The tag is remembered if no later write
+// can look the same.
+func (l *loading) digest(st tree.Status) (tag string, after tree.Status, err error) {
+	if tag, err = digest(l.f, st.Size); err != nil {
+		return "", st, fmt.Errorf("reading: %w", err)
+	}
+	after, err = l.f.Status()
+	if err == nil && after == st && isOld(st, l.start) {
+		l.store.digests.put(st, tag)
+	}
+	return tag, after, err
+}
+
+// maxDigested is the size in bytes up to which a file beyond MaxFile is read through for its tag, once for each version:
+// a tenth of a second, and then it is the same on every replica, so that a download can go on at another.
+const maxDigested = 64 << 20
+
+// largeTag is the tag of a file that is too large to be kept: that of its content where this can be had, else one that
+// tells which version of which file it is; none for a file that has just changed or has no identity.
+func (l *loading) largeTag(st tree.Status, settled bool) (string, error) {
+	if st.Size > maxDigested {
+		return versionTag(st, l.store.now()), nil
+	}
+	if !settled {
+		return "", nil
+	}
+	// One of many who want the same reads it.
+	done, err := l.store.loads.alone(l.ctx, key{name: l.name, digest: true}, l.store.opts.Disk)
+	if err != nil {
+		return "", err
+	}
+	if done != nil {
+		defer done()
+	}
+	if tag, known := l.store.digests.get(st); known {
+		return tag, nil
+	}
+	tag, after, err := l.digest(st)
+	if err != nil || after != st {
+		return "", err // what became of it shows when it is sent
+	}
+	return tag, nil
 }
 
 // section answers with a file that stays open. Its end is held back until it is seen to be unchanged.
@@ -119,6 +164,7 @@ func (s *Store) section(f tree.File, st tree.Status) message.Body {
 type loading struct {
 	store *Store
 	ctx   context.Context
+	name  string // of the file
 	f     tree.File
 	start time.Time
 	// early is the file as it was when it was first seen to change, nil if it was not.

@@ -45,6 +45,8 @@ type Options struct {
 	Disk message.Gate
 	// Now is the clock, nil for time.Now.
 	Now func() time.Time
+	// Untagged is set where nobody asks for tags: a large file is then not read for one.
+	Untagged bool
 	// Describe makes the Description of a State once it is known; nil makes none. It may look at the content until it
 	// returns.
 	Describe func(*State, Look) any
@@ -106,8 +108,8 @@ type State struct {
 	Coding coding.Coding
 	// Status is that of the file that the bytes come from.
 	Status tree.Status
-	// Tag tells this content in this coding from others, in letters, digits, "-", "_" and ".". A weak one may be
-	// the same for another content.
+	// Tag tells this content in this coding from others, in letters, digits, "-", "_" and "."; "" where that cannot be
+	// told. A weak one may be the same for other bytes of the same meaning: another coder's.
 	Tag  string
 	Weak bool
 	// Dated says whether the file's mtime tells when it was modified.
@@ -120,8 +122,8 @@ type State struct {
 }
 
 // describe returns the State of a file in a coding. bytes are its content, without the coding that was made here.
-func (s *Store) describe(k key, st tree.Status, tag string, weak bool, bytes message.Body) *State {
-	state := &State{Name: k.name, Coding: k.coding, Status: st, Tag: tag, Weak: weak, Dated: isMeaningful(st.Mtime, s.now())}
+func (s *Store) describe(k key, st tree.Status, tag string, bytes message.Body) *State {
+	state := &State{Name: k.name, Coding: k.coding, Status: st, Tag: tag, Dated: s.isDated(st, tag)}
 	packed := k.coding
 	if k.made {
 		packed = coding.Identity
@@ -130,6 +132,13 @@ func (s *Store) describe(k key, st tree.Status, tag string, weak bool, bytes mes
 		return s.look(bytes, packed, c, limit)
 	})
 	return state
+}
+
+// isDated says whether a file's mtime tells when it was modified. A date that stands alone, without a tag, must be so
+// old that no later write can have it too.
+func (s *Store) isDated(st tree.Status, tag string) bool {
+	now := s.now()
+	return isMeaningful(st.Mtime, now) && (tag != "" || now.Sub(st.Mtime.Time()) >= recent)
 }
 
 // isMeaningful says whether an mtime tells when a file was modified. Images are built with all files of
@@ -177,10 +186,10 @@ func (s *Store) source(ctx context.Context, t *tree.Tree, k key, file string, st
 		if err != nil {
 			return Source{}, err
 		}
-		found, err := s.load(ctx, f, st, encoding)
+		found, err := s.load(ctx, file, f, st, encoding)
 		if err != nil {
 			return Source{}, &ReadError{err}
 		}
-		return s.keep(k, Source{s.describe(k, found.st, found.tag, found.weak, found.body), found.body}, read), nil
+		return s.keep(k, Source{s.describe(k, found.st, found.tag, found.body), found.body}, read), nil
 	})
 }
