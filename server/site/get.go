@@ -163,6 +163,7 @@ func (s *Site) sendFile(ctx context.Context, r *message.Request, t *tree.Tree, n
 	var accepts content.Accepts
 	if accepted, any := s.accepts(r); any {
 		accepts = s.codings(ctx, t, name, st, accepted)
+		accepts.Streams = r.Version.AtLeast(1, 1)
 	}
 	src, err := s.content.Get(ctx, t, name, st, accepts)
 	if err != nil {

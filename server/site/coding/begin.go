@@ -2,10 +2,10 @@ package coding
 
 import (
 	"bytes"
-	"compress/gzip"
 	"io"
 
 	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 

@@ -42,6 +42,13 @@ func (m *memory) lend(size int64) *buffer {
 	return &buffer{memory: m, class: class, buf: make([]byte, minBuffer<<class)}
 }
 
+// give gives back what take took.
+func (m *memory) give(n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.left += n
+}
+
 func (m *memory) take(n int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -69,8 +76,6 @@ func (c *buffer) Close() error {
 	m := c.memory
 	c.data = nil
 	m.free[c.class].Put(c)
-	m.mu.Lock()
-	m.left += minBuffer << c.class
-	m.mu.Unlock()
+	m.give(minBuffer << c.class)
 	return nil
 }

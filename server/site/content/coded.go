@@ -31,11 +31,22 @@ type candidate struct {
 // coded returns the content of a file in the best coding that is accepted, if there is one better than none. st is
 // the file's status.
 func (s *Store) coded(ctx context.Context, t *tree.Tree, name string, st tree.Status, a Accepts) (Source, bool) {
-	makes := a.Made && s.opts.Compress == CompressAuto && st.Size >= minCompressed && st.Size <= s.opts.MaxFile
+	large := st.Size > s.opts.MaxFile
+	makes := a.Made && s.opts.Compress == CompressAuto && st.Size >= minCompressed && st.Size <= s.opts.MaxCoded && (a.Streams || !large)
 	var list [len(ready) + len(made)]candidate
 	for _, c := range candidates(list[:0], a.Codings, makes) {
 		find := s.neighbour
-		if c.made {
+		switch {
+		case c.made && large:
+			find = s.streamed
+			// A coding that is kept is better than one that is equally welcome and would have to be made.
+			for _, other := range made {
+				if a.Codings.Q(other) == a.Codings.Q(c.coding) && s.holds(key{name: name, coding: other, made: true}, st) {
+					c.coding = other
+					break
+				}
+			}
+		case c.made:
 			find = s.encoded
 		}
 		if src, err := find(ctx, t, name, st, c.coding); err == nil {
@@ -125,8 +136,7 @@ func (s *Store) encode(ctx context.Context, k key, src Source, content []byte, r
 	if err != nil || len(packed) >= len(content) { // what cannot be coded is as good without
 		return s.keep(k, Source{&State{Status: src.Status, plain: true}, message.Bytes(nil)}, read), nil
 	}
-	// The same content in another coding is another representation, and has another tag (RFC 9110, section 8.8.3.3).
-	state := s.describe(k, src.Status, src.Tag+"-"+k.coding.String(), src.Body)
+	state := s.describe(k, src.Status, codedTag(src.Tag, k.coding), src.Body)
 	found := s.keep(k, Source{state, message.Bytes(packed)}, read)
 	if _, loose := found.Body.(message.Bytes); loose {
 		c := s.memory.lend(int64(len(packed)))

@@ -64,5 +64,5 @@ func (o opened) read(t testing.TB, name string, a Accepts) (Source, string) {
 
 // accepts are the codings in the value of an Accept-Encoding field.
 func accepts(value string) Accepts {
-	return Accepts{Codings: coding.Accepts(message.Fields{{Name: "Accept-Encoding", Value: value}}), Made: true}
+	return Accepts{Codings: coding.Accepts(message.Fields{{Name: "Accept-Encoding", Value: value}}), Made: true, Streams: true}
 }

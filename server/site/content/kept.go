@@ -28,8 +28,11 @@ var _ message.Body = (*cache.Entry[key, *State])(nil)
 // Counts returns what the cache has done and holds.
 func (s *Store) Counts() cache.Counts { return s.cache.Counts() }
 
-// Clear forgets what is kept.
-func (s *Store) Clear() { s.cache.Clear() }
+// Clear forgets what is kept, and waits for what is being made to be kept.
+func (s *Store) Clear() {
+	s.better.stop()
+	s.cache.Clear()
+}
 
 // Glance returns what is kept of a file as it is, if it has not changed, by a single look at its path. Nothing else
 // has to be asked, not even whether the directory is still the one that is open: what makes a kept content true is
@@ -80,6 +83,15 @@ func (s *Store) kept(k key, st tree.Status) (Source, bool) {
 		s.cache.Hit()
 	}
 	return src, found
+}
+
+// holds says whether what is kept for a key is true of the file's status st.
+func (s *Store) holds(k key, st tree.Status) bool {
+	src, found := s.find(k, st)
+	if found {
+		src.Close()
+	}
+	return found
 }
 
 // find is kept, uncounted.

@@ -35,6 +35,9 @@ type Options struct {
 	// MaxInFlight is how many bytes of content are held in memory for answers under way; what is beyond is
 	// sent from the open file. Zero is 16 MiB.
 	MaxInFlight int64
+	// MaxCoded is the size in bytes up to which a file is compressed here; zero is 16 MiB. One beyond MaxFile is compressed
+	// while it is sent, and afterwards once more, better, to be kept.
+	MaxCoded int64
 	// Compress is CompressAuto, CompressStatic or CompressOff (also if empty).
 	Compress Compression
 	// Encoders is how many contents are compressed at a time at most. Zero is one for each thread that runs
@@ -60,6 +63,7 @@ type Store struct {
 	digests  digests
 	memory   memory
 	encoders *coding.Encoders
+	better   better
 	looking  sync.Mutex // held while the beginning of a coded file is decoded
 }
 
@@ -77,6 +81,9 @@ func New(opts Options) *Store {
 	}
 	if opts.Encoders == 0 {
 		opts.Encoders = runtime.GOMAXPROCS(0)
+	}
+	if opts.MaxCoded == 0 {
+		opts.MaxCoded = maxCoded
 	}
 	if opts.Describe == nil {
 		opts.Describe = func(*State, Look) any { return nil }
@@ -128,10 +135,15 @@ func (s *Store) describe(k key, st tree.Status, tag string, bytes message.Body) 
 	if k.made {
 		packed = coding.Identity
 	}
+	s.addDescription(state, packed, bytes)
+	return state
+}
+
+// addDescription adds what Options.Describe makes of a state. bytes are its content, in the coding packed.
+func (s *Store) addDescription(state *State, packed coding.Coding, bytes message.Body) {
 	state.Description = s.opts.Describe(state, func(c coding.Coding, limit int) ([]byte, bool) {
 		return s.look(bytes, packed, c, limit)
 	})
-	return state
 }
 
 // isDated says whether a file's mtime tells when it was modified. A date that stands alone, without a tag, must be so
@@ -165,6 +177,8 @@ type Accepts struct {
 	Codings coding.Accepted
 	// Made says whether the content is worth coding here, beside what precompressed neighbours have.
 	Made bool
+	// Streams says whether the caller can send what has no length before its end.
+	Streams bool
 }
 
 // Get returns the content of a file in the best coding that is accepted. st is its status, which the caller has
