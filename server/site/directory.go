@@ -1,7 +1,10 @@
 package site
 
 import (
+	"context"
+
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/content"
 	"github.com/previewd/previewd/server/site/listing"
 	"github.com/previewd/previewd/server/site/tree"
 )
@@ -10,7 +13,7 @@ import (
 // as Look has it.
 //
 // Only the page with the directory's own path is kept: of others, as of /./a/, there is no end.
-func (s *Site) listDirectory(r *message.Request, t *tree.Tree, at reading, st tree.Status) message.Response {
+func (s *Site) listDirectory(ctx context.Context, r *message.Request, t *tree.Tree, at reading, st tree.Status) message.Response {
 	name, title := at.name, at.title
 	if title == "" {
 		decoded, ok := fsencode(unquote(message.Latin1(targetPath(r.Target))))
@@ -22,7 +25,7 @@ func (s *Site) listDirectory(r *message.Request, t *tree.Tree, at reading, st tr
 	own := title == ownPath(name)
 	if own {
 		if src, found := s.content.Page(name, st, func(d any) bool { return d.(*listed).links.LeadAsBefore(t, name) }); found {
-			return message.Response{Status: 200, Fields: src.Description.(*listed).fields, Body: src.Body}
+			return s.sendPage(ctx, r, src)
 		}
 	}
 	read := s.now()
@@ -30,18 +33,36 @@ func (s *Site) listDirectory(r *message.Request, t *tree.Tree, at reading, st tr
 	if err != nil {
 		return refuseListing(t, name, err)
 	}
-	description := &listed{s.unvalidated("Content-type", "text/html; charset=utf-8"), page.Links}
-	var body message.Body = message.Bytes(page.HTML)
-	if own {
-		body = s.content.KeepPage(name, page.Status, page.HTML, description, page.Links.Size(), read).Body
+	describe := func(state *content.State) any { return &listed{s.describePage(state), page.Links} }
+	return s.sendPage(ctx, r, s.content.MakePage(name, page.Status, page.HTML, describe, own, page.Links.Size(), read))
+}
+
+// sendPage answers with the page of a directory, or with what is asked about it, in the content coding that suits the
+// client.
+func (s *Site) sendPage(ctx context.Context, r *message.Request, page content.Source) message.Response {
+	of := page.Description.(*listed).representation
+	if accepted, some := s.accepts(r); some {
+		describe := func(state *content.State) any { return &listed{representation: s.describePage(state)} }
+		if coded, found := s.content.CodePage(ctx, page, accepted, describe); found {
+			page, of = coded, coded.Description.(*listed).representation
+		}
 	}
-	return message.Response{Status: 200, Fields: description.fields, Body: body}
+	if s.opts.Exact {
+		return message.Response{Status: 200, Fields: of.fields, Body: page.Body}
+	}
+	if r.Variant != "" {
+		of = of.variant(r.Variant)
+	}
+	if resp, done := s.precondition(r, page, of, s.now()); done {
+		return resp
+	}
+	return message.Response{Status: 200, Fields: of.fields, Body: page.Body}
 }
 
 // listed is what is kept with the page of a directory.
 type listed struct {
-	fields message.Fields
-	links  listing.Links
+	*representation
+	links listing.Links
 }
 
 // ownPath is the path of a directory to which redirects and listings lead.

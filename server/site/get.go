@@ -121,7 +121,7 @@ func (s *Site) sendDirectory(ctx context.Context, r *message.Request, t *tree.Tr
 	case bare:
 		return s.sendToSlash(t, r.Target, at)
 	}
-	return s.listDirectory(r, t, at, st)
+	return s.listDirectory(ctx, r, t, at, st)
 }
 
 // sendToSlash redirects to the directory's own path. One that may be searched but not read still has its redirect and its
@@ -182,13 +182,8 @@ func (s *Site) sendSource(r *message.Request, src content.Source) message.Respon
 	if r.Variant != "" && !s.opts.Exact {
 		of = of.variant(r.Variant)
 	}
-	switch s.evaluate(r, of.validators, now) {
-	case conditional.NotModified:
-		src.Close()
-		return message.Response{Status: 304, Fields: of.unchanged}
-	case conditional.PreconditionFailed:
-		src.Close()
-		return (&message.Failure{Status: 412}).Response()
+	if resp, done := s.precondition(r, src, of, now); done {
+		return resp
 	}
 	if s.opts.Exact {
 		return message.Response{Status: 200, Fields: of.fields, Body: src.Body}
@@ -197,6 +192,19 @@ func (s *Site) sendSource(r *message.Request, src content.Source) message.Respon
 		return sendRanges(of.fields, src.Body, value)
 	}
 	return message.Response{Status: 200, Fields: of.fields, Body: src.Body}
+}
+
+// precondition answers without the content where a precondition has it so (RFC 9110, section 13).
+func (s *Site) precondition(r *message.Request, src content.Source, of *representation, now time.Time) (resp message.Response, done bool) {
+	switch s.evaluate(r, of.validators, now) {
+	case conditional.NotModified:
+		src.Close()
+		return message.Response{Status: 304, Fields: of.unchanged}, true
+	case conditional.PreconditionFailed:
+		src.Close()
+		return (&message.Failure{Status: 412}).Response(), true
+	}
+	return resp, false
 }
 
 // evaluate evaluates the preconditions. http.server knows If-Modified-Since, which the mere presence of

@@ -91,6 +91,27 @@ func (s *Site) represent(state *content.State, mediaType string, c coding.Coding
 	return of
 }
 
+// describePage returns the representation of the page of a directory.
+func (s *Site) describePage(state *content.State) *representation {
+	of := &representation{mediaType: "text/html; charset=utf-8"}
+	fields := message.Fields{{Name: "Content-type", Value: of.mediaType}}
+	if s.opts.Exact {
+		of.fields = fields
+		return of
+	}
+	if state.Coding != coding.Identity {
+		fields = append(fields, message.Field{Name: "Content-Encoding", Value: state.Coding.String()})
+	}
+	of.validators.ETag = entityTag(state.Tag, false)
+	begin := len(fields)
+	fields = append(fields, message.Field{Name: "ETag", Value: of.validators.ETag}, message.Field{Name: "Cache-Control", Value: "no-cache"})
+	if s.opts.Content.Compress != content.CompressOff {
+		fields = append(fields, message.Field{Name: "Vary", Value: "Accept-Encoding"})
+	}
+	of.fields, of.unchanged = fields, fields[begin:]
+	return of
+}
+
 // variant returns the same representation for a request that gets more fields than its own: with the variant in its
 // entity-tag, and without a date, which would stay as it is when they change.
 func (of *representation) variant(v string) *representation {

@@ -181,7 +181,8 @@ color-scheme: light dark;
 	if page != want {
 		t.Errorf("got\n%q\nwant\n%q", page, want)
 	}
-	if got := resp.Fields; len(got) != 2 || got[0] != (message.Field{Name: "Content-type", Value: "text/html; charset=utf-8"}) || got[1] != (message.Field{Name: "Cache-Control", Value: "no-cache"}) {
+	if got := resp.Fields; len(got) != 4 || got[0] != (message.Field{Name: "Content-type", Value: "text/html; charset=utf-8"}) || got[1].Name != "ETag" ||
+		got[2] != (message.Field{Name: "Cache-Control", Value: "no-cache"}) || got[3].Name != "Vary" {
 		t.Errorf("fields %q", got)
 	}
 	_, page = get(t, newSite(t, dir, func(o *Options) { o.Tree.Hidden = tree.HiddenDeny }), "/")

@@ -2,6 +2,7 @@ package content
 
 import (
 	"context"
+	"crypto/sha256"
 	"sync"
 	"time"
 
@@ -146,14 +147,55 @@ func (s *Store) Page(name string, st tree.Status, isTrue func(description any) b
 	return Source{}, false
 }
 
-// KeepPage keeps the page of a directory that had the status st before it was read, at some time, and returns it. The
-// description takes size bytes of memory.
-func (s *Store) KeepPage(name string, st tree.Status, page []byte, description any, size int, read time.Time) Source {
-	src := Source{&State{Name: name, Status: st, Description: description}, message.Bytes(page)}
-	if st.Size == 0 { // as in proc, where the times are fictions too
+// MakePage returns the page of a directory that had the status st before it was read, at some time, with what describe
+// makes of it. It is kept if that is asked for; size is how many bytes of memory the description takes.
+func (s *Store) MakePage(name string, st tree.Status, page []byte, describe func(*State) any, keep bool, size int, read time.Time) Source {
+	state := &State{Name: name, Status: st}
+	if !s.opts.Untagged {
+		state.Tag = contentTag(sha256.Sum256(page))
+	}
+	state.Description = describe(state)
+	src := Source{state, message.Bytes(page)}
+	if !keep || st.Size == 0 { // as in proc, where the times are fictions too
 		return src
 	}
 	return s.put(key{name: name, page: true}, src, page, size, read)
+}
+
+// CodePage returns a page in the best coding that is accepted, with what describe makes of it, if there is one better
+// than none. It takes the page over then, and keeps the coding if the page is kept.
+func (s *Store) CodePage(ctx context.Context, page Source, accepted coding.Accepted, describe func(*State) any) (Source, bool) {
+	data, _ := message.InMemory(page.Body)
+	if s.opts.Compress != CompressAuto || len(data) < minCompressed {
+		return Source{}, false
+	}
+	for _, c := range candidates(nil, accepted, true) {
+		if !c.made {
+			continue
+		}
+		k := key{name: page.Name, coding: c.coding, made: true, page: true}
+		tag := codedTag(page.Tag, c.coding)
+		if src, found := s.find(k, page.Status); found {
+			if src.Tag == tag {
+				page.Close()
+				return src, true
+			}
+			src.Close()
+		}
+		packed, err := s.pack(ctx, c.coding, data)
+		if err != nil || len(packed) >= len(data) {
+			return Source{}, false
+		}
+		state := &State{Name: page.Name, Coding: c.coding, Status: page.Status, Tag: tag}
+		state.Description = describe(state)
+		src := Source{state, message.Bytes(packed)}
+		if _, loose := page.Body.(message.Bytes); !loose {
+			src = s.put(k, src, packed, 0, s.now())
+		}
+		page.Close()
+		return src, true
+	}
+	return Source{}, false
 }
 
 // loads lets one of many who want the same read it, and the others wait.
