@@ -40,7 +40,7 @@ func NewStream(c Coding, w io.Writer) (io.WriteCloser, error) {
 // ErrTooLarge is reported when a result is larger than what was allowed.
 var ErrTooLarge = errors.New("the result is too large")
 
-// EncodeFrom codes size bytes of src as Encode does, without holding them in memory. A result of more than limit bytes
+// EncodeFrom codes size bytes of src as Encode does, or better, without holding them in memory, and takes no more itself. A result of more than limit bytes
 // is ErrTooLarge. It waits for its turn while ctx lasts, and ends when that does.
 func (e *Encoders) EncodeFrom(ctx context.Context, c Coding, src io.ReaderAt, size int64, limit int) ([]byte, error) {
 	select {
@@ -56,7 +56,7 @@ func (e *Encoders) EncodeFrom(ctx context.Context, c Coding, src io.ReaderAt, si
 	case Gzip:
 		w, err = gzip.NewWriterLevel(out, gzipLevel)
 	case Zstd:
-		w, err = zstd.NewWriter(out, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(window),
+		w, err = zstd.NewWriter(out, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithWindowSize(window),
 			zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithZeroFrames(true))
 	case Br:
 		b := newBr()
