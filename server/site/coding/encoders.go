@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/andybalholm/brotli"
 	"github.com/andybalholm/brotli/matchfinder"
@@ -107,12 +108,18 @@ type gzipEncoder struct {
 	w   *gzip.Writer
 }
 
-func newGzip() *gzipEncoder {
-	w, err := gzip.NewWriterLevel(nil, gzipLevel)
+func newGzip() *gzipEncoder { return &gzipEncoder{w: newGzipWriter(nil, gzipLevel)} }
+
+// noTime is written as no time (RFC 1952, section 2.3.1); the zero time.Time is not.
+var noTime = time.Unix(0, 0)
+
+func newGzipWriter(w io.Writer, level int) *gzip.Writer {
+	z, err := gzip.NewWriterLevel(w, level)
 	if err != nil {
 		panic(err) // the level is a constant
 	}
-	return &gzipEncoder{w: w}
+	z.ModTime = noTime
+	return z
 }
 
 func (g *gzipEncoder) coding() Coding { return Gzip }
@@ -121,6 +128,7 @@ func (g *gzipEncoder) coding() Coding { return Gzip }
 func (g *gzipEncoder) encode(src, dst []byte) ([]byte, error) {
 	g.out.b = dst
 	g.w.Reset(&g.out)
+	g.w.ModTime = noTime
 	_, err := g.w.Write(src)
 	if err == nil {
 		err = g.w.Close()

@@ -8,7 +8,6 @@ import (
 	"io"
 
 	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -27,7 +26,7 @@ const StreamMemory = 2 << 20
 func NewStream(c Coding, w io.Writer) (io.WriteCloser, error) {
 	switch c {
 	case Gzip:
-		return gzip.NewWriterLevel(w, gzipStreamLevel)
+		return newGzipWriter(w, gzipStreamLevel), nil
 	case Zstd:
 		return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(window/2),
 			zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithZeroFrames(true))
@@ -54,7 +53,7 @@ func (e *Encoders) EncodeFrom(ctx context.Context, c Coding, src io.ReaderAt, si
 	var err error
 	switch c {
 	case Gzip:
-		w, err = gzip.NewWriterLevel(out, gzipLevel)
+		w = newGzipWriter(out, gzipLevel)
 	case Zstd:
 		w, err = zstd.NewWriter(out, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithWindowSize(window),
 			zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithZeroFrames(true))

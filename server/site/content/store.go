@@ -146,11 +146,11 @@ func (s *Store) addDescription(state *State, packed coding.Coding, bytes message
 	})
 }
 
-// isDated says whether a file's mtime tells when it was modified. A date that stands alone, without a tag, must be so
-// old that no later write can have it too.
+// isDated says whether a file's mtime tells when it was modified. A date that stands alone, without a tag, says nothing of a
+// file that has just changed: a later write may have it too.
 func (s *Store) isDated(st tree.Status, tag string) bool {
 	now := s.now()
-	return isMeaningful(st.Mtime, now) && (tag != "" || now.Sub(st.Mtime.Time()) >= recent)
+	return isMeaningful(st.Mtime, now) && (tag != "" || isOld(st, now))
 }
 
 // isMeaningful says whether an mtime tells when a file was modified. Images are built with all files of
