@@ -20,7 +20,7 @@ const (
 )
 
 // StreamMemory is how many bytes an encoder of NewStream takes at most.
-const StreamMemory = 2 << 20
+const StreamMemory = 1280 << 10
 
 // NewStream returns a writer that writes what it is given to w in a coding, as soon as it can. Close writes the end.
 func NewStream(c Coding, w io.Writer) (io.WriteCloser, error) {

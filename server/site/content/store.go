@@ -62,6 +62,7 @@ type Store struct {
 	loads    loads
 	digests  digests
 	memory   memory
+	streams  memory // the part of it that encoders of streams may take
 	encoders *coding.Encoders
 	better   better
 	looking  sync.Mutex // held while the beginning of a coded file is decoded
@@ -88,7 +89,7 @@ func New(opts Options) *Store {
 	if opts.Describe == nil {
 		opts.Describe = func(*State, Look) any { return nil }
 	}
-	s := &Store{opts: opts, memory: memory{left: left}, cache: cache.New[key, *State](opts.CacheSize)}
+	s := &Store{opts: opts, memory: memory{left: left}, streams: memory{left: left / 2}, cache: cache.New[key, *State](opts.CacheSize)}
 	if opts.Compress == CompressAuto {
 		s.encoders = coding.New(opts.Encoders)
 	}

@@ -25,17 +25,17 @@ func (s *Store) streamed(ctx context.Context, t *tree.Tree, name string, st tree
 		}
 		return src, nil
 	}
-	if !s.memory.take(coding.StreamMemory) {
+	if !s.takeStream() {
 		return Source{}, errNone
 	}
 	src, err := s.source(ctx, t, key{name: name}, name, st, false)
 	if err != nil {
-		s.memory.give(coding.StreamMemory)
+		s.giveStream()
 		return Source{}, err
 	}
 	section, isFile := src.Body.(*message.FileSection)
 	if !isFile { // it has become small
-		s.memory.give(coding.StreamMemory)
+		s.giveStream()
 		src.Close()
 		return Source{}, errNone
 	}
@@ -45,6 +45,24 @@ func (s *Store) streamed(ctx context.Context, t *tree.Tree, name string, st tree
 	state := &State{Name: name, Coding: c, Status: src.Status, Tag: codedTag(src.Tag, c), Weak: true, Dated: src.Dated}
 	s.addDescription(state, coding.Identity, src.Body)
 	return Source{state, &stream{store: s, key: k, file: section, state: state}}, nil
+}
+
+// takeStream takes the memory of an encoder that a client may hold for as long as it reads. All such have half of the
+// memory for answers under way, so that slow clients leave the rest to others.
+func (s *Store) takeStream() bool {
+	if !s.streams.take(coding.StreamMemory) {
+		return false
+	}
+	if !s.memory.take(coding.StreamMemory) {
+		s.streams.give(coding.StreamMemory)
+		return false
+	}
+	return true
+}
+
+func (s *Store) giveStream() {
+	s.memory.give(coding.StreamMemory)
+	s.streams.give(coding.StreamMemory)
 }
 
 // codedTag is the tag of a content in a coding that is made here: another representation has another one (section
@@ -103,7 +121,7 @@ func (b *stream) WriteTo(w io.Writer) (int64, error) {
 
 // Close gives back what the coding took, and has the file coded better if it was asked for.
 func (b *stream) Close() error {
-	b.store.memory.give(coding.StreamMemory)
+	b.store.giveStream()
 	if b.sent && b.store.better.add(b.store, job{b.key, b.file, b.state}) {
 		return nil
 	}

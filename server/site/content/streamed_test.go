@@ -72,13 +72,34 @@ func TestWhatIsNotCodedWhileItIsSent(t *testing.T) {
 		"no length":     {func(*Options) {}, Accepts{Codings: accepts("zstd").Codings, Made: true}},
 		"not made":      {func(*Options) {}, Accepts{Codings: accepts("zstd").Codings, Streams: true}},
 		"neighbours":    {func(o *Options) { o.Compress = CompressStatic }, accepts("zstd")},
-		"no room":       {func(o *Options) { o.MaxInFlight = coding.StreamMemory - 1 }, accepts("zstd")},
+		"no room":       {func(o *Options) { o.MaxInFlight = 2*coding.StreamMemory - 1 }, accepts("zstd")},
 		"nothing named": {func(*Options) {}, accepts("")},
 	} {
 		s := open(t, dir, large, c.with)
 		if src, content := s.read(t, "a.txt", c.accepts); src.Coding != coding.Identity || content != text {
 			t.Errorf("%s: coded as %v, %d bytes", name, src.Coding, len(content))
 		}
+	}
+}
+
+// TestSlowClientsLeaveRoom: however many hold an encoder, what others ask for is read, coded and kept.
+func TestSlowClientsLeaveRoom(t *testing.T) {
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{"a.txt": sitetest.Text(300 << 10), "small.txt": sitetest.Text(900)})
+	s := open(t, dir, large)
+	streams := 0
+	for range 20 {
+		src, err := s.source(t.Context(), "a.txt", accepts("zstd"))
+		sitetest.Check(t, err)
+		if src.Coding == coding.Zstd {
+			streams++
+		}
+		defer src.Close()
+	}
+	if want := maxInFlight / 2 / coding.StreamMemory; streams != want {
+		t.Errorf("%d streams, want %d", streams, want)
+	}
+	if src, _ := s.read(t, "small.txt", accepts("zstd")); src.Coding != coding.Zstd {
+		t.Errorf("a small text is coded as %v", src.Coding)
 	}
 }
 
