@@ -32,7 +32,7 @@ type candidate struct {
 // the file's status.
 func (s *Store) coded(ctx context.Context, t *tree.Tree, name string, st tree.Status, a Accepts) (Source, bool) {
 	large := st.Size > s.opts.MaxFile
-	makes := a.Made && s.opts.Compress == CompressAuto && st.Size >= minCompressed && st.Size <= s.opts.MaxCoded && (a.Streams || !large)
+	makes := a.Made && s.opts.Compress == CompressAuto && st.Size >= minCompressed && (!large || a.Streams && st.Size <= s.opts.MaxCoded)
 	var list [len(ready) + len(made)]candidate
 	for _, c := range candidates(list[:0], a.Codings, makes) {
 		find := s.neighbour

@@ -35,8 +35,8 @@ type Options struct {
 	// MaxInFlight is how many bytes of content are held in memory for answers under way; what is beyond is
 	// sent from the open file. Zero is 16 MiB.
 	MaxInFlight int64
-	// MaxCoded is the size in bytes up to which a file is compressed here; zero is 16 MiB. One beyond MaxFile is compressed
-	// while it is sent, and afterwards once more, better, to be kept.
+	// MaxCoded is the size in bytes up to which a file beyond MaxFile is compressed here, while it is sent, and afterwards
+	// once more, better, to be kept. Zero is 16 MiB.
 	MaxCoded int64
 	// Compress is CompressAuto, CompressStatic or CompressOff (also if empty).
 	Compress Compression
