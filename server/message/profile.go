@@ -35,7 +35,14 @@ const defaultServer = "previewd"
 const DefaultErrorContentType = "text/html;charset=utf-8"
 
 // DefaultErrorFormat is DEFAULT_ERROR_MESSAGE of Python 3.14.
-const DefaultErrorFormat = `<!DOCTYPE HTML>
+const DefaultErrorFormat = errorHead + errorBody
+
+// ErrorFormatWithIcon is DefaultErrorFormat with an icon of its own. Browsers ask for /favicon.ico when a page has none,
+// and that is an error more in the log.
+const ErrorFormatWithIcon = errorHead + `        <link rel="icon" href="data:image/svg+xml,` +
+	`%%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%%3E%%3Cpath d='M8 1 15 14H1z' fill='%%23c63'/%%3E%%3C/svg%%3E">` + "\n" + errorBody
+
+const errorHead = `<!DOCTYPE HTML>
 <html lang="en">
     <head>
         <meta charset="utf-8">
@@ -45,7 +52,9 @@ const DefaultErrorFormat = `<!DOCTYPE HTML>
             }
         </style>
         <title>Error response</title>
-    </head>
+`
+
+const errorBody = `    </head>
     <body>
         <h1>Error response</h1>
         <p>Error code: %(code)d</p>

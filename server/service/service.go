@@ -69,6 +69,9 @@ func Serve(ctx context.Context, setup Setup) error {
 	if settings != nil {
 		setup.Profile.Finish = settings.Finish
 	}
+	if setup.Profile.ErrorFormat == "" && !c.Exact {
+		setup.Profile.ErrorFormat = message.ErrorFormatWithIcon
+	}
 	scripts, err := newScripts(c, setup.Environ, setup.Profile, files, registry, log)
 	if err != nil {
 		return err

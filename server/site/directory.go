@@ -29,7 +29,11 @@ func (s *Site) listDirectory(ctx context.Context, r *message.Request, t *tree.Tr
 		}
 	}
 	read := s.now()
-	page, err := listing.Read(t, name, title)
+	head := listing.Icon
+	if s.opts.Exact {
+		head = ""
+	}
+	page, err := listing.Read(t, name, title, head)
 	if err != nil {
 		return refuseListing(t, name, err)
 	}

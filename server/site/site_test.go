@@ -13,6 +13,7 @@ import (
 
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site/content"
+	"github.com/previewd/previewd/server/site/listing"
 	"github.com/previewd/previewd/server/site/sitetest"
 	"github.com/previewd/previewd/server/site/tree"
 )
@@ -157,7 +158,7 @@ color-scheme: light dark;
 }
 </style>
 <title>Directory listing for /&lt;/../</title>
-</head>
+` + listing.Icon + `</head>
 <body>
 <h1>Directory listing for /&lt;/../</h1>
 <hr>

@@ -49,9 +49,14 @@ func (l Links) LeadAsBefore(t *tree.Tree, directory string) bool {
 	return true
 }
 
-// Read makes the page of a directory. title is the path that it shows, in the bytes of file names. An error is one of
-// t.ReadDir.
-func Read(t *tree.Tree, name, title string) (Page, error) {
+// Icon is an icon for the head of a page. Browsers ask for /favicon.ico when a page has none, and that is an error in
+// the log.
+const Icon = `<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E` +
+	`%3Cpath d='M2 3h5l2 2h5v8H2z' fill='%23678'/%3E%3C/svg%3E">` + "\n"
+
+// Read makes the page of a directory. title is the path that it shows, in the bytes of file names; head is HTML that
+// comes last in the page's head. An error is one of t.ReadDir.
+func Read(t *tree.Tree, name, title, head string) (Page, error) {
 	list, st, err := t.ReadDir(name)
 	if err != nil {
 		return Page{}, err
@@ -65,7 +70,7 @@ func Read(t *tree.Tree, name, title string) (Page, error) {
 		page.Links = append(page.Links, link{strings.Clone(e.Name), dir}) // e.Name holds the names beside it
 		return dir
 	}
-	page.HTML = render(title, sortEntries(list), isDir)
+	page.HTML = render(title, head, sortEntries(list), isDir)
 	return page, nil
 }
 
@@ -77,9 +82,9 @@ func leadsToDirectory(t *tree.Tree, directory, name string) bool {
 
 // render makes the page. Names are bytes as the file system has them; display is the path in the
 // title.
-func render(display string, list []tree.Entry, isDir func(tree.Entry) bool) []byte {
+func render(display, head string, list []tree.Entry, isDir func(tree.Entry) bool) []byte {
 	title := "Directory listing for " + message.EscapeHTML(display)
-	size := 512 + 2*len(title)
+	size := 512 + 2*len(title) + len(head)
 	for _, e := range list {
 		size += 2*len(e.Name) + len("<li><a href=\"/\">/</a></li>\n")
 	}
@@ -94,7 +99,7 @@ color-scheme: light dark;
 }
 </style>
 <title>`+title+`</title>
-</head>
+`+head+`</head>
 <body>
 <h1>`+title+`</h1>
 <hr>
