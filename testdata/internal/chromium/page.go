@@ -21,8 +21,9 @@ type Page struct {
 	// The browser's lock is held for what follows.
 	requests []*Request
 	byID     map[string]*Request
-	active   time.Time // when a request began or ended for the last time
+	active   time.Time // when something came, or was asked for, for the last time
 	loads    int       // how often the page was loaded
+	loader   string    // of the document
 	status   int       // of the page itself
 	problems []string
 	user     *Credentials
@@ -42,7 +43,7 @@ type Request struct {
 	// Error is why there is no answer, or no whole one, in the browser's words.
 	Error string
 
-	done bool
+	loader string // of the document that it belongs to; a worker has none
 }
 
 // Open opens an empty page.
@@ -88,10 +89,10 @@ func (p *Page) call(method string, params, result any) error {
 	return p.browser.call(p.session, method, params, result)
 }
 
-// LogIn gives the browser what a person types when it asks for a name and a password.
-func (p *Page) LogIn(as Credentials) error {
+// LogIn gives the browser what a person types when it asks for a name and a password. nil cancels.
+func (p *Page) LogIn(as *Credentials) error {
 	p.browser.mu.Lock()
-	p.user = &as
+	p.user = as
 	p.browser.mu.Unlock()
 	return p.call("Fetch.enable", object{"handleAuthRequests": true}, nil)
 }
@@ -165,15 +166,15 @@ func (p *Page) AwaitText(text string) error {
 	return p.Await("document.body.innerText.includes(" + string(quoted) + ")")
 }
 
-// restTime is how long no request begins or ends on a page that has everything.
+// restTime is how long nothing is asked for and nothing comes on a page that has everything.
 const restTime = 500 * time.Millisecond
 
-// Settle waits until the page has everything that it asks for.
+// Settle waits until the page has everything that it asks for. Content that a script has left unread is not waited for.
 func (p *Page) Settle() error {
 	return p.until("waiting for the last request", func() (bool, error) {
 		p.browser.mu.Lock()
 		defer p.browser.mu.Unlock()
-		open := slices.ContainsFunc(p.requests, func(r *Request) bool { return !r.done })
+		open := slices.ContainsFunc(p.requests, func(r *Request) bool { return r.isOpen(p.loader) })
 		return !open && time.Since(p.active) > restTime, p.browser.end
 	})
 }
@@ -306,7 +307,7 @@ func (p *Page) note(session, method string, params json.RawMessage) ([]command, 
 	e := event{}
 	switch method {
 	case "Target.attachedToTarget", "Page.loadEventFired", "Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded",
-		"Network.requestWillBeSent", "Network.responseReceived", "Network.loadingFinished", "Network.loadingFailed":
+		"Network.requestWillBeSent", "Network.responseReceived", "Network.dataReceived", "Network.loadingFinished", "Network.loadingFailed":
 		if method != "Page.loadEventFired" {
 			if err := json.Unmarshal(params, &e); err != nil {
 				return nil, fmt.Errorf("%s: %w", method, err)
@@ -322,8 +323,11 @@ func (p *Page) note(session, method string, params json.RawMessage) ([]command, 
 			return []command{{session, "Fetch.continueRequest", object{"requestId": paused.RequestID}}}, nil
 		}
 		p.logins++
-		return []command{{session, "Fetch.continueWithAuth", object{"requestId": paused.RequestID, "authChallengeResponse": object{
-			"response": "ProvideCredentials", "username": p.user.Name, "password": p.user.Password}}}}, nil
+		typed := object{"response": "CancelAuth"}
+		if p.user != nil {
+			typed = object{"response": "ProvideCredentials", "username": p.user.Name, "password": p.user.Password}
+		}
+		return []command{{session, "Fetch.continueWithAuth", object{"requestId": paused.RequestID, "authChallengeResponse": typed}}}, nil
 	}
 	switch method {
 	case "Target.attachedToTarget":
@@ -365,26 +369,31 @@ func (p *Page) noteRequest(method string, e *event) {
 		}
 		if r != nil && e.RedirectResponse != nil {
 			r.answered(e.RedirectResponse)
-			r.done = true
 		}
-		r = &Request{Method: e.Request.Method, URL: e.Request.URL}
+		r = &Request{Method: e.Request.Method, URL: e.Request.URL, loader: e.LoaderID}
 		p.byID[e.RequestID] = r
 		p.requests = append(p.requests, r)
 	case "Network.responseReceived":
 		if e.FrameID == p.frame && e.RequestID == e.LoaderID {
-			p.status = e.Response.Status
+			p.status, p.loader = e.Response.Status, e.LoaderID
 		}
 		if r != nil {
 			r.answered(&e.Response)
 		}
-	case "Network.loadingFinished", "Network.loadingFailed":
+	case "Network.loadingFailed":
 		if r != nil {
-			r.done, r.Error = true, e.ErrorText
+			r.Error = e.ErrorText
 		}
+	case "Network.dataReceived", "Network.loadingFinished":
 	default:
 		return
 	}
 	p.active = time.Now()
+}
+
+// isOpen says whether an answer may still come. Of those of a document that was left, there is often no end to be seen.
+func (r *Request) isOpen(loader string) bool {
+	return r.Status == 0 && r.Error == "" && (r.loader == loader || r.loader == "")
 }
 
 func (r *Request) answered(with *response) { r.Status, r.MediaType = with.Status, with.MimeType }

@@ -1,0 +1,1 @@
+import{R as e}from"./i_edOfog.js";e();

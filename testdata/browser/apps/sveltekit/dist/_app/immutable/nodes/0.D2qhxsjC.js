@@ -1,0 +1,1 @@
+import"../chunks/xihTtKlq.js";import{B as e,h as t,j as n,k as r,p as i,u as a}from"../chunks/i_edOfog.js";var o=e({prerender:()=>!0}),s=t(`<nav><a href="/">Home</a> <a href="/about">About</a> <a href="/docs">Docs</a> <a href="/docs/intro">Intro</a></nav> <!>`,1);function c(e,t){var o=s(),c=n(r(o),2);a(c,()=>t.children),i(e,o)}export{c as component,o as universal};

@@ -1,0 +1,1 @@
+import"../chunks/xihTtKlq.js";import"../chunks/CTMT3zyg.js";import{h as e,p as t}from"../chunks/i_edOfog.js";var n=e(`<h1>About the ferry</h1>`);function r(e){var r=n();t(e,r)}export{r as component};

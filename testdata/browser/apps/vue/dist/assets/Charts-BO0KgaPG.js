@@ -1,0 +1,1 @@
+import{n as e,r as t,t as n}from"./index-DRV334dE.js";var r={},i={class:`charts`};function a(n,r){return t(),e(`h1`,i,`Charts`)}var o=n(r,[[`render`,a],[`__scopeId`,`data-v-8bed4293`]]);export{o as default};
