@@ -98,6 +98,8 @@ type FileSection struct {
 	File *os.File
 	// Offset and Length delimit the section, in bytes.
 	Offset, Length int64
+	// Begin, if set, is called before the first byte is sent, with Offset and Length.
+	Begin func(offset, length int64) error
 	// Unchanged is called before the last bytes are sent; an error (ErrChanged) cuts the connection
 	// instead. Nil means that nothing is checked.
 	Unchanged func() error
@@ -126,6 +128,11 @@ type FileSender interface {
 // WriteTo sends the section: with sendfile if w is a FileSender, else by copying. It returns ErrChanged if the file has
 // become too short, or fails Unchanged before its last bytes are sent.
 func (s *FileSection) WriteTo(w io.Writer) (n int64, err error) {
+	if s.Begin != nil {
+		if err := s.Begin(s.Offset, s.Length); err != nil {
+			return 0, err
+		}
+	}
 	check := s.check
 	if sender, ok := w.(FileSender); ok {
 		// The last bytes are held back until the margin is behind them, so that the check comes after all use.

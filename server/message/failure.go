@@ -21,11 +21,14 @@ func Fail(status int, message string) Response {
 }
 
 // FailureOf returns what is answered for an error of a Body of which nothing has been sent: the *Failure in it,
-// else a 500 with the error as its cause.
+// a 503 for ErrChanged, else a 500 with the error as its cause.
 func FailureOf(err error) *Failure {
 	var f *Failure
 	if errors.As(err, &f) {
 		return f
+	}
+	if errors.Is(err, ErrChanged) {
+		return &Failure{Status: 503, Explain: "The file kept changing while it was read", Cause: err}
 	}
 	return &Failure{Status: 500, Cause: err}
 }

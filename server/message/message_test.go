@@ -205,3 +205,17 @@ func TestFileSectionHoldsBackItsEndUntilTheFileIsUnchanged(t *testing.T) {
 	}
 	_ = section.Close()
 }
+
+// TestAFileThatChangesBeforeItsFirstByte is answered with 503: the client may ask again.
+func TestAFileThatChangesBeforeItsFirstByte(t *testing.T) {
+	section := &FileSection{Offset: 3, Length: 4, Begin: func(offset, length int64) error {
+		if offset != 3 || length != 4 {
+			t.Errorf("begun with %d, %d", offset, length)
+		}
+		return ErrChanged
+	}}
+	n, err := section.WriteTo(io.Discard)
+	if f := FailureOf(err); n != 0 || f.Status != 503 || f.Error() != ErrChanged.Error() {
+		t.Errorf("%d bytes, %+v", n, f)
+	}
+}

@@ -28,7 +28,7 @@ func sendRanges(of message.Fields, body message.Body, value string) message.Resp
 	multipart := conditional.NewMultipart(ranges, size, of.Get("Content-type"), conditional.NewBoundary())
 	fields := append(message.Fields(nil), of...)
 	fields[0].Value = multipart.ContentType() // describe puts it first
-	return message.Response{Status: 206, Fields: fields, Body: &parts{multipart, body}}
+	return message.Response{Status: 206, Fields: fields, Body: &parts{multipart, body, len(ranges)}}
 }
 
 // partOf returns a part of a body, which is in memory or a FileSection. It takes the body over.
@@ -67,17 +67,23 @@ func (p *part) Close() error { return p.whole.Close() }
 type parts struct {
 	multipart *conditional.Multipart
 	whole     message.Body
+	left      int // how many are still to be written
 }
 
 // Len returns the length in bytes, with the heads of the parts.
 func (p *parts) Len() int64 { return p.multipart.Len() }
 
-// WriteTo writes the parts. Of a file each ends with the check that it is still the same, so that the last
-// one vouches for all.
+// WriteTo writes the parts. Of a file only the last one ends with the check that it is still the same: it vouches for
+// all.
 func (p *parts) WriteTo(w io.Writer) (int64, error) {
 	stream := message.NewSizedStream(p.Len(), func(w io.Writer) error {
 		return p.multipart.Write(w, func(w io.Writer, offset, length int64) error {
-			_, err := partOf(p.whole, conditional.Range{Offset: offset, Length: length}).WriteTo(w)
+			part := partOf(p.whole, conditional.Range{Offset: offset, Length: length})
+			p.left--
+			if section, isFile := part.(*message.FileSection); isFile && p.left > 0 {
+				section.Unchanged = nil
+			}
+			_, err := part.WriteTo(w)
 			return err
 		})
 	})

@@ -18,10 +18,10 @@ type loaded struct {
 }
 
 // load turns an open file into content: one state of it, whole, or an error. A file of up to MaxFile
-// bytes is read into memory while there is room, a larger one is sent from the file. encoding is set if it is
-// wanted in memory. It takes over f, the file of that name.
-func (s *Store) load(ctx context.Context, name string, f tree.File, st tree.Status, encoding bool) (loaded, error) {
-	l := loading{store: s, ctx: ctx, name: name, f: f, start: s.now()}
+// bytes is read into memory while there is room, a larger one is sent from the file. name is the file's name in t.
+// encoding is set if it is wanted in memory. It takes over f.
+func (s *Store) load(ctx context.Context, t *tree.Tree, name string, f tree.File, st tree.Status, encoding bool) (loaded, error) {
+	l := loading{store: s, ctx: ctx, t: t, name: name, f: f, start: s.now()}
 	defer l.forget()
 	for {
 		var found loaded
@@ -72,22 +72,38 @@ func (l *loading) loadWhole(c *buffer, st tree.Status) (loaded, error) {
 // any more that was asked for.
 func (l *loading) loadSection(st tree.Status) (loaded, error) {
 	s := l.store
-	found, settled, err := s.settle(l.ctx, l.f, st, l.start.Add(recent))
-	if err != nil || found.Size != st.Size {
+	found, settled, err := l.watch(st)
+	if err != nil {
 		return loaded{st: found}, err
+	}
+	if l.growth.isLog {
+		first := l.growth.st
+		return loaded{body: l.section(first, false, l.growth.evidence), st: first}, nil
+	}
+	if found.Size != st.Size {
+		return loaded{st: found}, nil
 	}
 	if !settled && st.Size == 0 {
 		return loaded{}, ErrRestless // no last bytes to hold back
 	}
+	var seen *evidence
+	if settled && mayGrow(l.f, found, s.now()) {
+		if seen, err = endsOf(l.f, found.Size); err != nil {
+			return loaded{}, fmt.Errorf("reading: %w", err)
+		}
+		if after, err := l.f.Status(); err != nil || after != found {
+			return loaded{st: after}, err
+		}
+	}
 	if s.opts.Untagged {
-		return loaded{s.section(l.f, found), found, ""}, nil
+		return loaded{l.section(found, settled, seen), found, ""}, nil
 	}
 	tag, known := s.digests.get(found)
 	if !known && st.Size > s.opts.MaxFile {
 		if tag, err = l.largeTag(found, settled); err != nil {
 			return loaded{}, err
 		}
-		return loaded{s.section(l.f, found), found, tag}, nil
+		return loaded{l.section(found, settled, seen), found, tag}, nil
 	}
 	if !known {
 		var after tree.Status
@@ -101,7 +117,7 @@ func (l *loading) loadSection(st tree.Status) (loaded, error) {
 			return loaded{st: after}, nil
 		}
 	}
-	return loaded{s.section(l.f, found), found, tag}, nil
+	return loaded{l.section(found, settled, seen), found, tag}, nil
 }
 
 // digest reads the file through for its tag, and returns its status afterwards. The tag is remembered if no later write
@@ -148,28 +164,27 @@ func (l *loading) largeTag(st tree.Status, settled bool) (string, error) {
 	return tag, nil
 }
 
-// section answers with a file that stays open. Its end is held back until it is seen to be unchanged.
-func (s *Store) section(f tree.File, st tree.Status) message.Body {
-	unchanged := func() error {
-		now, err := f.Status()
-		if err == nil && (now != st || unrest(f, st, s.now()) > 0) {
-			err = message.ErrChanged
-		}
-		return err
-	}
-	return &message.FileSection{File: f.OSFile(), Length: st.Size, Unchanged: unchanged, Disk: s.opts.Disk}
+// section answers with the file, which stays open.
+func (l *loading) section(st tree.Status, rested bool, seen *evidence) message.Body {
+	w := &sent{store: l.store, f: l.f, st: st, rested: rested, seen: seen}
+	t, name := l.t, l.name
+	w.isElsewhere = func() bool { return t.LeadsElsewhere(name, st) }
+	return &message.FileSection{File: l.f.OSFile(), Length: st.Size, Begin: w.begin, Unchanged: w.unchanged, Disk: l.store.opts.Disk}
 }
 
 // loading is what is remembered while a file is read.
 type loading struct {
 	store *Store
 	ctx   context.Context
-	name  string // of the file
+	t     *tree.Tree
+	name  string
 	f     tree.File
 	start time.Time
 	// early is the file as it was when it was first seen to change, nil if it was not.
 	early   *buffer
 	earlySt tree.Status
+	// growth is that of a file that is sent from the disk.
+	growth growth
 }
 
 func (l *loading) forget() {

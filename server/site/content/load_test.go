@@ -135,7 +135,7 @@ func TestGrowingLogIsServed(t *testing.T) {
 	sitetest.Check(t, err)
 	defer f.Close()
 	sitetest.Every(t, restless, func(i int) { fmt.Fprintf(f, "line %d\n", i) })
-	if _, content := open(t, dir).read(t, "log", Accepts{}); content != "" && !strings.HasPrefix(content, "line 0\nline 1\n") {
+	if _, content := open(t, dir).read(t, "log", Accepts{}); content != "" && !strings.HasPrefix(content, "line 0\n") {
 		t.Errorf("got %q", content)
 	}
 }

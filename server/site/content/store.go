@@ -201,7 +201,7 @@ func (s *Store) source(ctx context.Context, t *tree.Tree, k key, file string, st
 		if err != nil {
 			return Source{}, err
 		}
-		found, err := s.load(ctx, file, f, st, encoding)
+		found, err := s.load(ctx, t, file, f, st, encoding)
 		if err != nil {
 			return Source{}, &ReadError{err}
 		}

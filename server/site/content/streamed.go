@@ -89,6 +89,9 @@ func (b *stream) Len() int64 { return -1 }
 // WriteTo codes the file and writes what comes out. The end is held back until the file is seen to be unchanged.
 func (b *stream) WriteTo(w io.Writer) (int64, error) {
 	b.sent = true
+	if err := b.file.Begin(b.file.Offset, b.file.Length); err != nil {
+		return 0, err
+	}
 	count := &counting{w: w}
 	enc, err := coding.NewStream(b.key.coding, count)
 	if err != nil {

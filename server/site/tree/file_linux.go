@@ -55,7 +55,8 @@ func (f File) Status() (Status, error) {
 
 func newStatus(st *unix.Stat_t) Status {
 	return Status{
-		Dev: uint64(st.Dev), Ino: st.Ino, Mode: fileMode(st.Mode), UID: st.Uid, GID: st.Gid, Size: st.Size,
+		Dev: uint64(st.Dev), Ino: st.Ino, Mode: fileMode(st.Mode), UID: st.Uid, GID: st.Gid,
+		Links: uint64(st.Nlink), Size: st.Size,
 		Mtime: Instant{int64(st.Mtim.Sec), int64(st.Mtim.Nsec)},
 		Ctime: Instant{int64(st.Ctim.Sec), int64(st.Ctim.Nsec)},
 	}

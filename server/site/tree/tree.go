@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -40,7 +42,8 @@ type Status struct {
 	Dev, Ino     uint64
 	Mode         fs.FileMode
 	UID, GID     uint32
-	Size         int64 // bytes
+	Links        uint64 // names of the file, 0 where the system does not say
+	Size         int64  // bytes
 	Mtime, Ctime Instant
 }
 
@@ -114,6 +117,17 @@ func (t *Tree) OpenReserved(name string) (File, Status, error) {
 		return noFile, st, notRegularError{st.Mode}
 	}
 	return f, st, err
+}
+
+// LeadsElsewhere says whether a name has come to lead to another file than the one with the status st, or to none, by
+// one look below the path of the directory. The tree may be released already. Where it cannot tell it says no.
+func (t *Tree) LeadsElsewhere(name string, st Status) bool {
+	info, err := os.Stat(filepath.Join(t.directory.opts.Directory, filepath.FromSlash(name)))
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	now := statusOf(info)
+	return now.Dev != st.Dev || now.Ino != st.Ino
 }
 
 // ReadDir returns the names in a directory with their types, without those that are hidden, in the order of the

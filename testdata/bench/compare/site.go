@@ -81,10 +81,12 @@ func (s site) writeFiles() error {
 		}
 	}
 	random := rand.NewChaCha8([32]byte{})
+	old := time.Now().Add(-time.Hour) // previewd reads large files of the last minute once more, as they may be logs
 	for path, size := range s.sizes {
 		content := make([]byte, size)
 		_, _ = random.Read(content)
-		if err := os.WriteFile(filepath.Join(s.root, path), content, 0o644); err != nil {
+		file := filepath.Join(s.root, path)
+		if err := errors.Join(os.WriteFile(file, content, 0o644), os.Chtimes(file, old, old)); err != nil {
 			return err
 		}
 	}
