@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 )
 
 // Check writes what the rules files of a site say, each rule as it is understood, and what is wrong with them. ok is false
@@ -68,7 +69,7 @@ func writeFile(w io.Writer, name string, content []byte) (ok bool) {
 	}
 	slices.SortStableFunc(list, func(a, b said) int { return cmp.Compare(a.line, b.line) })
 	for _, s := range list {
-		fmt.Fprintf(w, "%s\n", s.text)
+		fmt.Fprintf(w, "%s\n", strings.ToValidUTF8(s.text, "\uFFFD"))
 	}
 	fmt.Fprintf(w, "%s: rules: %d, problems: %d\n", name, rules, len(problems))
 	return ok

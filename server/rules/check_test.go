@@ -21,6 +21,8 @@ func TestCheck(t *testing.T) {
 				"_redirects: rules: 1, problems: 2\n", false},
 		{fstest.MapFS{"_headers": {Data: []byte("/*\nX-A:1\n  Date: now")}},
 			"_headers:1: /*\n  X-A: 1\n_headers:3: warning: Date belongs to the server, a rule cannot change it\n_headers: rules: 1, problems: 1\n", true},
+		{fstest.MapFS{"_redirects": {Data: []byte("/\xff /b")}},
+			"_redirects:1: /\uFFFD /b 302\n_redirects:1: warning: the line is not UTF-8, its bytes are compared as they are\n_redirects: rules: 1, problems: 1\n", true},
 	} {
 		var out strings.Builder
 		if ok := Check(c.files, &out); ok != c.ok || out.String() != c.want {

@@ -16,6 +16,8 @@ const (
 	MaxLine = 2000
 	// MaxFile is how many bytes of a file are read. What is beyond is reported and not obeyed.
 	MaxFile = 1 << 20
+	// MaxProblems is how many problems of a file are told one by one.
+	MaxProblems = 100
 	// MaxAge is how old the last look at the files may be when a request is answered. There is no timer.
 	MaxAge = 50 * time.Millisecond
 )

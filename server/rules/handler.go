@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"crypto/sha256"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +50,10 @@ type rules struct {
 // file is one of the two files.
 type file struct {
 	version  string
+	sum      [sha256.Size]byte // of its content
 	problems []Problem
+	// unread is set while the file cannot be read.
+	unread *Problem
 }
 
 // New returns the rules of a site. The files are looked at when there is a request.
@@ -66,7 +70,14 @@ func New(opts Options) *Rules {
 // Problems are those of the files as they are now.
 func (rs *Rules) Problems() []Problem {
 	now := rs.look()
-	return slices.Concat(now.files[0].problems, now.files[1].problems)
+	var list []Problem
+	for _, f := range now.files {
+		list = append(list, f.problems...)
+		if f.unread != nil {
+			list = append(list, *f.unread)
+		}
+	}
+	return list
 }
 
 // look returns the rules, which were looked at within MaxAge.
@@ -102,17 +113,22 @@ func (rs *Rules) read(name string, f *file, parse func([]byte) []Problem) {
 	content, version, err := rs.opts.Site.Look(name, f.version, MaxFile+1)
 	if err != nil {
 		problem := Problem{name, 0, "it cannot be read: " + err.Error(), true}
-		if slices.Contains(f.problems, problem) {
-			return
+		if f.unread == nil || *f.unread != problem {
+			f.unread = &problem
+			rs.opts.Report([]Problem{problem})
 		}
-		f.problems = append(slices.Clip(f.problems), problem)
-		rs.opts.Report([]Problem{problem})
 		return
 	}
+	f.unread = nil
 	if version == f.version {
 		return
 	}
-	*f = file{version, parse(content)}
+	sum := sha256.Sum256(content)
+	if f.version != "" && version != "" && sum == f.sum { // the version may be another one for the same content
+		f.version = version
+		return
+	}
+	*f = file{version: version, sum: sum, problems: parse(content)}
 	if len(f.problems) > 0 {
 		rs.opts.Report(f.problems)
 	}
@@ -130,13 +146,19 @@ func (rs *Rules) Handler(next message.Handler) message.Handler {
 			_, found := rs.opts.Site.Find(r.Target)
 			return found
 		})
+		var resp message.Response
 		switch {
 		case !matched:
-			return rs.answer(ctx, r, next, r.Target, now.headers.combine(now.blocks(asked.Host, r.Target, rs.opts.Site)))
+			resp = rs.answer(ctx, r, next, r.Target, now.headers.combine(now.blocks(asked.Host, r.Target, rs.opts.Site)))
 		case outcome.Kind == Moved:
-			return redirect(outcome, now.headers.For(asked.Host, r.Target))
+			resp = redirect(outcome, now.headers.For(asked.Host, r.Target))
+		default:
+			resp = rs.rewrite(ctx, r, next, outcome, now)
 		}
-		return rs.rewrite(ctx, r, next, outcome, now)
+		if outcome.Vary != "" {
+			resp.Fields = append(slices.Clone(resp.Fields), message.Field{Name: "Vary", Value: outcome.Vary})
+		}
+		return resp
 	}
 }
 

@@ -66,6 +66,27 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestAnswersSayWhatTheyDependOn: whichever of the conditions holds, and not where a file wins.
+func TestAnswersSayWhatTheyDependOn(t *testing.T) {
+	f := files{"/a.txt": "a", "/de.html": "de", "/_redirects": "/x /y 302 Cookie=c\n/a.txt /b 302 Cookie=c\n/l /de.html 200 Language=de\n/l /y 302 Cookie=c\n/z /y\n"}
+	german := message.Field{Name: "Accept-Language", Value: "de"}
+	for _, c := range []struct {
+		target, want string
+		field        message.Field
+	}{
+		{"/x", "302 /y Vary=Cookie", message.Field{Name: "Cookie", Value: "c=1"}},
+		{"/x", "404 Vary=Cookie", message.Field{}},
+		{"/a.txt", "200 a Vary=Accept-Encoding", message.Field{}},
+		{"/l", "200 de Vary=Accept-Encoding|Accept-Language, Cookie", german},
+		{"/l", "404 Vary=Accept-Language, Cookie", message.Field{}},
+		{"/z", "302 /y Vary=", german},
+	} {
+		if got := show(ask(t, f, "GET", c.target, c.field), "Vary"); got != c.want {
+			t.Errorf("%s with %v is %q, want %q", c.target, c.field, got, c.want)
+		}
+	}
+}
+
 // TestTheRequestIsAsItWas once the site has answered: the log and the scripts see what came.
 func TestTheRequestIsAsItWas(t *testing.T) {
 	f := files{"/a": "a", "/_redirects": "/b /a 200", "/_headers": "/b\n  ETag: \"mine\""}
@@ -74,6 +95,31 @@ func TestTheRequestIsAsItWas(t *testing.T) {
 	if resp.Status != 200 || resp.Fields.Get("ETag") != `"mine"` || r.Target != "/b" || r.Variant != "" || len(r.Fields) != 2 {
 		t.Errorf("%d %v, %+v", resp.Status, resp.Fields, r)
 	}
+}
+
+// TestAFileThatCannotBeRead leaves the rules as they were, and is a problem for as long.
+func TestAFileThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := files{"/_redirects": "/a /one\n"}
+		reports := 0
+		rs := New(Options{Site: f, Report: func([]Problem) { reports++ }})
+		for _, c := range []struct{ broken, want string }{
+			{"", ""}, {"no luck", "_redirects: error: it cannot be read: no luck"}, {"no luck", "_redirects: error: it cannot be read: no luck"}, {"", ""},
+		} {
+			f["error of /_redirects"] = c.broken
+			time.Sleep(MaxAge)
+			got := ""
+			for _, p := range rs.Problems() {
+				got += p.String()
+			}
+			if got != c.want || len(rs.look().redirects.All()) != 1 {
+				t.Errorf("%q: problems %q, want %q", c.broken, got, c.want)
+			}
+		}
+		if reports != 1 {
+			t.Errorf("told of it %d times", reports)
+		}
+	})
 }
 
 // TestChangedRulesAreAnotherRepresentation: no 304 for an answer with other fields, and 304 with all fields for the same.
@@ -111,7 +157,13 @@ func TestChangesCountWithinMaxAge(t *testing.T) {
 		if got := location(); got != "/one" {
 			t.Errorf("got %q", got)
 		}
+		f["version of /_redirects"] = "at rest" // and the content is the same
+		time.Sleep(MaxAge)
+		if got := location(); got != "/one" {
+			t.Errorf("after a rest: %q", got)
+		}
 		f["/_redirects"] = "/a /two\n"
+		delete(f, "version of /_redirects")
 		time.Sleep(MaxAge - 1)
 		if got := location(); got != "/one" {
 			t.Errorf("looked again too early: %q", got)

@@ -3,6 +3,7 @@ package rules
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/previewd/previewd/server/message"
 )
@@ -101,6 +102,10 @@ func parseBlock(line string, report *report) Block {
 		report.fail("%q is no path, allowed is one without blanks; fields and comments have lines of their own", line)
 		return Block{Line: report.line, pattern: never, never: true}
 	}
+	if hasControl(line) {
+		report.fail("%q has a control character in it", line)
+		return Block{Line: report.line, pattern: never, never: true}
+	}
 	if i := strings.IndexAny(line, "?#"); i >= 0 {
 		report.warn("the query of %q is left out", line)
 		line = line[:i]
@@ -146,7 +151,7 @@ func parseFieldLine(line string, report *report) (l fieldLine, ok bool) {
 		return l, true
 	case l.value == "":
 		report.fail("%s has no value", l.name)
-	case strings.ContainsFunc(l.value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7F }):
+	case strings.ContainsFunc(l.value, func(c rune) bool { return unicode.IsControl(c) && c != '\t' }):
 		report.fail("the value of %s has a control character in it", l.name)
 	default:
 		return l, true

@@ -70,6 +70,7 @@ func TestProblemsOfHeaders(t *testing.T) {
 		{"X B: 1", "error: \"X B\" is no name of a field, allowed are letters, digits and !#$%&'*+-.^_`|~"},
 		{"X-B:", `error: X-B has no value`},
 		{"X-B: a\x00b", `error: the value of X-B has a control character in it`},
+		{"X-B: a\u009b2J", `error: the value of X-B has a control character in it`},
 		{"Content-Length: 1", `warning: Content-Length belongs to the server, a rule cannot change it`},
 		{"! Date", `warning: Date belongs to the server, a rule cannot change it`},
 		{"Basic-Auth: ann:pass", `warning: Basic-Auth is ignored, and the page is not protected; the setting AUTH asks for a password`},
@@ -88,6 +89,7 @@ func TestProblemsOfHeaders(t *testing.T) {
 		"/a/*/*\n  X-A: 1": `_headers:1: error: "/a/*/*": it has more than one *`,
 		"/é\n  X-A: 1":     `_headers:1: warning: "/é" matches nothing: write what is not ASCII in escapes, "/%C3%A9"`,
 		"/a?b\n  X-A: 1":   `_headers:1: warning: the query of "/a?b" is left out`,
+		"/a\x1b[2J\nX: y":  `_headers:1: error: "/a\x1b[2J" has a control character in it`,
 	} {
 		if _, problems := ParseHeaders([]byte(text)); len(problems) != 1 || problems[0].String() != want {
 			t.Errorf("%q: %v, want %q", text, problems, want)

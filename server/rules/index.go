@@ -1,6 +1,9 @@
 package rules
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // index finds the rules that may match a path, without looking at the others: a tree of segments.
 type index struct{ root node }
@@ -64,12 +67,8 @@ func (n *node) child(literal string) *node {
 func (x *index) find(list []int, text, query string) []int {
 	rest := strings.TrimSuffix(text, "/")
 	list = x.root.find(list, rest, query)
-	for i := 1; i < len(list); i++ { // there are few
-		for j := i; j > 0 && list[j] < list[j-1]; j-- {
-			list[j], list[j-1] = list[j-1], list[j]
-		}
-	}
-	return list
+	slices.Sort(list)
+	return slices.Compact(list) // a query may have a pair many times
 }
 
 // find looks for rest, which is empty or begins with a slash.

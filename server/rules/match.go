@@ -31,6 +31,8 @@ type Outcome struct {
 	// Target is what of the site is sent, encoded.
 	Target string
 	Rule   *Redirect
+	// Vary is what the answer depends on beside the URL, also where no rule matches: a field value, or empty.
+	Vary string
 }
 
 // Asked is a request as rules see it.
@@ -62,6 +64,8 @@ func (rs *Redirects) Match(a Asked, exists func() bool) (Outcome, bool) {
 		return Outcome{}, false
 	}
 	known, there := false, false
+	asking := values{text: query}
+	vary := ""
 	for _, loosely := range [...]bool{false, true} {
 		for i, number := range list {
 			if number < 0 {
@@ -77,7 +81,7 @@ func (rs *Redirects) Match(a Asked, exists func() bool) (Outcome, bool) {
 				continue
 			}
 			list[i] = -1
-			outcome, ok := rule.outcome(a, asked, query, spans)
+			captures, ok := rule.matchRest(a, asked, &asking, spans)
 			if !ok {
 				continue
 			}
@@ -89,22 +93,30 @@ func (rs *Redirects) Match(a Asked, exists func() bool) (Outcome, bool) {
 					continue
 				}
 			}
-			return outcome, true
+			vary = rule.varies(vary)
+			if !rule.applies(a.Fields) {
+				continue
+			}
+			if outcome, ok := rule.outcome(a, asked, query, captures); ok {
+				outcome.Vary = vary
+				return outcome, true
+			}
 		}
 	}
-	return Outcome{}, false
+	return Outcome{Vary: vary}, false
 }
 
-// outcome says what a rule whose path matches makes of a request; ok is false where something else does not.
-func (r *Redirect) outcome(a Asked, asked path, query string, spans []span) (o Outcome, ok bool) {
+// matchRest compares host and query with a rule whose path matches, and returns all that its names have captured.
+func (r *Redirect) matchRest(a Asked, asked path, query *values, spans []span) ([]capture, bool) {
 	captures, ok := r.from.matchHost(a.Host)
 	if !ok {
-		return o, false
+		return nil, false
 	}
-	captures = r.from.captures(captures, asked, spans)
-	if captures, ok = r.matchQuery(captures, query); !ok || !r.applies(a.Fields) {
-		return o, false
-	}
+	return r.matchQuery(r.from.captures(captures, asked, spans), query)
+}
+
+// outcome says what a rule that matches makes of a request; ok is false where its target is none.
+func (r *Redirect) outcome(a Asked, asked path, query string, captures []capture) (o Outcome, ok bool) {
 	to, ok := r.to.expand(captures, query)
 	if !ok || leadsToItself(to, a, asked, query) {
 		return o, false
@@ -129,18 +141,30 @@ func leadsToItself(to reference, a Asked, asked path, query string) bool {
 	return (scheme == "" || scheme == a.Scheme+":") && strings.EqualFold(host, a.Host)
 }
 
-// matchQuery wants every pair of the rule in the query, and adds what its placeholders capture. Where a name is repeated
-// the last one counts.
-func (r *Redirect) matchQuery(captures []capture, query string) ([]capture, bool) {
-	for _, wanted := range r.query {
-		value, found := "", false
-		for rest := query; rest != ""; {
-			var pair string
-			pair, rest, _ = strings.Cut(rest, "&")
-			if n, v, isPair := strings.Cut(pair, "="); isPair && decode(n) == decode(wanted.name) {
-				value, found = v, true
+// values are those of a query by name, decoded, read when they are asked for. Where a name is repeated the last one counts.
+type values struct {
+	text   string
+	byName map[string]string
+}
+
+// get returns the value of a name as it came.
+func (q *values) get(name string) (value string, found bool) {
+	if q.byName == nil {
+		q.byName = map[string]string{}
+		for pair := range strings.SplitSeq(q.text, "&") {
+			if name, value, isPair := strings.Cut(pair, "="); isPair {
+				q.byName[decode(name)] = value
 			}
 		}
+	}
+	value, found = q.byName[name]
+	return value, found
+}
+
+// matchQuery wants every pair of the rule in the query, and adds what its placeholders capture.
+func (r *Redirect) matchQuery(captures []capture, query *values) ([]capture, bool) {
+	for _, wanted := range r.query {
+		value, found := query.get(decode(wanted.name))
 		if !found || !wanted.placeholder && decode(value) != decode(wanted.value) {
 			return captures, false
 		}
@@ -149,6 +173,22 @@ func (r *Redirect) matchQuery(captures []capture, query string) ([]capture, bool
 		}
 	}
 	return captures, true
+}
+
+// byLanguage is what a rule with the condition Language depends on, see language.
+const byLanguage = "Accept-Language, Cookie"
+
+// varies adds what the conditions of a rule depend on.
+func (r *Redirect) varies(vary string) string {
+	for _, c := range r.conditions {
+		if strings.EqualFold(c.name, "Language") {
+			return byLanguage
+		}
+		if vary == "" {
+			vary = "Cookie"
+		}
+	}
+	return vary
 }
 
 // applies says whether the conditions of a rule hold.

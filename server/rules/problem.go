@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -43,7 +44,24 @@ func (r *report) warn(format string, args ...any) { r.add(false, format, args...
 func (r *report) fail(format string, args ...any) { r.add(true, format, args...) }
 
 func (r *report) add(isError bool, format string, args ...any) {
-	r.problems = append(r.problems, Problem{r.file, r.line, fmt.Sprintf(format, args...), isError})
+	switch n := len(r.problems); {
+	case n < MaxProblems:
+		r.problems = append(r.problems, Problem{r.file, r.line, shorten(fmt.Sprintf(format, args...)), isError})
+	case n == MaxProblems:
+		r.problems = append(r.problems, Problem{r.file, r.line, "there are more problems from here on, they are not shown", isError})
+	case isError:
+		r.problems[MaxProblems].Error = true
+	}
+}
+
+// maxMessage is how many bytes of a message are shown: a line may be as long as the file.
+const maxMessage = 1000
+
+func shorten(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxMessage], "") + " …"
 }
 
 // lines calls each for every line of a file that is neither empty nor a comment, with the blanks around it gone.
@@ -72,6 +90,11 @@ func (r *report) lines(content []byte, each func(line string)) {
 		}
 		each(line)
 	}
+}
+
+// hasControl says whether there is a control character that separates no words.
+func hasControl(line string) bool {
+	return strings.ContainsFunc(line, func(c rune) bool { return unicode.IsControl(c) && !isBlank(c) })
 }
 
 // isBlank says whether a character separates words: \s of JavaScript, in which both parsers are written.

@@ -84,6 +84,10 @@ func ParseRedirects(content []byte) (*Redirects, []Problem) {
 			full = true
 			return
 		}
+		if hasControl(line) {
+			report.fail("%q has a control character in it", line)
+			return
+		}
 		rule, err := parseRedirect(line, report)
 		if err != nil {
 			report.fail("%v", err)

@@ -180,6 +180,7 @@ func TestProblemsOfRedirects(t *testing.T) {
 		{"/a*b*c /b", `warning: "/a*b*c" has more than one *, the first is a splat, a further one only itself`},
 		{"/a%zz /b", `warning: "/a%zz" has a % that begins no escape, it is taken as it stands; %25 says so`},
 		{"/a?b /b", `warning: the query of "/a?b" is left out; pairs that a query must have stand behind the path: id=:id`},
+		{"/a\x00b /b", `error: "/a\x00b /b" has a control character in it`},
 		{"/a\xff /b", `warning: the line is not UTF-8, its bytes are compared as they are`},
 		{"/a /" + strings.Repeat("y", 2000), `warning: the line has 2004 characters, Cloudflare allows 2000`},
 	} {
@@ -204,6 +205,14 @@ func TestBoundsOfAFile(t *testing.T) {
 	rs, problems = ParseRedirects([]byte("/first /b\n" + large))
 	if len(rs.All()) != 1 || len(problems) != 1 || problems[0].Line != 0 {
 		t.Errorf("%d rules, %v", len(rs.All()), problems)
+	}
+	// Of problems there is no end either: a page that is called _redirects by mistake has one on each line.
+	rs, problems = ParseRedirects([]byte("/a /b\n" + strings.Repeat("/c /d 302 Country=at\n", MaxProblems) + "bad\n" + strings.Repeat("/c /d 302 Country=at\n", 5) + strings.Repeat("x", 5000)))
+	if len(rs.All()) != MaxProblems+6 || len(problems) != MaxProblems+1 || problems[MaxProblems].String() != "_redirects:102: error: there are more problems from here on, they are not shown" {
+		t.Errorf("%d rules, %d problems, the last is %v", len(rs.All()), len(problems), problems[len(problems)-1])
+	}
+	if _, problems = ParseRedirects([]byte(strings.Repeat("é", 5000))); len(problems) != 2 || len(problems[1].String()) > 1100 || !strings.HasSuffix(problems[1].Message, " …") {
+		t.Errorf("a long line: %d problems, %q", len(problems), problems)
 	}
 	if rs, problems = ParseRedirects([]byte("\xff\xfe/\x00a\x00")); len(rs.All()) != 0 || len(problems) != 1 {
 		t.Errorf("UTF-16: %d rules, %v", len(rs.All()), problems)
@@ -249,6 +258,25 @@ func many() string {
 		fmt.Fprintf(&b, "/old/page-%d /new/page-%d 301\n/index.php p=%d /post/%d 301\n/section-%d/:year/* /s/%d/:year/:splat 301\n", i, i, i, i, i, i)
 	}
 	return b.String()
+}
+
+// BenchmarkCrowded: all rules are of one path, and have to be compared with all that a request can bring.
+func BenchmarkCrowded(b *testing.B) {
+	for name, c := range map[string]struct{ rule, target string }{
+		"query":  {"/a x%d=:x /b\n", "/a?" + strings.Repeat("a=1&", 15000)},
+		"suffix": {"/*x%d /b\n", "/" + strings.Repeat("a", 60000)},
+	} {
+		var text strings.Builder
+		for i := range MaxRules {
+			fmt.Fprintf(&text, c.rule, i)
+		}
+		rs, _ := ParseRedirects([]byte(text.String()))
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				rs.Match(Asked{Target: c.target}, func() bool { return false })
+			}
+		})
+	}
 }
 
 func BenchmarkMatch(b *testing.B) {

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"errors"
 	pathpkg "path"
 	"strings"
 	"testing"
@@ -37,7 +38,10 @@ func (f files) Look(name, seen string, limit int64) (content []byte, version str
 	if !found {
 		return nil, "", nil
 	}
-	return []byte(text), "v" + text, nil
+	if text := f["error of /"+name]; text != "" {
+		return nil, "", errors.New(text)
+	}
+	return []byte(text), f["version of /"+name] + "v" + text, nil
 }
 
 func (f files) serve(_ context.Context, r *message.Request) message.Response {
