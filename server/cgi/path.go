@@ -65,6 +65,23 @@ func nextSlash(s string, from int) int {
 	return -1
 }
 
+// Find returns the path, decoded, of a target that is a script's: its name, and what follows it. found is false for all
+// other targets, and for scripts that there are not.
+func (h *Handler) Find(target string) (path string, found bool) {
+	collapsed, ok := collapsePath(target)
+	if !ok {
+		return "", false
+	}
+	dir, rest, found := split(collapsed, h.Directories)
+	if !found {
+		return "", false
+	}
+	if _, failure := h.find(dir, rest); failure != nil && failure.Status == 404 {
+		return "", false
+	}
+	return "/" + strings.TrimLeft(collapsed, "/"), true
+}
+
 // script is what a target says of a script. Texts are UTF-8.
 type script struct {
 	name  string // SCRIPT_NAME

@@ -7,6 +7,7 @@ import (
 	"github.com/previewd/previewd/config"
 	"github.com/previewd/previewd/metrics"
 	"github.com/previewd/previewd/server/accesslog"
+	"github.com/previewd/previewd/server/cgi"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/rules"
 	"github.com/previewd/previewd/server/site"
@@ -15,11 +16,27 @@ import (
 // siteRules are the rules that the site brings; nil where they are not obeyed.
 type siteRules struct{ rules *rules.Rules }
 
-func newSiteRules(c config.Config, files *site.Site, log *accesslog.Log) *siteRules {
+// filesAndScripts is the site with its scripts: what follows the name of one in a path is the script's, so that a rule
+// for all that is not found leaves it alone.
+type filesAndScripts struct {
+	*site.Site
+	scripts *cgi.Handler // nil without CGI
+}
+
+func (f filesAndScripts) Find(target string) (path string, found bool) {
+	if f.scripts != nil {
+		if path, found := f.scripts.Find(target); found {
+			return path, true
+		}
+	}
+	return f.Site.Find(target)
+}
+
+func newSiteRules(c config.Config, files *site.Site, scripts *scripts, log *accesslog.Log) *siteRules {
 	if !obeysRules(c) {
 		return nil
 	}
-	return &siteRules{rules.New(rules.Options{Site: files, Report: func(problems []rules.Problem) {
+	return &siteRules{rules.New(rules.Options{Site: filesAndScripts{files, scripts.handler}, Report: func(problems []rules.Problem) {
 		for _, p := range problems {
 			log.Warn(p.String())
 		}

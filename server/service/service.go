@@ -81,7 +81,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	siteRules := newSiteRules(c, files, log)
+	siteRules := newSiteRules(c, files, scripts, log)
 	https, err := openHTTPS(c, registry, log)
 	if err != nil {
 		return err
