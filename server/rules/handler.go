@@ -167,7 +167,7 @@ func (rs *Rules) Handler(next message.Handler) message.Handler {
 func (now *rules) blocks(host, target string, site Site) []applied {
 	own := now.headers.matching(host, target)
 	raw, _ := splitTarget(target)
-	if len(now.headers.blocks) == 0 || raw == "/" || strings.HasSuffix(raw, ".html") {
+	if len(now.headers.blocks) == 0 || raw == "/" || strings.HasSuffix(raw, ".html") || !now.headers.pages && !strings.HasSuffix(raw, "/") {
 		return own
 	}
 	page := strings.TrimSuffix(raw, "/") + ".html"

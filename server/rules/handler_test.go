@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -184,4 +186,26 @@ func TestChangesCountWithinMaxAge(t *testing.T) {
 			t.Errorf("problems of a file that is gone: %v", problems)
 		}
 	})
+}
+
+// BenchmarkHandler: what the rules add to a request for a file, without the site's own work.
+func BenchmarkHandler(b *testing.B) {
+	var redirects, headers strings.Builder
+	for i := range 50 {
+		fmt.Fprintf(&redirects, "/old%d/* /new/:splat\n", i)
+		fmt.Fprintf(&headers, "/assets%d/*\n  X-A: b\n", i)
+	}
+	for name, f := range map[string]files{
+		"no_files": {}, "none_applies": {"/_redirects": redirects.String(), "/_headers": headers.String()},
+		"file_wins": {"/_redirects": "/* /index.html 200\n", "/assets/app.js": "x"}, "fields_of_all": {"/_headers": "/*\n  X-Frame-Options: DENY\n"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			h := New(Options{Site: f}).Handler(func(context.Context, *message.Request) message.Response { return message.Response{Status: 200} })
+			r := &message.Request{Method: "GET", Target: "/assets/app.js", Scheme: "http", Fields: message.Fields{{Name: "Host", Value: "localhost:8000"}, {Name: "Accept", Value: "*/*"}}}
+			b.ReportAllocs()
+			for b.Loop() {
+				h(b.Context(), r)
+			}
+		})
+	}
 }

@@ -16,6 +16,8 @@ type Block struct {
 	lines   []fieldLine
 	// never is set where the pattern matches nothing.
 	never bool
+	// alone is what the block says where no other one applies; nil where that depends on the request.
+	alone *Fields
 }
 
 // fieldLine sets a field, or takes it away.
@@ -43,6 +45,8 @@ func (b *Block) String() string {
 type Headers struct {
 	blocks []Block
 	index  index
+	// pages is set where a block may apply to /page.html and not to /page.
+	pages bool
 }
 
 // All returns the blocks in the order of the file. They are not to be changed.
@@ -91,8 +95,19 @@ func ParseHeaders(content []byte) (*Headers, []Problem) {
 		}
 		first[b.pattern.text] = i
 		h.index.add(i, b.pattern, "")
+		h.pages = h.pages || b.pattern.tellsPages()
+	}
+	for i := range h.blocks {
+		if b := &h.blocks[i]; !b.dependsOnRequest() {
+			b.alone = h.lay([]applied{{block: i}})
+		}
 	}
 	return h, report.problems
+}
+
+// dependsOnRequest says whether what is captured stands in a value.
+func (b *Block) dependsOnRequest() bool {
+	return slices.ContainsFunc(b.lines, func(l fieldLine) bool { return l.template != nil })
 }
 
 // parseBlock reads the line of a pattern. One that is wrong still begins a block, whose fields belong to no other.
@@ -238,8 +253,19 @@ func (h *Headers) matching(host, target string) (list []applied) {
 	return list
 }
 
-// combine lays the fields of blocks over each other.
+// combine returns what blocks say together, nil if nothing.
 func (h *Headers) combine(list []applied) *Fields {
+	switch {
+	case len(list) == 0:
+		return nil
+	case len(list) == 1 && h.blocks[list[0].block].alone != nil:
+		return h.blocks[list[0].block].alone
+	}
+	return h.lay(list)
+}
+
+// lay lays the fields of blocks over each other.
+func (h *Headers) lay(list []applied) *Fields {
 	var f Fields
 	for _, a := range list {
 		b := &h.blocks[a.block]

@@ -63,6 +63,26 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+// TestPatternsThatTellPages: any other pattern that matches /page.html matches /page too, so that a clean URL costs no second look.
+func TestPatternsThatTellPages(t *testing.T) {
+	for text, want := range map[string]bool{
+		"/*": false, "/:x": false, "/page": false, "/page/": false, "/page*": true, "/pag:x": true, "/page.html": true, "/*.html": true, "/*l": true,
+		"/:x.js": false, "/:x.:y": true, "/*/page.html": true, "/*/:x": false, "/l": false, "/:x:y": true,
+	} {
+		p, err := parsePattern(text, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.tellsPages(); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+		_, page := p.match("/page.html")
+		if _, clean := p.match("/page"); page && !clean && !want {
+			t.Errorf("%s matches /page.html alone", text)
+		}
+	}
+}
+
 // TestProblemsOfHeaders: each names its line, and the lines around it are obeyed.
 func TestProblemsOfHeaders(t *testing.T) {
 	for _, c := range []struct{ line, want string }{

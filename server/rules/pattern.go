@@ -143,6 +143,19 @@ func contains(names []string, name string) bool {
 	return false
 }
 
+// tellsPages says whether the pattern may match /page.html and not /page.
+func (p *pattern) tellsPages() bool {
+	segment := p.segments[len(p.segments)-1]
+	if len(segment) == 0 {
+		return false
+	}
+	last := segment[len(segment)-1]
+	if last.capture >= 0 {
+		return len(segment) > 1
+	}
+	return strings.HasSuffix(last.literal, ".html") || len(segment) > 1 && strings.HasSuffix(".html", last.literal)
+}
+
 // match compares a path and returns what the names have captured. Where several captures are possible, an earlier one
 // is as long as can be, as in a regular expression; but it takes time in proportion to the path only.
 func (p *pattern) match(text string) ([]span, bool) {

@@ -58,6 +58,9 @@ func (s *Site) Find(target string) (file string, found bool) {
 	disk.Enter()
 	defer disk.Leave()
 	at, ok := translatePath(target)
+	if ok && !at.slash && s.content.IsKept(s.directory, at.name) {
+		return "/" + at.name, true
+	}
 	t, err := s.directory.Acquire()
 	if err != nil {
 		return "", false

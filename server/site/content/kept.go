@@ -53,6 +53,16 @@ func (s *Store) Glance(d *tree.Directory, name string) (Source, bool) {
 	return Source{e.Value, e}, true
 }
 
+// IsKept says whether Glance finds a file.
+func (s *Store) IsKept(d *tree.Directory, name string) bool {
+	e := s.cache.Get(key{name: name})
+	if e == nil {
+		return false
+	}
+	defer e.Close()
+	return d.Unchanged(name, &e.Value.Status)
+}
+
 // keptOr returns what is kept for a key, or else what load returns, with the latest status that is known. One of many
 // who want the same loads it, the others wait. A file that is not kept for its size is loaded by each.
 func (s *Store) keptOr(ctx context.Context, t *tree.Tree, k key, file string, st tree.Status,
