@@ -24,18 +24,20 @@ const (
 // AskReady asks the /readyz of the admin port that listens on address, in the form of net.Listen, and
 // returns why it is not ready, in one line, nil if it is. A wildcard address is asked by loopback.
 func AskReady(ctx context.Context, address string) error {
-	return get(ctx, "http://"+reachable(address)+"/readyz", healthTimeout, http.StatusOK)
+	return get(ctx, "http://"+reachable(address)+"/readyz", healthTimeout, func(status int) bool { return status == http.StatusOK })
 }
 
 // Ask asks for url, and returns in one line why there is nothing: no answer, or one of status 400 and above.
-// A redirection is an answer, and is not followed. Whose certificate it is does not matter, as it does not to the
+// A redirection is an answer, and is not followed; so is 401, as a server that asks for a password is up. Whose certificate it is does not matter, as it does not to the
 // kubelet's probes: a development CA is nowhere installed, and the image has no roots.
 func Ask(ctx context.Context, url string) error {
-	return get(ctx, url, urlTimeout, http.StatusBadRequest-1)
+	return get(ctx, url, urlTimeout, func(status int) bool {
+		return status >= http.StatusOK && status < http.StatusBadRequest || status == http.StatusUnauthorized
+	})
 }
 
-// get wants an answer to GET url within timeout, whose status is from 200 to most.
-func get(ctx context.Context, url string, timeout time.Duration, most int) error {
+// get wants an answer to GET url within timeout, whose status is fine.
+func get(ctx context.Context, url string, timeout time.Duration, isFine func(status int) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -60,7 +62,7 @@ func get(ctx context.Context, url string, timeout time.Duration, most int) error
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", url, err)
 	}
-	if resp.StatusCode < http.StatusOK || resp.StatusCode > most {
+	if !isFine(resp.StatusCode) {
 		return fmt.Errorf("%s answered %s: %s", url, resp.Status, printable(string(text)))
 	}
 	return nil

@@ -117,7 +117,7 @@ func TestAskByHTTPS(t *testing.T) {
 	}
 }
 
-// TestAsk: a page that is there, or leads elsewhere, is health; what is not there is not.
+// TestAsk: a page that is there, leads elsewhere or wants a password is health; what is not there is not.
 func TestAsk(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:9")
 	t.Setenv("http_proxy", "http://127.0.0.1:9")
@@ -129,6 +129,8 @@ func TestAsk(t *testing.T) {
 			http.Redirect(w, r, "https://elsewhere.invalid/", http.StatusPermanentRedirect)
 		case "/page":
 			answer(w, http.StatusOK, "<p>page\n")
+		case "/secret":
+			answer(w, http.StatusUnauthorized, "who is it\n")
 		case "/broken":
 			answer(w, http.StatusInternalServerError, "broken\n")
 		default:
@@ -139,6 +141,7 @@ func TestAsk(t *testing.T) {
 		{"/", ""},
 		{"/page", ""},
 		{"/page?a=b", ""},
+		{"/secret", ""},
 		{"/broken", "http://%s/broken answered 500 Internal Server Error: broken"},
 		{"/nowhere", "http://%s/nowhere answered 404 Not Found: no; such file"},
 	} {

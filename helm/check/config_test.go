@@ -107,6 +107,8 @@ func TestForms(t *testing.T) {
 		{"SHUTDOWN_DELAY: null", "SHUTDOWN_DELAY", "0s"},
 		{"SHUTDOWN_TIMEOUT: ''", "SHUTDOWN_TIMEOUT", "8s"},
 		{"TLS_CERT: ''", "TLS_CERT", ""},
+		{"ALLOWED_HOSTS: [.a.example, b.example]", "ALLOWED_HOSTS", serviceNames + ",.a.example,b.example"},
+		{"ALLOWED_HOSTS: ''", "ALLOWED_HOSTS", ""},
 		{"TLS_SELF_SIGNED: yes, TLS_SELF_SIGNED_HOSTS: a.example", "TLS_SELF_SIGNED_HOSTS", serviceNames + ",a.example"},
 		{"TLS_SELF_SIGNED: 'yes'", "TLS_SELF_SIGNED_HOSTS", serviceNames},
 		{"TLS_SELF_SIGNED: 1", "TLS_SELF_SIGNED_HOSTS", serviceNames},

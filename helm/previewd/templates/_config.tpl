@@ -83,6 +83,10 @@
 {{- with $s.TLS_SELF_SIGNED_HOSTS }}{{ $names = append $names . }}{{ end -}}
 {{- $_ := set $s "TLS_SELF_SIGNED_HOSTS" (join "," $names) -}}
 {{- end -}}
+{{- if $s.ALLOWED_HOSTS -}}
+{{- /* Clients in the cluster, and helm test, ask for the Service by its names. */ -}}
+{{- $_ := set $s "ALLOWED_HOSTS" (append (include "previewd.serviceNames" . | fromYamlArray) $s.ALLOWED_HOSTS | join ",") -}}
+{{- end -}}
 {{- if eq ($s.HTTPS_REDIRECT | default "") "on" -}}
 {{- /* Clients come by the Service, whose port is another than the server's. */ -}}
 {{- $_ := set $s "HTTPS_REDIRECT" (toString .Values.service.httpsPort) -}}
