@@ -45,12 +45,17 @@ func newSiteRules(c config.Config, files *site.Site, scripts *scripts, log *acce
 
 func obeysRules(c config.Config) bool { return c.Rules && !c.Exact }
 
-// reservedNames are those of the files that are obeyed in place of being served.
+// reservedNames are those of the files that are obeyed in place of being served, and of compressed copies, which some
+// builds make of all files.
 func reservedNames(c config.Config) []string {
 	if !obeysRules(c) {
 		return nil
 	}
-	return []string{rules.RedirectsFile, rules.HeadersFile}
+	var names []string
+	for _, suffix := range []string{"", ".br", ".gz", ".zst"} {
+		names = append(names, rules.RedirectsFile+suffix, rules.HeadersFile+suffix)
+	}
+	return names
 }
 
 // handler puts the rules before the handler of the site.
