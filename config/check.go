@@ -303,7 +303,7 @@ func (l *loader) conflicts() problems {
 	if c := &l.config; c.Exact && l.fine("EXACT", "PROTOCOL") {
 		for _, more := range beyondExact {
 			if v, given := l.given[more.variable]; given && l.fine(more.variable) && more.on(c) {
-				complain("%s: http.server has nothing like it, and EXACT is true: allowed is %s, or EXACT=false", v, more.allowed)
+				complain("%s: not possible with EXACT=true, as http.server has nothing like it; allowed: %s, or EXACT=false", v, more.allowed)
 			}
 		}
 	}

@@ -223,7 +223,7 @@ func TestRefused(t *testing.T) {
 		sitePath = `: not a plain path of the site, allowed are such as /cgi-bin and /a/b, without empty parts, . and .., and without %, ? and #`
 		cgiOwn   = `: a variable that CGI sets itself, allowed are others`
 		origin   = `: not an origin, allowed are * and such as https://example.org or http://localhost:5173: in lower case, without a path, and without the usual port`
-		exact    = `: http.server has nothing like it, and EXACT is true: allowed is `
+		exact    = `: not possible with EXACT=true, as http.server has nothing like it; allowed: `
 		beside   = `: HTTPS has no port of its own; set a certificate and TLS_PORT, or give off or a port number`
 	)
 	for _, c := range []struct {

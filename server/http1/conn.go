@@ -70,7 +70,7 @@ func (c *Conn) Wake() {
 }
 
 // Serve answers requests until the connection ends, and closes it: handle in BaseHTTPRequestHandler.
-// A request that is under way when ctx ends is answered in full; ctx is handed to the Handler.
+// A request that is in progress when ctx ends is answered in full; ctx is handed to the Handler.
 func (c *Conn) Serve(ctx context.Context) {
 	defer func() {
 		c.setStore(nil)

@@ -81,5 +81,5 @@ func warnOfPasswords(c config.Config, main listeners, who *who, log *accesslog.L
 	if who.guard == nil || first.scheme == "https" || c.HTTPSRedirect != "off" || len(c.TrustedProxies) > 0 || first.address().Addr().IsLoopback() {
 		return
 	}
-	log.Warn("AUTH over plain HTTP: everyone on the way can read the passwords; set TLS_CERT, or TRUSTED_PROXIES if a proxy speaks HTTPS")
+	log.Warn("AUTH over plain HTTP: everyone between client and server can read the passwords; set TLS_CERT, or TRUSTED_PROXIES if a proxy does HTTPS")
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/previewd/previewd/server/certs/devca"
 )
 
-// https is what there is to a server that speaks TLS: where its certificate comes from, and who is told.
+// https is what a server with TLS needs: where its certificate comes from, and who is told.
 type https struct {
 	get      func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	notAfter func() time.Time

@@ -11,7 +11,7 @@ import (
 )
 
 // representation is what an answer says of a state of a file. It is kept with the content, so that an answer from the
-// cache makes nothing anew.
+// cache makes nothing again.
 type representation struct {
 	validators conditional.Validators
 	// fields are those of a 200 (OK), unchanged those of a 304 (RFC 9110, section 15.4.5).

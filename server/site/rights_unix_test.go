@@ -86,7 +86,7 @@ func TestUnreadable(t *testing.T) {
 		}
 	}
 	resp, _ := get(t, s, "/file")
-	if want := `"file" cannot be read by uid 65534: permission denied (mode ----------, owner 65534:65534); run as its owner (docker run --user), allow others to read it (chmod -R o+rX), or on a host with SELinux mount it with :z`; os.Getuid() == 65534 && resp.Err.Error() != want {
+	if want := `"file" cannot be read by uid 65534: permission denied (mode ----------, owner 65534:65534); run as its owner (docker run --user), allow others to read it (chmod -R o+rX), or, with SELinux, mount it with :z`; os.Getuid() == 65534 && resp.Err.Error() != want {
 		t.Errorf("cause %q, want %q", resp.Err, want)
 	}
 }

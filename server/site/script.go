@@ -25,8 +25,8 @@ func (s *Site) Translate(path string) (name string, ok bool) {
 	return name, true
 }
 
-// Stat looks at what a path of the site names, as Translate reads it, for a handler that does something else
-// with a file than send it. Links and hidden names are refused as for any request, so that a file that Stat
+// Stat returns the type of the file at a path of the site, which is read as by Translate, for handlers that do not send
+// the file, such as CGI. Links and hidden names are refused as for any request, so that a file that Stat
 // does not find is fs.ErrNotExist or an error for the operator, worth one log line.
 func (s *Site) Stat(path string) (fs.FileMode, error) {
 	of, ok := translateText(path)

@@ -26,8 +26,8 @@ type Options struct {
 	DefaultType string
 	// Listing allows directory listings. Without them a directory without an index page is 404.
 	Listing bool
-	// Exact keeps to what http.server answers: its one validator, the date, and no Cache-Control, no ranges, no
-	// content codings. What is kept in memory does not show.
+	// Exact limits answers to what http.server sends: Last-Modified is the only validator; no Cache-Control, ranges,
+	// content codings or charset. The cache stays in use.
 	Exact bool
 	// CleanURLs lets /guide be guide.html. ErrorPages answers what is not found with the nearest 404.html up the tree.
 	// With Exact there is neither, nor a fallback.
@@ -91,8 +91,7 @@ func notAllowed(context.Context, *message.Request) message.Response {
 	return resp
 }
 
-// Close gives back the directory and what is kept for it once no request uses it. A Site may be used
-// again afterwards.
+// Close closes the directory and frees the cache once no request uses them. The Site may be used again.
 func (s *Site) Close() error {
 	s.directory.Close()
 	s.content.Clear()

@@ -25,7 +25,7 @@ const (
 	// another takes its place.
 	leafLife    = 90 * 24 * time.Hour
 	renewBefore = 30 * 24 * time.Hour
-	// caLife is how long a CA is valid: ten years as mkcert's, so that it need not be trusted anew.
+	// caLife is how long a CA is valid: ten years as mkcert's, so that it need not be trusted again.
 	caLife = 10 * 365 * 24 * time.Hour
 	// backdated is how far the clocks of clients may be behind.
 	backdated = time.Hour

@@ -1,6 +1,6 @@
 // Package cache keeps content in memory within a bound that holds exactly.
 //
-// It knows nothing of files: what an entry stands for, and whether it is still true, is its user's business.
+// It knows nothing of files: what an entry stands for, and whether it is up to date, is its user's business.
 package cache
 
 import (
@@ -14,7 +14,8 @@ import (
 // and tables that it stands in.
 const overhead = 1 << 10
 
-// Cache keeps content by key, up to a size. What was not asked for longest goes first. Its methods may be
+// Cache holds content by key, up to a total size. When it is full, the entries that were not requested for the longest
+// time are removed. Its methods may be
 // called by any number of goroutines at once. A nil Cache keeps nothing.
 type Cache[K comparable, V any] struct {
 	size int64
@@ -51,7 +52,7 @@ type Entry[K comparable, V any] struct {
 }
 
 // Get returns the entry of a key, nil if there is none. The caller closes it. It counts nothing, as only the
-// caller can tell whether the entry is still true: see Hit and Miss.
+// caller can tell whether the entry is up to date: see Hit and Miss.
 func (c *Cache[K, V]) Get(key K) *Entry[K, V] {
 	if c == nil {
 		return nil
@@ -127,7 +128,7 @@ func (c *Cache[K, V]) reserve(n int64, key K) bool {
 	return true
 }
 
-// Drop forgets an entry that is not true any more, unless its key has got another.
+// Drop removes an outdated entry, unless its key already has a newer one.
 func (c *Cache[K, V]) Drop(e *Entry[K, V]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

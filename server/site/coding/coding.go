@@ -17,7 +17,7 @@ func (c Coding) String() string {
 	return [count]string{"identity", "gzip", "zstd", "br"}[c]
 }
 
-// Suffix is what the name of a precompressed neighbour ends in, "" for Identity.
+// Suffix is what the name of a precompressed file ends in, "" for Identity.
 func (c Coding) Suffix() string {
 	return [count]string{"", ".gz", ".zst", ".br"}[c]
 }

@@ -7,7 +7,7 @@ import "strings"
 func Compressible(mediaType string) bool { return kindOf(mediaType) == plain }
 
 // Compressed says whether content of a media type is compressed by its own format, so that no coding makes
-// it smaller and no precompressed neighbour is looked for.
+// it smaller and no precompressed file is looked for.
 func Compressed(mediaType string) bool { return kindOf(mediaType) == packed }
 
 // CompressedName says whether a file is compressed whatever its media type is: http.server takes the outer
@@ -29,7 +29,7 @@ func CompressedName(name string) bool {
 type kind uint8
 
 const (
-	unknown kind = iota // neither: neighbours count, nothing is compressed on the fly
+	unknown kind = iota // neither: precompressed files count, nothing is compressed on the fly
 	plain
 	packed
 )

@@ -15,7 +15,7 @@ import (
 // weigh more than what is saved, and all of it fits in a packet.
 const minCompressed = 512
 
-// codings in the server's order: what is equally welcome comes from the smallest neighbour, but is made in
+// codings in the server's order: what is equally welcome comes from the smallest precompressed file, but is made in
 // the fastest way.
 var (
 	ready = [...]coding.Coding{coding.Br, coding.Zstd, coding.Gzip}
@@ -35,7 +35,7 @@ func (s *Store) coded(ctx context.Context, t *tree.Tree, name string, st tree.St
 	makes := a.Made && s.opts.Compress == CompressAuto && st.Size >= minCompressed && (!large || a.Streams && st.Size <= s.opts.MaxCoded)
 	var list [len(ready) + len(made)]candidate
 	for _, c := range candidates(list[:0], a.Codings, makes) {
-		find := s.neighbour
+		find := s.precompressed
 		switch {
 		case c.made && large:
 			find = s.streamed
@@ -56,7 +56,7 @@ func (s *Store) coded(ctx context.Context, t *tree.Tree, name string, st tree.St
 	return Source{}, false
 }
 
-// candidates appends to list what to try, the most welcome first: by weight, neighbours before what is to be
+// candidates appends to list what to try, the most welcome first: by weight, precompressed files before what is to be
 // made, then in the server's order.
 func candidates(list []candidate, accepted coding.Accepted, makes bool) []candidate {
 	identity := accepted.Q(coding.Identity)
@@ -77,9 +77,9 @@ func candidates(list []candidate, accepted coding.Accepted, makes bool) []candid
 // errNone is why a coding is passed over.
 var errNone = errors.New("there is no such content")
 
-// neighbour returns the content of the precompressed file beside a file: app.js.br. One that is older than
+// precompressed returns the content of the precompressed file beside a file: app.js.br. One that is older than
 // the file is left over from an earlier build, and one that cannot be read is none.
-func (s *Store) neighbour(ctx context.Context, t *tree.Tree, name string, base tree.Status, c coding.Coding) (Source, error) {
+func (s *Store) precompressed(ctx context.Context, t *tree.Tree, name string, base tree.Status, c coding.Coding) (Source, error) {
 	beside := name + c.Suffix()
 	st, err := t.Look(beside, true)
 	if err != nil || !st.Mode.IsRegular() || isOlder(st, base) {
@@ -127,7 +127,7 @@ func (s *Store) encoded(ctx context.Context, t *tree.Tree, name string, st tree.
 }
 
 // encode makes the coding of a content that was read at some time at the latest. There is none if it is neither
-// kept nor room for it beside other content under way.
+// kept nor room for it beside the content of answers in progress.
 func (s *Store) encode(ctx context.Context, k key, src Source, content []byte, read time.Time) (Source, error) {
 	packed, err := s.pack(ctx, k.coding, content)
 	if err != nil && ctx.Err() != nil {

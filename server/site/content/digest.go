@@ -43,7 +43,7 @@ func (d *digests) get(st tree.Status) (tag string, found bool) {
 	return tag, found
 }
 
-// put remembers the tag of a file that has been at rest.
+// put remembers the tag of a file that has been unchanged for a while.
 func (d *digests) put(st tree.Status, tag string) {
 	if st.Ino == 0 {
 		return
@@ -127,7 +127,7 @@ const pieceSize = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
-// isOld says whether a file has been at rest for so long that a further write cannot leave its status as it
+// isOld says whether a file has been unchanged for so long that a further write cannot leave its status as it
 // is: only then is what was read of it worth remembering.
 func isOld(st tree.Status, read time.Time) bool {
 	return read.Sub(st.Ctime.Time()) >= recent

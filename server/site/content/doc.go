@@ -1,4 +1,4 @@
-// Package content has the bytes of files: read at rest, kept in memory, coded and digested.
+// Package content has the bytes of files: read when they are unchanged for a while, kept in memory, coded and digested.
 //
 // What it returns is a value, a Source: a state of a file, whole, with its tag. It knows no HTTP: of package message
 // it takes what bytes are sent as (message.Body) and what bounds the use of the disk (message.Gate).

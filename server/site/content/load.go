@@ -193,7 +193,7 @@ func (l *loading) forget() {
 	}
 }
 
-// fill reads the file between two equal statuses, the first of them at rest, and returns the status that
+// fill reads the file between two equal statuses, the first of them when it has been unchanged for a while, and returns the status that
 // goes with c.data. That stays nil if the file has outgrown the buffer.
 func (l *loading) fill(c *buffer, st tree.Status) (tree.Status, error) {
 	for st.Size <= int64(len(c.buf)) {

@@ -27,7 +27,7 @@ const patience = 500 * time.Millisecond
 var ErrRestless = errors.New("the file kept changing while it was read")
 
 // unrest is how long it will take, if nothing is written any more, until every write shows in st's ctime
-// and none is likely to be under way. A ctime in the future (the clock was set back) differs from any that
+// and none is likely to be in progress. A ctime in the future (the clock was set back) differs from any that
 // a write sets now.
 func unrest(f tree.File, st tree.Status, now time.Time) time.Duration {
 	age := now.Sub(st.Ctime.Time())

@@ -17,11 +17,11 @@ type Compression string
 
 // The choices for Options.Compress.
 const (
-	// CompressAuto gives precompressed neighbours, and compresses text itself.
+	// CompressAuto sends a precompressed file beside the requested one if there is one, and otherwise compresses text.
 	CompressAuto Compression = "auto"
-	// CompressStatic gives precompressed neighbours only.
+	// CompressStatic sends precompressed files only.
 	CompressStatic Compression = "static"
-	// CompressOff always gives the file as it is.
+	// CompressOff never compresses.
 	CompressOff Compression = "off"
 )
 
@@ -32,7 +32,7 @@ type Options struct {
 	// CacheSize is how many bytes of content and listings are kept in memory, bookkeeping included. Zero
 	// keeps nothing.
 	CacheSize int64
-	// MaxInFlight is how many bytes of content are held in memory for answers under way; what is beyond is
+	// MaxInFlight is how many bytes of content are held in memory for answers in progress; what is beyond is
 	// sent from the open file. Zero is 16 MiB.
 	MaxInFlight int64
 	// MaxCoded is the size in bytes up to which a file beyond MaxFile is compressed here, while it is sent, and afterwards
@@ -40,7 +40,7 @@ type Options struct {
 	MaxCoded int64
 	// Compress is CompressAuto, CompressStatic or CompressOff (also if empty).
 	Compress Compression
-	// Encoders is how many contents are compressed at a time at most. Zero is one for each thread that runs
+	// Encoders limits how many files are compressed at the same time. Zero is one for each thread that runs
 	// Go code.
 	Encoders int
 	// Disk bounds how many requests use the file system at a time; nil is no limit. Whoever calls a method with a
@@ -110,7 +110,7 @@ func (src Source) Close() {
 
 // State is one state of a file, in one content coding. It does not change.
 type State struct {
-	// Name is the name that was asked for. A precompressed neighbour has another.
+	// Name is the name that was asked for. A precompressed file has another.
 	Name string
 	// Coding is the content coding that the bytes have.
 	Coding coding.Coding
@@ -176,7 +176,7 @@ func (e *ReadError) Unwrap() error { return e.Err }
 type Accepts struct {
 	// Codings are the codings and their weights.
 	Codings coding.Accepted
-	// Made says whether the content is worth coding here, beside what precompressed neighbours have.
+	// Made says whether the content is worth coding here, beside what precompressed files have.
 	Made bool
 	// Streams says whether the caller can send what has no length before its end.
 	Streams bool

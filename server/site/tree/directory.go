@@ -66,7 +66,7 @@ func (d *Directory) Acquire() (*Tree, error) {
 	return d.replace()
 }
 
-// replace opens the directory anew, unless another goroutine has just done so.
+// replace opens the directory again, unless another goroutine has just done so.
 func (d *Directory) replace() (*Tree, error) {
 	d.reopen.Lock()
 	defer d.reopen.Unlock()

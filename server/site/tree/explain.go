@@ -139,7 +139,7 @@ func (d *Directory) Ready() error {
 	if _, err := dir.Readdirnames(1); err != nil && !errors.Is(err, io.EOF) {
 		return d.explain(err)
 	}
-	// The right to search is another than the right to read.
+	// Permission to search is not permission to read.
 	if _, err := os.Stat(d.opts.Directory + string(os.PathSeparator) + "."); err != nil {
 		return d.explain(err)
 	}
@@ -150,8 +150,8 @@ func (d *Directory) Ready() error {
 func (d *Directory) Explain(err error) error { return d.explain(err) }
 
 // remedies is what the operator can do about a file or directory that may not be read.
-const remedies = "run as its owner (docker run --user), allow others to read it (chmod -R o+rX), or on a host with " +
-	"SELinux mount it with :z"
+const remedies = "run as its owner (docker run --user), allow others to read it (chmod -R o+rX), or, with " +
+	"SELinux, mount it with :z"
 
 func (d *Directory) explain(err error) *refusal {
 	dir := d.opts.Directory
