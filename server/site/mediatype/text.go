@@ -32,7 +32,7 @@ func (n *Name) ContentType(look func() First) string {
 	case n.ask == isText && !isPlain(first):
 		return defaultType
 	}
-	if isUTF8(first) && !(n.Type == "text/html" && declaresOther(first.Bytes)) {
+	if isUTF8(first) && !(n.Type == "text/html" && declaresOther(first.Bytes)) && !(n.Type == "text/css" && hasOtherCharset(first.Bytes)) {
 		return n.Type + "; charset=utf-8"
 	}
 	return n.Type
@@ -51,14 +51,24 @@ func takesCharset(mediaType string) bool {
 }
 
 // isUTF8 says whether a text is UTF-8: valid, and not one of those encodings whose bytes all are ASCII's. UTF-16 has
-// NUL, ISO-2022-JP and its like switch alphabets with ESC (RFC 1468).
+// NUL, ISO-2022-JP and its like switch alphabets with ESC (RFC 1468); terminals do so too, in logs (tput sgr0), which
+// are UTF-8 where there are other bytes than ASCII's.
 func isUTF8(first First) bool {
+	return isValid(first) && (!isASCII(first.Bytes) ||
+		!bytes.Contains(first.Bytes, []byte("\x1b$")) && !bytes.Contains(first.Bytes, []byte("\x1b(")))
+}
+
+// isValid says whether a text may be UTF-8.
+func isValid(first First) bool {
 	b := first.Bytes
 	if !first.Whole {
 		b = cutAtCharacter(b)
 	}
-	return utf8.Valid(b) && bytes.IndexByte(b, 0) < 0 &&
-		!bytes.Contains(b, []byte("\x1b$")) && !bytes.Contains(b, []byte("\x1b("))
+	return utf8.Valid(b) && bytes.IndexByte(b, 0) < 0
+}
+
+func isASCII(b []byte) bool {
+	return bytes.IndexFunc(b, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
 }
 
 // cutAtCharacter cuts a character off that is not all there.
@@ -82,7 +92,18 @@ func isPlain(first First) bool {
 			return false
 		}
 	}
-	return isUTF8(first)
+	return isValid(first)
+}
+
+// hasOtherCharset says whether a style sheet names another encoding than UTF-8, which it does with these very bytes at its
+// beginning (CSS Syntax Module, section 3.2). The media type would overrule it.
+func hasOtherCharset(sheet []byte) bool {
+	rest, found := bytes.CutPrefix(sheet[:min(len(sheet), prescan)], []byte(`@charset "`))
+	if !found {
+		return false
+	}
+	label, _, found := bytes.Cut(rest, []byte(`";`))
+	return found && !isLabelOfUTF8(string(lowerASCII(bytes.TrimSpace(label))))
 }
 
 // isTransportStream says whether a file is an MPEG transport stream (ISO/IEC 13818-1, section 2.4.3.2): packets of 188
@@ -91,6 +112,9 @@ func isPlain(first First) bool {
 func isTransportStream(first First) bool {
 	const sync, packet, timed = 0x47, 188, 4
 	inStep := func(at, step int) (packets int) {
+		if len(first.Bytes) < at+packet { // not even one
+			return 0
+		}
 		for ; at < len(first.Bytes); at += step {
 			if first.Bytes[at] != sync {
 				return 0
