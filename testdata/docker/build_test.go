@@ -35,6 +35,41 @@ func TestSecondBuildIsCached(t *testing.T) {
 	}
 }
 
+// TestModulesAreCompiledOnce: the step that builds the program compiles no package of another module. Those are in the
+// cache that the step before leaves, so that a change of the sources costs seconds.
+func TestModulesAreCompiledOnce(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(module, "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	verbose := strings.Replace(string(text), "go build -ldflags", "go build -v -ldflags", 1)
+	if verbose == string(text) {
+		t.Fatal("the Dockerfile has no go build -ldflags")
+	}
+	another := image + "-another"
+	cmd := Command("build", "--progress", "plain", "-t", another, "--build-arg", "VERSION=another", "-f", "-", module)
+	cmd.Stdin = strings.NewReader(verbose)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Cleanup(func() { Output(t, "rmi", another) })
+	_, step, found := strings.Cut(string(out), "go build -v -ldflags")
+	if !found {
+		t.Fatalf("no step builds the program:\n%s", out)
+	}
+	// The number of the step, seconds, and the import path, whose first element is a host name but for Go's own packages.
+	compiled := regexp.MustCompile(`(?m)^#\d+ [0-9.]+ ([a-z0-9-]+\.[a-z0-9.]+/\S+)$`).FindAllStringSubmatch(step, -1)
+	if len(compiled) < 10 {
+		t.Errorf("%d packages are compiled:\n%s", len(compiled), step)
+	}
+	for _, c := range compiled {
+		if path := c[1]; !strings.HasPrefix(path+"/", "github.com/previewd/previewd/") {
+			t.Errorf("%s is compiled again: the Dockerfile's list of packages is to have it, or one that imports it", path)
+		}
+	}
+}
+
 // TestClassicBuilder: the builder of Docker before version 23, and of docker-compose 1, makes the same image; and in another
 // folder of the builder the same sources give the same bytes.
 func TestClassicBuilder(t *testing.T) {

@@ -257,7 +257,8 @@ func TestAdminPortTakenOnTheHost(t *testing.T) {
 	if n := c.warned(t, "port 9090 is taken, so that metrics and health are at another"); n != 1 {
 		t.Errorf("%d warnings, want one:\n%s", n, c.log(t))
 	}
-	if out, err := Command("run", "--rm", "--network", "host", "-e", "ADMIN_PORT=9090", image, "0").CombinedOutput(); err == nil || !strings.Contains(string(out), "admin port") {
+	if out, err := Command("run", "--rm", "--network", "host", "-e", "ADMIN_PORT=9090", image, "0").CombinedOutput(); err == nil ||
+		!strings.Contains(string(out), "port 9090 is in use by another program") || !strings.Contains(string(out), "ADMIN_PORT=9091") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
