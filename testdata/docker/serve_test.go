@@ -23,7 +23,7 @@ func TestServe(t *testing.T) {
 	c := serving(t, mounted(dir, hardened...))
 
 	resp, content := get(t, c.url("/page.html"))
-	if resp.StatusCode != 200 || content != "<p>one</p>\n" || resp.Header.Get("Content-Type") != "text/html" {
+	if resp.StatusCode != 200 || content != "<p>one</p>\n" || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Errorf("a file: %s %q %q", resp.Status, resp.Header, content)
 	}
 	if resp, content := get(t, c.url("/")); resp.StatusCode != 200 || !strings.Contains(content, `<a href="with%20space.txt">with space.txt</a>`) ||
