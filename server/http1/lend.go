@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/previewd/previewd/server/tcp"
 )
 
 // Pages of a file that sendfile lends to a socket show what is written to the file until the receiver, if it is
@@ -20,10 +22,6 @@ const (
 	firstPause = time.Millisecond
 	lastPause  = 100 * time.Millisecond
 )
-
-// errNoReceiver is reported where the receiver's socket is not to be seen: it is on another machine, in
-// another network namespace, or closed for good.
-var errNoReceiver = errors.New("the receiver's socket cannot be seen")
 
 // LendMargin is for message.FileSection. The receiver's socket is looked for only where there is more to send
 // than is copied in any case.
@@ -51,7 +49,7 @@ func (w *answerWriter) AwaitReturned(behind int64) error {
 		switch {
 		case err == nil && n <= behind:
 			return nil
-		case errors.Is(err, errNoReceiver):
+		case errors.Is(err, tcp.ErrNoReceiver):
 			return nil // nobody is left to read
 		case err == nil && (least == 0 || n < least):
 			least, since = n, time.Now()

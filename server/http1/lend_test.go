@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/tcp"
 )
 
 func TestUnderWayIsWhatTheReceiverHasNotRead(t *testing.T) {
@@ -47,7 +48,7 @@ func TestUnderWayIsWhatTheReceiverHasNotRead(t *testing.T) {
 				for end := time.Now().Add(10 * time.Second); n > c.left && time.Now().Before(end); time.Sleep(time.Millisecond) {
 					n, err = w.underWay()
 				}
-				if errors.Is(err, errNoReceiver) {
+				if errors.Is(err, tcp.ErrNoReceiver) {
 					t.Skip("the kernel does not tell of sockets")
 				}
 				if n != c.left || err != nil {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/previewd/previewd/server/tcp"
 )
 
 // wire moves bytes between a connection's loop and the kernel. It holds no buffer while it waits.
@@ -27,7 +29,7 @@ type wire interface {
 	awaitWritable() error
 	// sendFile sends length bytes of f from offset on, copying nothing where it can.
 	sendFile(f *os.File, offset, length int64) (int64, error)
-	// underWay returns how many bytes the kernel has taken and the receiver has not read, or errNoReceiver.
+	// underWay returns how many bytes the kernel has taken and the receiver has not read, or tcp.ErrNoReceiver.
 	underWay() (int64, error)
 	// reset makes the close of the connection abortive, so that no client takes it for the end of content.
 	reset()
@@ -113,7 +115,7 @@ func (w streamWire) sendFile(f *os.File, offset, length int64) (int64, error) {
 	return io.CopyBuffer(pieceWriter{w}, io.NewSectionReader(f, offset, length), buf)
 }
 
-func (w streamWire) underWay() (int64, error) { return 0, errNoReceiver }
+func (w streamWire) underWay() (int64, error) { return 0, tcp.ErrNoReceiver }
 
 func (w streamWire) reset() { resetOnClose(w.conn) }
 

@@ -1,4 +1,4 @@
-package http1
+package tcp
 
 import (
 	"encoding/binary"
@@ -8,24 +8,7 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/previewd/previewd/server/tcp"
 )
-
-// underWay adds what has not been acknowledged to what the receiver's socket has and its program has not read.
-// The two are asked in this order: a byte that is between them is counted twice and not missed.
-func (w *tcpWire) underWay() (int64, error) {
-	unacknowledged := 0
-	var err error
-	if closed := w.raw.Control(func(fd uintptr) { unacknowledged, err = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) }); closed != nil {
-		return 0, closed
-	}
-	if err != nil {
-		return 0, os.NewSyscallError("ioctl", err)
-	}
-	unread, err := unreadAt(tcp.AddrPort(w.conn.RemoteAddr()), tcp.AddrPort(w.conn.LocalAddr()))
-	return int64(unacknowledged) + unread, err
-}
 
 // What sock_diag(7) and linux/inet_diag.h say, and golang.org/x/sys/unix does not.
 const (
@@ -39,9 +22,9 @@ const (
 	atState, atUnread                                                  = 1, 56
 )
 
-// unreadAt returns how many bytes the TCP socket of this network namespace with these ends has received and not
-// been read of: idiag_rqueue. Everyone may ask. It returns errNoReceiver if there is no such socket.
-func unreadAt(local, remote netip.AddrPort) (int64, error) {
+// UnreadAt returns how many bytes the TCP socket of this network namespace with these ends has received that its
+// program has not read: idiag_rqueue. It needs no privileges. It returns ErrNoReceiver if there is no such socket.
+func UnreadAt(local, remote netip.AddrPort) (int64, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
 		return 0, os.NewSyscallError("socket", err)
@@ -51,10 +34,10 @@ func unreadAt(local, remote netip.AddrPort) (int64, error) {
 		return 0, os.NewSyscallError("sendto", err)
 	}
 	var buf [1024]byte
-	n, err := ignoringEINTR(func() (int, error) {
-		n, _, err := unix.Recvfrom(fd, buf[:], 0)
-		return n, err
-	})
+	n, _, err := unix.Recvfrom(fd, buf[:], 0)
+	for err == unix.EINTR {
+		n, _, err = unix.Recvfrom(fd, buf[:], 0)
+	}
 	if err != nil {
 		return 0, os.NewSyscallError("recvfrom", err)
 	}
@@ -93,11 +76,11 @@ func unreadIn(answer []byte) (int64, error) {
 		if errno := unix.Errno(-int32(binary.NativeEndian.Uint32(body))); errno != unix.ENOENT {
 			return 0, fmt.Errorf("sock_diag: %w", errno)
 		}
-		return 0, errNoReceiver
+		return 0, ErrNoReceiver
 	case kind != sockDiagByFamily || len(body) < inetDiagMessage:
 		return 0, errors.New("sock_diag: not an answer")
 	case body[atState] == stateListen:
-		return 0, errNoReceiver // a listener on the port that the receiver would have
+		return 0, ErrNoReceiver // a listener on the port that the receiver would have
 	}
 	return int64(binary.NativeEndian.Uint32(body[atUnread:])), nil
 }
