@@ -12,8 +12,6 @@ type path struct {
 	at []int
 }
 
-const escapedSlash = "\x00"
-
 // parsePath reads the path of a request target. ok is false for what no rule can mean: a NUL, or what does not begin
 // with a slash.
 func parsePath(raw string) (p path, ok bool) {

@@ -204,7 +204,7 @@ func (r *Redirect) parseStatus(word string, report *report) error {
 	case err != nil && strings.Contains(word, "="):
 		return fmt.Errorf("%q stands where the status is expected, allowed are such as: /from /to 302 %s", word, word)
 	case err != nil:
-		return fmt.Errorf("%q is no status, allowed are 200, 301, 302, 303, 307, 308, 401, 403, 404, 410, 451 and 500 to 599, with or without !", word)
+		return fmt.Errorf("%q is no status, allowed are 200, 301, 302, 303, 307, 308, 401, 403, 404, 410, 451 and 500 to 599, each with or without an exclamation mark", word)
 	case !isRedirect(int(status)) && status != 200 && status != 401 && status != 403 && status != 404 && status != 410 &&
 		status != 451 && (status < 500 || status > 599):
 		return fmt.Errorf("status %d is not for a rule, allowed are 200, 301, 302, 303, 307, 308, 401, 403, 404, 410, 451 and 500 to 599", status)
