@@ -18,7 +18,7 @@ func (m *Metrics) TLS(notAfter func() time.Time, broken func() error) *TLS {
 	t := &TLS{
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace,
 			Name: "tls_handshake_failures_total", Help: "TLS handshakes that failed."}, []string{"reason"}),
-		complaints: counter("http2_errors_total", "Errors of HTTP/2 connections."),
+		complaints: counter("http2_errors_total", "Errors of HTTP/2 connections and streams that the library answers by itself."),
 	}
 	end := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace,
 		Name: "tls_certificate_not_after_timestamp_seconds", Help: "Time at which the current certificate expires."},
@@ -38,5 +38,5 @@ func (m *Metrics) TLS(notAfter func() time.Time, broken func() error) *TLS {
 // HandshakeFailed counts a handshake that failed. The reasons are a closed set of the caller's.
 func (t *TLS) HandshakeFailed(reason string) { t.failures.WithLabelValues(reason).Inc() }
 
-// Complaint counts an error of an HTTP/2 connection.
+// Complaint counts an error of HTTP/2 that net/http answered by itself.
 func (t *TLS) Complaint() { t.complaints.Inc() }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -43,9 +44,9 @@ type Server struct {
 	Opened, Closed func()
 	Report         func(error)
 	// HandshakeFailed is called for each TLS handshake that fails, with a reason of a closed set (package
-	// secure), and Complaint with the error log lines of net/http's HTTP/2 server. Either may be nil.
+	// secure), and Complaint for each error of HTTP/2 that net/http answers by itself. Either may be nil.
 	HandshakeFailed func(reason string, peer net.Addr, err error)
-	Complaint       func(text string)
+	Complaint       func(peer netip.AddrPort, text string)
 
 	// HeaderTimeout bounds the reading of a request head, IdleTimeout the wait for one. Zero means 10 s
 	// and 60 s.

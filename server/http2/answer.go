@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -21,19 +22,25 @@ var (
 const (
 	// unlimited is how much content a body of unknown length may have.
 	unlimited = -1
-	// pieceSize is how many bytes the client has writeTimeout to make room for.
-	pieceSize = 16 << 10
+	// pieceSize is how many bytes are handed to net/http at a time: the client has writeTimeout to make room for them.
+	pieceSize = 64 << 10
+	// smallPiece is how many bytes of a file are read for a client of which it is not known that it makes room for
+	// more, or when largePieces are under way. It is as large as net/http's buffer.
+	smallPiece = 4 << 10
+	// largePieces is how many pieces of pieceSize all streams may hold of files.
+	largePieces = 64
 )
 
-// answer sends one answer. It is the io.Writer that a message.Body writes to.
+// answer sends one answer. It is the io.Writer that a message.Body writes to, and a message.PieceWriter.
 type answer struct {
-	engine  *Engine
+	conn    *Conn
 	w       http.ResponseWriter
 	control *http.ResponseController
 	request *message.Request
 
 	left     int64 // bytes of content that may still come
 	headSent bool  // net/http has been given the head
+	large    bool  // it has one of largePieces
 
 	status  int
 	sent    int64 // bytes of content handed to net/http
@@ -41,11 +48,14 @@ type answer struct {
 	via     string
 	err     error
 	broken  bool // the content broke off
+
+	// since when net/http has content that the client may have to make room for, Unix nanoseconds; 0 if it has none.
+	since atomic.Int64
 }
 
 // send sends the answer and closes its body.
 func (a *answer) send(resp message.Response) {
-	resp = a.engine.Profile.Settle(a.request, resp)
+	resp = a.conn.engine.Profile.Settle(a.request, resp)
 	a.status, a.failure, a.via = resp.Status, resp.Failure(), resp.Via
 	if a.failure == nil {
 		a.err = resp.Err
@@ -85,14 +95,13 @@ func (a *answer) sendBody(resp *message.Response) error {
 	}
 	if err == nil {
 		a.sendHead()
-		// What is buffered still has to leave, when this handler has returned.
-		err = a.control.SetWriteDeadline(time.Now().Add(writeTimeout))
 	}
 	return err
 }
 
 // callBody lets the body write itself. A panic resets the stream and reaches the operator.
 func (a *answer) callBody(body message.Body) (err error) {
+	defer a.giveBack()
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in the body: %v\n%s", p, debug.Stack())
@@ -108,22 +117,31 @@ var ofTheConnection = []string{"Connection", "Keep-Alive", "Proxy-Connection", "
 
 // setFields puts the header section where net/http finds it.
 func (a *answer) setFields(resp *message.Response) {
-	header := a.w.Header()
+	header, e := a.w.Header(), a.conn.engine
 	clear(header)
-	header["Server"] = []string{a.engine.Profile.Server}
-	header["Date"] = a.engine.dateNow(time.Now())
+	header["Server"] = e.server
+	header["Date"] = e.dateNow(time.Now())
 	// Without a value they keep net/http from finding one itself.
 	header["Content-Type"], header["Content-Length"] = nil, nil
-	for _, f := range resp.Fields {
+	values := make([]string, len(resp.Fields)+1)
+	for i, f := range resp.Fields {
 		name := textproto.CanonicalMIMEHeaderKey(f.Name)
-		if !slices.Contains(ofTheConnection, name) {
-			header[name] = append(header[name], f.Value)
+		if slices.Contains(ofTheConnection, name) {
+			continue
 		}
+		if before := header[name]; len(before) > 0 {
+			header[name] = append(before, f.Value)
+			continue
+		}
+		values[i] = f.Value
+		header[name] = values[i : i+1 : i+1]
 	}
 	if a.left >= 0 && message.AllowsContent(resp.Status) && !(a.failure != nil && resp.Status == 205) {
-		header["Content-Length"] = []string{strconv.FormatInt(a.left, 10)}
+		last := values[len(resp.Fields):]
+		last[0] = strconv.FormatInt(a.left, 10)
+		header["Content-Length"] = last
 	}
-	if a.engine.draining.Load() {
+	if e.draining.Load() {
 		// net/http sends GOAWAY in place of this field.
 		header["Connection"] = []string{"close"}
 	}
@@ -151,22 +169,49 @@ func (a *answer) Write(p []byte) (n int, err error) {
 }
 
 func (a *answer) writePiece(p []byte) (n int, err error) {
-	if err = a.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return 0, err
-	}
 	a.sendHead()
+	a.since.Store(time.Now().UnixNano())
 	n, err = a.w.Write(p)
 	a.sent += int64(n)
-	if a.left == unlimited {
-		if err == nil {
-			err = a.control.Flush()
-		}
-	} else {
+	if a.left != unlimited {
 		a.left -= int64(n)
+	} else if err == nil {
+		err = a.control.Flush()
 	}
-	if a.left != 0 && err == nil {
-		// The next piece may take its time.
-		err = a.control.SetWriteDeadline(time.Time{})
-	}
+	a.since.Store(0)
+	a.giveBack()
 	return n, err
+}
+
+// flush waits until the client has made room for all that was written.
+func (a *answer) flush() error {
+	a.since.Store(time.Now().UnixNano())
+	defer a.since.Store(0)
+	return a.control.Flush()
+}
+
+// NextPiece is for message.FileSection: a stream whose client makes no room holds smallPiece of a file.
+func (a *answer) NextPiece() (size int, err error) {
+	if a.sent == 0 {
+		return smallPiece, nil
+	}
+	if a.sent == smallPiece { // which net/http may have in its buffer
+		if err := a.flush(); err != nil {
+			return 0, err
+		}
+	}
+	pieces := &a.conn.engine.pieces
+	if pieces.Add(1) > largePieces {
+		pieces.Add(-1)
+		return smallPiece, nil
+	}
+	a.large = true
+	return pieceSize, nil
+}
+
+func (a *answer) giveBack() {
+	if a.large {
+		a.large = false
+		a.conn.engine.pieces.Add(-1)
+	}
 }

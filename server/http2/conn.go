@@ -29,17 +29,24 @@ type Conn struct {
 	large       atomic.Bool  // the last answer was, and the client may not have all of it
 
 	mu       sync.Mutex
-	speaking bool      // the client has begun to speak HTTP/2
-	woken    bool      // Wake was called
-	handlers int       // requests that are being answered
-	none     sync.Cond // handlers has become 0
+	speaking bool        // the client has begun to speak HTTP/2
+	woken    bool        // Wake was called
+	looker   *time.Timer // calls look while there are requests
+	looking  bool        // it will
+
+	// answers has its own lock, which is held while net/http is told something: net/http calls changed, which takes mu.
+	answersMu sync.Mutex
+	answers   map[*answer]struct{} // that are being made or sent
+	none      sync.Cond            // there has become none
+	changedAt time.Time            // when one came or went last
 }
 
 // NewConn returns a connection that uses the settings of e. Its handshake is over, and it does not yet read.
 func (e *Engine) NewConn(conn *tls.Conn) *Conn {
 	e.prepare()
-	c := &Conn{engine: e, conn: conn, ended: make(chan struct{}), opened: time.Now(), state: conn.ConnectionState()}
-	c.none.L = &c.mu
+	c := &Conn{engine: e, conn: conn, ended: make(chan struct{}), opened: time.Now(), state: conn.ConnectionState(),
+		answers: make(map[*answer]struct{})}
+	c.none.L = &c.answersMu
 	c.peer, c.local = tcp.AddrPort(conn.RemoteAddr()), tcp.AddrPort(conn.LocalAddr())
 	c.idle.Store(c.opened.UnixNano())
 	if beneath, ok := conn.NetConn().(interface{ WaitOnClose(func() time.Time) }); ok {
@@ -65,29 +72,94 @@ func (c *Conn) Serve(ctx context.Context) {
 	c.server.Handler = c
 	c.server.DisableGeneralOptionsHandler = true // "OPTIONS *" is asked of the Handler as all else
 	c.server.MaxHeaderBytes = readHead
-	c.server.HTTP2 = &http.HTTP2Config{MaxReadFrameSize: maxFrame, MaxConcurrentStreams: maxStreams,
-		MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connectionWindow}
+	errors := complaints{conn: c}
+	c.server.HTTP2 = &http.HTTP2Config{MaxReadFrameSize: maxFrame, MaxConcurrentStreams: c.engine.streams(),
+		MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connectionWindow, CountError: errors.count}
+	c.server.ErrorLog = errors.logger()
 	c.server.IdleTimeout = c.engine.IdleTimeout
-	c.server.ErrorLog = c.engine.errorLog
+	// Of a stream whose handler has returned, look does not see what is left.
+	c.server.WriteTimeout = writeTimeout
 	c.server.ConnState = c.changed
 	c.server.BaseContext = func(net.Listener) context.Context { return ctx }
+	c.engine.add(c)
+	defer c.engine.remove(c)
 	// It ends with an error at the latest when the connection has, which is no news.
 	_ = c.server.Serve(&listener{conn: c.conn, ended: c.ended, closed: make(chan struct{})})
 	<-c.ended
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.handlers > 0 {
+	c.answersMu.Lock()
+	defer c.answersMu.Unlock()
+	for len(c.answers) > 0 {
 		c.none.Wait()
 	}
 }
 
-// count notes that n more requests are being answered.
-func (c *Conn) count(n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.handlers += n; c.handlers == 0 {
+// begin and end note that a request is being answered, and that it no longer is.
+func (c *Conn) begin(a *answer) {
+	c.answersMu.Lock()
+	defer c.answersMu.Unlock()
+	c.answers[a] = struct{}{}
+	c.changedAt = time.Now()
+}
+
+func (c *Conn) end(a *answer) {
+	c.answersMu.Lock()
+	defer c.answersMu.Unlock()
+	delete(c.answers, a)
+	c.changedAt = time.Now()
+	if len(c.answers) == 0 {
 		c.none.Broadcast()
 	}
+}
+
+// look comes by every lookTime as long as there are requests. It closes a connection that stands still, resets
+// streams that do, and moves the deadline of those that do not.
+func (c *Conn) look() {
+	c.mu.Lock()
+	c.looking = c.idle.Load() == 0
+	if c.looking {
+		c.looker.Reset(lookTime)
+	}
+	c.mu.Unlock()
+	now := time.Now()
+	if since, still := c.standsStill(); still && now.Sub(since) >= writeTimeout {
+		c.Cut()
+		return
+	}
+	c.answersMu.Lock()
+	defer c.answersMu.Unlock()
+	for a := range c.answers {
+		waited := time.Duration(0)
+		if since := a.since.Load(); since != 0 {
+			waited = now.Sub(time.Unix(0, since))
+		}
+		// An error means that the stream has ended.
+		switch {
+		case waited >= writeTimeout:
+			_ = a.control.SetWriteDeadline(now.Add(-1))
+		case waited < lookTime:
+			_ = a.control.SetWriteDeadline(now.Add(writeTimeout))
+		}
+	}
+}
+
+// standsStill returns since when the client has made no room for anything, and false if no stream waits for it.
+func (c *Conn) standsStill() (since time.Time, still bool) {
+	if c.idle.Load() != 0 {
+		return time.Time{}, false
+	}
+	c.answersMu.Lock()
+	defer c.answersMu.Unlock()
+	since = c.changedAt
+	for a := range c.answers {
+		ns := a.since.Load()
+		if ns == 0 {
+			return time.Time{}, false
+		}
+		if t := time.Unix(0, ns); t.After(since) {
+			since = t
+		}
+	}
+	return since, !since.IsZero()
 }
 
 // changed is told by net/http what the connection is doing: the first news of one that speaks HTTP/2 is
@@ -99,6 +171,7 @@ func (c *Conn) changed(_ net.Conn, state http.ConnState) {
 	case http.StateIdle:
 		c.idle.Store(time.Now().UnixNano())
 	case http.StateClosed:
+		c.idle.Store(time.Now().UnixNano()) // which ends the looking
 		close(c.ended)
 		return
 	default:
@@ -107,13 +180,24 @@ func (c *Conn) changed(_ net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.speaking {
+		c.startLooking()
 		return
 	}
 	c.speaking = true
 	if c.woken {
-		// An error means that the connection is closed, which is what was wanted.
-		_ = c.conn.SetReadDeadline(time.Time{})
 		c.part()
+	}
+}
+
+// startLooking makes look come by. Once begun, it goes on by itself until the connection is idle when it looks.
+func (c *Conn) startLooking() {
+	switch {
+	case c.looking || c.idle.Load() != 0:
+	case c.looker == nil:
+		c.looking, c.looker = true, time.AfterFunc(lookTime, c.look)
+	default:
+		c.looking = true
+		c.looker.Reset(lookTime)
 	}
 }
 
@@ -136,7 +220,16 @@ func (c *Conn) Wake() {
 		c.part()
 		return
 	}
-	_ = c.conn.SetReadDeadline(time.Now().Add(firstRequestGrace))
+	time.AfterFunc(firstRequestGrace, c.cutSilent)
+}
+
+// cutSilent closes a connection on which the client has not begun to speak.
+func (c *Conn) cutSilent() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.speaking {
+		c.Cut()
+	}
 }
 
 // part says goodbye, at once or when the grace of the first request is over.

@@ -1,8 +1,9 @@
 package http2
 
 import (
-	"log"
 	"net/http"
+	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,17 +24,23 @@ type Engine struct {
 	Started func()
 	// Observe is called once after each answer; it may be nil.
 	Observe func(*message.Exchange)
-	// Complaint is called with the error log lines of net/http's HTTP/2 server; it may be nil.
-	Complaint func(text string)
+	// Complaint is called once for each error of a connection or a stream that net/http finds and answers by itself;
+	// it may be nil.
+	Complaint func(peer netip.AddrPort, text string)
 	// IdleTimeout bounds the time that a connection may be without a request.
 	IdleTimeout time.Duration
 
 	draining atomic.Bool
 	patience atomic.Int64 // of Drain, Unix nanoseconds
 	held     atomic.Int64 // bytes of heads beyond freeHead a request
+	pieces   atomic.Int32 // how many of largePieces are under way
+	memory   memory
 	once     sync.Once
-	errorLog *log.Logger
+	server   []string // the value of the Server field
 	date     atomic.Pointer[dateText]
+
+	mu    sync.Mutex
+	conns map[*Conn]struct{} // that are open
 }
 
 const (
@@ -44,20 +51,23 @@ const (
 	// maxFrame bounds a frame that a client sends, in bytes: the least that RFC 9113, section 6.5.2, allows. A
 	// connection keeps a buffer of the largest that has come.
 	maxFrame = 16 << 10
-	// What a client may have sent of each request's content before anyone reads it, in bytes, and how many requests
-	// it may have under way, so that all of it together fits into the connection's window: else requests whose
-	// content waits would keep that of all others from coming. net/http takes windows below 4 MiB, and a client may
-	// send 65,535 bytes before it hears of a smaller one; so the streams are fewer than the hundred that RFC 9113,
-	// section 6.5.2, recommends.
+	// maxStreams is how many requests a connection may have under way: RFC 9113, section 6.5.2, recommends that it is
+	// no smaller than 100. fewStreams is how many it may have where memory does not allow more.
+	maxStreams, fewStreams = 100, 10
+	// What a client may have sent of each request's content, and of a connection's, before anyone reads it, in bytes.
+	// A client may send 65,535 bytes before it hears of a smaller window, and all of it together fits into the
+	// connection's: else requests whose content waits would keep that of all others from coming. net/http is said to
+	// take windows below 4 MiB and takes larger ones; a test holds that.
 	streamWindow     = 64 << 10
-	connectionWindow = 4<<20 - 1
-	maxStreams       = connectionWindow / streamWindow
+	connectionWindow = maxStreams * streamWindow
 	// freeHead is how many bytes of head a request may hold, while it is answered, without asking; what all
 	// requests hold beyond it shares headBudget.
 	freeHead   = 16 << 10
 	headBudget = 8 << 20
-	// writeTimeout is how long a client may leave no room for content (RFC 9113, section 5.2).
+	// writeTimeout is how long a client may leave no room for content (RFC 9113, section 5.2): then the stream is
+	// reset. A connection that stands still as a whole is closed. lookTime is how often that is looked at.
 	writeTimeout = 60 * time.Second
+	lookTime     = writeTimeout / 6
 	// contentTimeout is how long request content may come without a byte.
 	contentTimeout = 30 * time.Second
 	// skipTimeout and skipBytes bound the content nobody read that is read away behind an answer. A client that
@@ -81,18 +91,22 @@ func (e *Engine) Drain(patience time.Time) {
 func (e *Engine) prepare() {
 	e.once.Do(func() {
 		e.Profile = e.Profile.WithDefaults()
-		e.errorLog = log.New(complaints{e}, "", 0)
+		e.server = []string{e.Profile.Server}
+		e.conns = make(map[*Conn]struct{})
+		e.memory.limit = debug.SetMemoryLimit(-1)
 	})
 }
 
-// complaints is the destination of net/http's log.
-type complaints struct{ engine *Engine }
+func (e *Engine) add(c *Conn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.conns[c] = struct{}{}
+}
 
-func (c complaints) Write(line []byte) (int, error) {
-	if c.engine.Complaint != nil {
-		c.engine.Complaint(string(line))
-	}
-	return len(line), nil
+func (e *Engine) remove(c *Conn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.conns, c)
 }
 
 // dateText is the Date field of one second.

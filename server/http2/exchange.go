@@ -14,25 +14,35 @@ import (
 	"github.com/previewd/previewd/server/message"
 )
 
+// exchange is a request and its answer.
+type exchange struct {
+	request message.Request
+	content content
+	answer  answer
+	seen    message.Exchange
+}
+
 // ServeHTTP answers one request, and reports the exchange when the last of its content is handed over: what
 // net/http still has in a buffer then, 4 KiB at most, leaves together with the end of the stream.
 func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.count(1)
-	defer c.count(-1)
 	c.asked.Store(true)
 	e, start := c.engine, time.Now()
+	x := new(exchange)
+	a := &x.answer
+	a.conn, a.w, a.control, a.request = c, w, http.NewResponseController(w), &x.request
+	c.begin(a)
+	defer c.end(a)
 	if e.Started != nil {
 		e.Started()
 	}
-	control := http.NewResponseController(w)
-	request := c.request(r, control)
-	resp, held, refused := c.respond(r, request)
-	a := answer{engine: e, w: w, control: control, request: request}
+	x.ask(c, r)
+	resp, held, refused := c.respond(r, &x.request, start)
 	a.send(resp)
 	c.large.Store(a.sent >= largeAnswer)
 	if e.Observe != nil {
-		e.Observe(&message.Exchange{Request: request, Status: a.status, Sent: a.sent, Start: start,
-			Duration: time.Since(start), Refused: refused, Via: a.via, Failure: a.failure, Err: a.err})
+		x.seen = message.Exchange{Request: &x.request, Status: a.status, Sent: a.sent, Start: start,
+			Duration: time.Since(start), Refused: refused, Via: a.via, Failure: a.failure, Err: a.err}
+		e.Observe(&x.seen)
 	}
 	// net/http holds its request until the client has made room for what is buffered of the answer.
 	r.URL, r.RequestURI, r.Header = nil, "", nil
@@ -41,24 +51,24 @@ func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// The stream is reset, so that content that broke off does not look complete.
 		panic(http.ErrAbortHandler)
 	}
-	if r.ContentLength != 0 {
-		skip(r.Body, control)
+	if r.ContentLength != 0 && !e.isShort(time.Now()) {
+		a.skip(r.Body)
 	}
 }
 
 // skip reads content away that nobody has read, once the answer has been sent but for its end. The end of a stream
 // of which content is still coming is followed by a reset, and clients are known to lose the answer by that,
 // though they must not (RFC 9113, section 8.1).
-func skip(body io.Reader, control *http.ResponseController) {
+func (a *answer) skip(body io.Reader) {
 	// An error of any of these means that the stream has ended.
-	if control.Flush() != nil {
+	if a.flush() != nil {
 		return
 	}
-	buf := buffers.Get().(*[pieceSize]byte)
+	buf := buffers.Get().(*[skipPiece]byte)
 	defer buffers.Put(buf)
 	end := time.Now().Add(skipTimeout)
 	for n := 0; n < skipBytes && time.Now().Before(end); {
-		if control.SetReadDeadline(time.Now().Add(skipPause)) != nil {
+		if a.control.SetReadDeadline(time.Now().Add(skipPause)) != nil {
 			return
 		}
 		m, err := body.Read(buf[:])
@@ -69,7 +79,10 @@ func skip(body io.Reader, control *http.ResponseController) {
 	}
 }
 
-var buffers = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+// skipPiece is how many bytes skip reads at a time.
+const skipPiece = 16 << 10
+
+var buffers = sync.Pool{New: func() any { return new([skipPiece]byte) }}
 
 // beyondFree is how many bytes of a head are more than freeHead.
 func beyondFree(r *message.Request) int64 {
@@ -80,9 +93,13 @@ func beyondFree(r *message.Request) int64 {
 	return int64(max(0, size-freeHead))
 }
 
-// respond asks the handler, unless two hosts are named, or the head is too large for itself or together with all that
-// are held; held is what it has of the budget. A panic is answered with 500, and its stack goes to the operator.
-func (c *Conn) respond(asked *http.Request, r *message.Request) (resp message.Response, held int64, refused bool) {
+// respond asks the handler, unless memory is short, two hosts are named, or the head is too large for itself or together
+// with all that are held; held is what it has of the budget. A panic is answered with 500, and its stack goes to the
+// operator.
+func (c *Conn) respond(asked *http.Request, r *message.Request, now time.Time) (resp message.Response, held int64, refused bool) {
+	if c.engine.isShort(now) {
+		return message.Response{Status: 503}, 0, true
+	}
 	if hasOtherHost(asked) {
 		return (&message.Failure{Status: 400, Message: "The Host field and :authority differ"}).Response(), 0, true
 	}
@@ -103,24 +120,24 @@ func (c *Conn) respond(asked *http.Request, r *message.Request) (resp message.Re
 	return c.engine.Handler(asked.Context(), r), held, false
 }
 
-// request is what the client asked. HTTP/2 has no request line; the one here is as it would stand in
-// HTTP/1.x, and fields are in the order of their names, since that in which they came is not known.
-func (c *Conn) request(r *http.Request, control *http.ResponseController) *message.Request {
-	request := &message.Request{
+// ask notes what the client asked. HTTP/2 has no request line; the one here is as it would stand in HTTP/1.x, and
+// fields are in the order of their names, since that in which they came is not known.
+func (x *exchange) ask(c *Conn, r *http.Request) {
+	x.request = message.Request{
 		Line:   r.Method + " " + r.RequestURI + " " + r.Proto,
 		Method: r.Method,
 		Target: message.OneSlash(r.RequestURI),
 		Proto:  r.Proto, Version: message.Version{Major: 2},
 		Fields:        fields(r),
-		Content:       &content{r.Body, control},
+		Content:       message.NoContent{},
 		ContentLength: r.ContentLength,
 		Peer:          c.peer, Local: c.local, Client: c.peer.Addr(),
 		Scheme: "https", TLS: &c.state,
 	}
-	if r.Body == http.NoBody {
-		request.Content = message.NoContent{}
+	if r.ContentLength != 0 {
+		x.content = content{r.Body, x.answer.control}
+		x.request.Content = &x.content
 	}
-	return request
 }
 
 // hasOtherHost says whether a request has a Host field that differs from :authority: "a server SHOULD treat [it] as

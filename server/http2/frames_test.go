@@ -35,6 +35,13 @@ type frame struct {
 func dialFrames(t *testing.T, e *Engine, settings ...uint32) (*frames, *Conn) {
 	t.Helper()
 	here, there := tlsPair(t)
+	_ = there.SetDeadline(time.Now().Add(20 * time.Second))
+	return speak(t, e, here, there, settings...)
+}
+
+// speak is dialFrames on a connection whose handshake is over.
+func speak(t *testing.T, e *Engine, here, there *tls.Conn, settings ...uint32) (*frames, *Conn) {
+	t.Helper()
 	conn := e.NewConn(here)
 	over := make(chan struct{})
 	go func() {
@@ -45,7 +52,6 @@ func dialFrames(t *testing.T, e *Engine, settings ...uint32) (*frames, *Conn) {
 		_ = there.Close()
 		<-over
 	})
-	_ = there.SetDeadline(time.Now().Add(20 * time.Second))
 	f := &frames{there, make(chan frame, 10_000)}
 	go f.hear()
 	var values []byte

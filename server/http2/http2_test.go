@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,7 +44,7 @@ type observation struct {
 // connect serves a client's connection. What it takes for the server is whatever URL it asks for.
 func connect(t *testing.T, e *Engine) *peer {
 	t.Helper()
-	p := &peer{observed: make(chan observation, 100), over: make(chan struct{})}
+	p := &peer{observed: make(chan observation, 2*maxStreams), over: make(chan struct{})}
 	e.Observe = func(x *message.Exchange) {
 		p.observed <- observation{x.Request.Line, x.Status, x.Sent, x.Refused, x.Failure, x.Err}
 	}
@@ -465,7 +466,7 @@ func TestAnIdleConnectionEnds(t *testing.T) {
 
 func TestComplaintsOfNetHTTPAreHeard(t *testing.T) {
 	heard := make(chan string, 10)
-	e := &Engine{Handler: answering(message.Response{Status: 200}), Complaint: func(text string) { heard <- text }}
+	e := &Engine{Handler: answering(message.Response{Status: 200}), Complaint: func(_ netip.AddrPort, text string) { heard <- text }}
 	here, there := tlsPair(t)
 	c := e.NewConn(here)
 	over := make(chan struct{})

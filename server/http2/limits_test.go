@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"net/netip"
 	"runtime"
 	"strconv"
 	"strings"
@@ -107,7 +108,7 @@ func TestHeadsOfRequestsUnderWayShareABudget(t *testing.T) {
 // Beyond what net/http reads the connection ends, and that is heard.
 func TestAHeadBeyondAllBoundsIsAComplaint(t *testing.T) {
 	heard := make(chan string, 10)
-	e := &Engine{Handler: answering(message.Response{Status: 200}), Complaint: func(text string) { heard <- text }}
+	e := &Engine{Handler: answering(message.Response{Status: 200}), Complaint: func(_ netip.AddrPort, text string) { heard <- text }}
 	f, _ := dialFrames(t, e)
 	f.say(request(1, "/", large(5<<20)...)...)
 	select {
@@ -233,7 +234,7 @@ func TestRapidResetIsBounded(t *testing.T) {
 			return message.Response{Status: 200}
 		},
 		Observe:   func(*message.Exchange) { observed.Add(1) },
-		Complaint: func(text string) { heard <- text },
+		Complaint: func(_ netip.AddrPort, text string) { heard <- text },
 	}
 	f, _ := dialFrames(t, e)
 	before, goroutines := heap(), runtime.NumGoroutine()

@@ -183,16 +183,43 @@ type PartWriter interface {
 	AwaitWritable() error
 }
 
-// pieces are the buffers through which files are copied.
-var pieces = sync.Pool{New: func() any { return new([heldBack]byte) }}
+// PieceWriter is a writer that says how much of a file it takes at a time.
+type PieceWriter interface {
+	// NextPiece returns how many bytes the next Write may have: more than none, heldBack at most.
+	NextPiece() (int, error)
+}
+
+// pieces and smallPieces are the buffers through which files are copied.
+var (
+	pieces      = sync.Pool{New: func() any { return new([heldBack]byte) }}
+	smallPieces = sync.Pool{New: func() any { return new([smallPiece]byte) }}
+)
+
+// smallPiece is how many bytes a small buffer has.
+const smallPiece = 4 << 10
 
 // writePiece copies the bytes from n on, a piece at most, and returns how many were written; full is
 // reported when a PartWriter took fewer, and can take no more now. The last piece is not sent before check
 // agrees.
 func (s *FileSection) writePiece(w io.Writer, n int64, check func() error) (written int64, full bool, err error) {
-	buf := pieces.Get().(*[heldBack]byte)
-	defer pieces.Put(buf)
-	piece := buf[:min(heldBack, s.Length-n)]
+	size := min(heldBack, s.Length-n)
+	if measured, ok := w.(PieceWriter); ok {
+		next, err := measured.NextPiece()
+		if err != nil {
+			return 0, false, err
+		}
+		size = min(size, int64(next))
+	}
+	var piece []byte
+	if size <= smallPiece {
+		buf := smallPieces.Get().(*[smallPiece]byte)
+		defer smallPieces.Put(buf)
+		piece = buf[:size]
+	} else {
+		buf := pieces.Get().(*[heldBack]byte)
+		defer pieces.Put(buf)
+		piece = buf[:size]
+	}
 	s.Disk.Enter()
 	_, err = s.File.ReadAt(piece, s.Offset+n)
 	s.Disk.Leave()

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,9 +126,9 @@ func (h *https) tell(s *server.Server) {
 		h.metrics.HandshakeFailed(reason)
 		h.log.Debug("TLS handshake failed", zap.Stringer("peer", peer), zap.String("reason", reason), zap.Error(err))
 	}
-	s.Complaint = func(text string) {
+	s.Complaint = func(peer netip.AddrPort, text string) {
 		h.metrics.Complaint()
-		h.log.Debug(strings.TrimSpace(text))
+		h.log.Debug("HTTP/2 error", zap.Stringer("peer", peer), zap.String("reason", text))
 	}
 }
 

@@ -1,0 +1,157 @@
+package http2
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// inBubble is dialFrames over a pipe, for tests in which time is made.
+func inBubble(t *testing.T, e *Engine, settings ...uint32) *frames {
+	t.Helper()
+	here, there := net.Pipe()
+	client := tls.Client(there, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	server := tls.Server(here, &tls.Config{GetCertificate: authority().Certificate, NextProtos: []string{"h2"}})
+	done := make(chan error, 1)
+	go func() { done <- server.Handshake() }()
+	if err := client.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	f, _ := speak(t, e, server, client, settings...)
+	return f
+}
+
+// A connection whose streams all stand still is closed when writeTimeout is over, whatever they wait with.
+func TestAConnectionThatStandsStillIsClosed(t *testing.T) {
+	_ = authority() // made in real time
+	for name, size := range map[string]int{"a little content": 100, "more than net/http has in a buffer": 100_000} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := &Engine{Handler: answering(message.Response{Status: 200, Body: message.Bytes(strings.Repeat("x", size))})}
+				f := inBubble(t, e, initialWindowSize, 0)
+				start := time.Now()
+				f.say(append(request(1, "/"), request(3, "/")...)...)
+				for range f.got { // to the end
+				}
+				if took := time.Since(start); took < writeTimeout || took > writeTimeout+2*lookTime {
+					t.Errorf("it was closed after %v, want %v", took, writeTimeout)
+				}
+			})
+		})
+	}
+}
+
+// A stream that stands still is reset, and the others of its connection go on.
+func TestAStreamThatStandsStillIsReset(t *testing.T) {
+	_ = authority()
+	synctest.Test(t, func(t *testing.T) {
+		e := &Engine{Handler: func(ctx context.Context, r *message.Request) message.Response {
+			if r.Target == "/slow" {
+				select {
+				case <-time.After(5 * writeTimeout):
+				case <-ctx.Done():
+				}
+				return message.Response{Status: 200}
+			}
+			return message.Response{Status: 200, Body: message.Bytes(strings.Repeat("x", len(r.Target)*50_000))}
+		}}
+		f := inBubble(t, e, initialWindowSize, 0)
+		start := time.Now()
+		f.say(append(request(1, "/slow"), request(3, "/")...)...)
+		x, _ := f.await(frameReset)
+		if took := time.Since(start); x.stream != 3 || took < writeTimeout || took > writeTimeout+2*lookTime {
+			t.Errorf("stream %d was reset after %v, want 3 after %v", x.stream, took, writeTimeout)
+		}
+		if x, open := f.await(frameHeaders); !open || x.stream != 1 || time.Since(start) < 5*writeTimeout {
+			t.Errorf("the slow handler's answer: stream %d, open %v, after %v", x.stream, open, time.Since(start))
+		}
+	})
+}
+
+// A stream whose client makes no room holds smallPiece of a file, not more.
+func TestAStreamThatDoesNotReadHoldsLittleOfAFile(t *testing.T) {
+	const size = 1 << 20
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	handling := make(chan struct{}, maxStreams)
+	e := &Engine{Handler: func(context.Context, *message.Request) message.Response {
+		f, err := os.Open(name)
+		handling <- struct{}{}
+		return message.Response{Status: 200, Body: &message.FileSection{File: f, Length: size}, Err: err}
+	}}
+	f, _ := dialFrames(t, e, initialWindowSize, 0)
+	before := heap()
+	for i := range uint32(maxStreams) {
+		f.say(request(2*i+1, "/")...)
+		<-handling
+	}
+	for range maxStreams { // the heads have left, and content waits
+		if _, open := f.await(frameHeaders); !open {
+			t.Fatal("the connection ended")
+		}
+	}
+	if n := e.pieces.Load(); n != 0 {
+		t.Errorf("%d streams hold a large piece", n)
+	}
+	if grown := heap() - before; grown > maxStreams*5*smallPiece {
+		t.Errorf("%d streams hold %d bytes each", maxStreams, grown/maxStreams)
+	}
+}
+
+// Streams that stop to read share a bounded number of large pieces.
+func TestLargePiecesAreBounded(t *testing.T) {
+	e := &Engine{}
+	c := &Conn{engine: e}
+	for i := range largePieces + 5 {
+		a := &answer{conn: c, sent: 1 << 20}
+		want := pieceSize
+		if i >= largePieces {
+			want = smallPiece
+		}
+		if got, err := a.NextPiece(); got != want || err != nil {
+			t.Errorf("stream %d may have %d, %v, want %d", i, got, err, want)
+		}
+	}
+}
+
+// Where memory is short, requests are refused without content, which leaves whatever room the client makes.
+func TestRequestsAreRefusedWhereMemoryIsShort(t *testing.T) {
+	p := connect(t, &Engine{Handler: answering(message.Response{Status: 200, Body: message.Bytes("hello")})})
+	p.conn.engine.memory.limit = 1 << 10
+	resp, text, err := p.ask(t, "GET", "/", nil)
+	if err != nil || resp.StatusCode != 503 || text != "" {
+		t.Errorf("got %d %q, %v, want 503 without content", resp.StatusCode, text, err)
+	}
+	if x := <-p.observed; x.status != 503 || !x.refused {
+		t.Errorf("observed %+v", x)
+	}
+}
+
+// A connection may have fewer streams where those of others may fill the memory.
+func TestFurtherConnectionsHaveFewStreams(t *testing.T) {
+	e := &Engine{conns: map[*Conn]struct{}{}}
+	e.memory.limit = 4 * maxStreams * streamCost
+	for i := range 5 {
+		want := maxStreams
+		if i > 2 {
+			want = fewStreams
+		}
+		if got := e.streams(); got != want {
+			t.Errorf("beside %d connections: %d streams, want %d", i, got, want)
+		}
+		e.add(&Conn{})
+	}
+}
