@@ -68,8 +68,9 @@ const (
 	firstRequestGrace = time.Second
 )
 
-// Answering returns an engine with the same settings and another handler.
+// Answering returns an engine with the same settings and another handler. Others may use e meanwhile.
 func (e *Engine) Answering(h message.Handler) *Engine {
+	e.prepare()
 	return &Engine{Handler: h, Profile: e.Profile, Expect: e.Expect, Started: e.Started, Observe: e.Observe,
 		HeaderTimeout: e.HeaderTimeout, IdleTimeout: e.IdleTimeout, Disk: e.Disk}
 }

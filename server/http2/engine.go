@@ -93,7 +93,9 @@ func (e *Engine) prepare() {
 		e.Profile = e.Profile.WithDefaults()
 		e.server = []string{e.Profile.Server}
 		e.conns = make(map[*Conn]struct{})
-		e.memory.limit = debug.SetMemoryLimit(-1)
+		if e.memory.limit == 0 {
+			e.memory.limit = debug.SetMemoryLimit(-1)
+		}
 	})
 }
 

@@ -129,8 +129,9 @@ func TestLargePiecesAreBounded(t *testing.T) {
 
 // Where memory is short, requests are refused without content, which leaves whatever room the client makes.
 func TestRequestsAreRefusedWhereMemoryIsShort(t *testing.T) {
-	p := connect(t, &Engine{Handler: answering(message.Response{Status: 200, Body: message.Bytes("hello")})})
-	p.conn.engine.memory.limit = 1 << 10
+	e := &Engine{Handler: answering(message.Response{Status: 200, Body: message.Bytes("hello")})}
+	e.memory.limit = 1 << 10
+	p := connect(t, e)
 	resp, text, err := p.ask(t, "GET", "/", nil)
 	if err != nil || resp.StatusCode != 503 || text != "" {
 		t.Errorf("got %d %q, %v, want 503 without content", resp.StatusCode, text, err)
