@@ -167,7 +167,7 @@ func checkRoutes(t *testing.T, o *objects) {
 			t.Errorf("the ServiceMonitor selects %d Services, or a port that is not there", len(selected))
 		}
 	}
-	asked := strings.TrimPrefix(o.pods[0].Spec.Containers[0].Args[1], "http://")
+	_, asked, _ := strings.Cut(o.pods[0].Spec.Containers[0].Args[1], "://") // http or https
 	if service, _, _ := strings.Cut(asked, "/"); !there[service] || !strings.HasPrefix(service, o.deployment().Name+":") {
 		t.Errorf("helm test asks %s", asked)
 	}
