@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // folder makes a directory that every user may read.
@@ -35,7 +36,7 @@ func publish(t testing.TB, dir string, files map[string]string) {
 		}
 	}
 	before, _ := os.Readlink(filepath.Join(dir, "..data"))
-	fresh, err := os.MkdirTemp(dir, "..2026_11_21_")
+	fresh, err := os.MkdirTemp(dir, time.Now().UTC().Format("..2006_01_02_15_04_05."))
 	must(err)
 	must(os.Chmod(fresh, 0o755))
 	for path, content := range files {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -193,16 +194,12 @@ const maxLinks = 40
 // which the files of a volume are linked.
 func hidesPart(part string) bool { return isHidden(part) && !isKubernetesOwn(part) }
 
-// isKubernetesOwn says whether a name is that of a volume of a ConfigMap or the like (AtomicWriter): ..data, which leads
-// to a directory with the time and a random number for its name.
-func isKubernetesOwn(part string) bool {
-	const stamp = "..2006_01_02_15_04_05."
-	if len(part) <= len(stamp) {
-		return part == "..data"
-	}
-	_, err := time.Parse(stamp, part[:len(stamp)])
-	return err == nil && strings.Trim(part[len(stamp):], "0123456789") == ""
-}
+// ofAtomicWriter is a name like ..2026_11_29_17_56_06.123456789: the time, and a random number.
+var ofAtomicWriter = regexp.MustCompile(`^\.\.\d{4}_[\d_.]+$`)
+
+// isKubernetesOwn says whether a name is that of a volume of a ConfigMap or the like (the kubelet's AtomicWriter):
+// ..data, which leads to a directory that has the time for its name.
+func isKubernetesOwn(part string) bool { return part == "..data" || ofAtomicWriter.MatchString(part) }
 
 // What a tree refuses.
 var (
