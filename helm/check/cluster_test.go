@@ -8,17 +8,17 @@ import (
 )
 
 // TestStop: from Kubernetes 1.30 on the kubelet waits before it tells the server to stop, which is ready meanwhile; before
-// that the server waits itself. Never both.
+// that the server waits itself. After the kubelet it waits for a second, so that clients of kept connections learn of the end.
 func TestStop(t *testing.T) {
 	for _, c := range []struct {
 		version, delay string
 		sleep          int64 // 0 is none
 		setting        string
 	}{
-		{"1.36.0", "5s", 5, "0s"},
-		{"1.30.0", "5s", 5, "0s"},
-		{"1.30.0-rc.1", "1500ms", 2, "0s"},
-		{"1.31.2-gke.100", "1m", 60, "0s"},
+		{"1.36.0", "5s", 5, "1s"},
+		{"1.30.0", "5s", 5, "1s"},
+		{"1.30.0-rc.1", "1500ms", 2, "1s"},
+		{"1.31.2-gke.100", "1m", 60, "1s"},
 		{"1.30.0", "0s", 0, "0s"},
 		{"1.36.0", "", 0, "0s"},
 		{"1.29.15", "5s", 0, "5s"},

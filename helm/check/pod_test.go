@@ -68,13 +68,13 @@ func checkContainers(t *testing.T, o *objects) {
 	}
 }
 
-// checkGracePeriod wants time for the wait before it, the drain and a little more; and one wait, not two.
+// checkGracePeriod wants time for the wait before it, the drain and a little more; after the kubelet has waited the server does so for a second.
 func checkGracePeriod(t *testing.T, o *objects) {
 	settings := o.settings(t)
 	var sum time.Duration
 	if lifecycle := o.spec().Containers[0].Lifecycle; lifecycle != nil {
 		sum = time.Duration(lifecycle.PreStop.Sleep.Seconds) * time.Second
-		if settings["SHUTDOWN_DELAY"] != "0s" {
+		if settings["SHUTDOWN_DELAY"] != "1s" {
 			t.Errorf("the kubelet waits %v, and then the server %s", sum, settings["SHUTDOWN_DELAY"])
 		}
 	}

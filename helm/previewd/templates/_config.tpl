@@ -102,7 +102,7 @@
 {{/* Long enough for the delay, the drain and the end of the process. */}}
 {{- define "previewd.gracePeriod" -}}
 {{- $s := include "previewd.settings" . | fromYaml -}}
-{{- add (include "previewd.seconds" $s.SHUTDOWN_DELAY) (include "previewd.seconds" $s.SHUTDOWN_TIMEOUT) 5 }}
+{{- add (include "previewd.seconds" $s.SHUTDOWN_DELAY) (include "previewd.seconds" $s.SHUTDOWN_TIMEOUT) 5 (include "previewd.preStop" . | empty | ternary 0 1) }}
 {{- end }}
 
 {{/* How many seconds the kubelet waits before it tells the server to stop: SHUTDOWN_DELAY, where Kubernetes can sleep.
@@ -114,10 +114,11 @@ The server is ready meanwhile, so that no probe fails; one that waits by itself 
 {{- end -}}
 {{- end }}
 
-{{/* The settings as the server gets them: it does not wait once more. */}}
+{{/* The settings as the server gets them. After the kubelet it waits for a second only, in which it says to the clients of
+kept connections that it will close: else one that asks at this moment loses its request. */}}
 {{- define "previewd.environment" -}}
 {{- $s := include "previewd.settings" . | fromYaml -}}
-{{- if include "previewd.preStop" . }}{{ $_ := set $s "SHUTDOWN_DELAY" "0s" }}{{ end -}}
+{{- if include "previewd.preStop" . }}{{ $_ := set $s "SHUTDOWN_DELAY" "1s" }}{{ end -}}
 {{- toYaml $s }}
 {{- end }}
 
