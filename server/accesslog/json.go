@@ -10,7 +10,8 @@ import (
 
 // writeJSON writes the record as zap's JSON encoder would, in one Write. It is done by hand as it is done for
 // every request: zap takes three times as long for the same bytes. Those keys that the request or the
-// connection has no value for (via, protocol, host, user_agent, referer, tls, error, note) are left out.
+// connection has no value for (method, path, query, via, protocol, host, user_agent, referer, trace_id, tls, error,
+// note) are left out.
 func (r *record) writeJSON() {
 	x, q := r.exchange, r.exchange.Request
 	dst := append(r.text[:0], `{"level":"info","logger":"access","ts":"`...)
@@ -21,8 +22,12 @@ func (r *record) writeJSON() {
 	end := len(dst)
 	dst = appendOutcome(append(dst, `\"`...), x)
 	dst = append(dst, `","request":"`...)
-	dst = append(dst, dst[line:end]...)
-	dst = append(dst, `","client":"`...)
+	dst = append(append(dst, dst[line:end]...), '"')
+	path, query, _ := strings.Cut(q.Target, "?")
+	dst = r.appendKey(dst, `,"method":"`, q.Method)
+	dst = r.appendKey(dst, `,"path":"`, path)
+	dst = r.appendKey(dst, `,"query":"`, query)
+	dst = append(dst, `,"client":"`...)
 	dst = appendClient(dst, q)
 	dst = append(dst, `","code":`...)
 	dst = strconv.AppendInt(dst, int64(x.Status), 10)
@@ -30,11 +35,13 @@ func (r *record) writeJSON() {
 	dst = strconv.AppendInt(dst, x.Sent, 10)
 	dst = append(dst, `,"duration":`...)
 	dst = appendSeconds(dst, x.Duration)
+	dst = r.appendRequestID(dst)
 	dst = r.appendKey(dst, `,"via":"`, x.Via)
 	dst = r.appendKey(dst, `,"protocol":"`, q.Proto)
 	dst = r.appendKey(dst, `,"host":"`, q.Fields.Get("Host"))
 	dst = r.appendKey(dst, `,"user_agent":"`, q.Fields.Get("User-Agent"))
 	dst = r.appendKey(dst, `,"referer":"`, q.Fields.Get("Referer"))
+	dst = r.appendKey(dst, `,"trace_id":"`, traceID(q.Fields.Get("Traceparent")))
 	if q.TLS != nil {
 		dst = append(append(append(dst, `,"tls":"`...), tls.VersionName(q.TLS.Version)...), '"')
 	}

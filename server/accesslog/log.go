@@ -31,6 +31,7 @@ type Log struct {
 	enabled bool // records of exchanges, which are of level info
 	profile message.Profile
 	clock   *clock
+	ids     requestIDs
 	records sync.Pool // of *record
 }
 
@@ -44,6 +45,7 @@ func New(out zapcore.WriteSyncer, format Format, level zapcore.Level, profile me
 		profile: profile.WithDefaults(),
 		clock:   new(clock),
 	}
+	l.ids.begin(now())
 	l.records.New = func() any { return newRecord(l) }
 	core := zapcore.NewCore(newEntryEncoder(), out, level)
 	if format == Text {

@@ -139,7 +139,8 @@ func TestJSONRecord(t *testing.T) {
 	log, out := newLog(JSON, zapcore.InfoLevel)
 	log.Record(hello())
 	want := `{"level":"info","logger":"access","ts":"2026-11-20T23:53:00.007Z","msg":"\"GET /hello.txt HTTP/1.1\" 200 1024",` +
-		`"request":"GET /hello.txt HTTP/1.1","client":"127.0.0.1","code":200,"size":1024,"duration":0.000123,` +
+		`"request":"GET /hello.txt HTTP/1.1","method":"GET","path":"/hello.txt","client":"127.0.0.1","code":200,"size":1024,` +
+		`"duration":0.000123,"request_id":"` + log.ids.start + `-1",` +
 		`"protocol":"HTTP/1.1","host":"localhost:8000",` +
 		`"user_agent":"Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0","referer":"http://localhost:8000/"}` + "\n"
 	if len(out.writes) != 1 || out.writes[0] != want {
@@ -204,7 +205,7 @@ func TestJSONOfAnExchangeWithoutAnAnswer(t *testing.T) {
 	if keys["msg"] != `"" - 0` || keys["code"] != 0.0 || keys["client"] != "-" {
 		t.Errorf("got %v", keys)
 	}
-	for _, key := range []string{"protocol", "host", "user_agent", "referer", "tls", "error"} {
+	for _, key := range []string{"method", "path", "query", "protocol", "host", "user_agent", "referer", "trace_id", "tls", "error"} {
 		if value, found := keys[key]; found {
 			t.Errorf("%s = %q, want none", key, value)
 		}

@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"errors"
 	"net/netip"
 	"strconv"
 	"time"
@@ -48,13 +49,13 @@ func encodeSeconds(d time.Duration, enc zapcore.PrimitiveArrayEncoder) {
 }
 
 // appendError appends what the client was told, and behind it what only the operator is: the cause, and
-// what cut the answer short.
+// what cut the answer short. Of a cause that has a Brief, as it has a warning of its own, that is enough.
 func (r *record) appendError(dst []byte) []byte {
 	f, err := r.exchange.Failure, r.exchange.Err
 	if f != nil {
 		dst = appendText(dst, r.log.phrase(f))
 		if f.Cause != nil {
-			dst = appendLines(append(dst, ": "...), f.Cause.Error(), "\n")
+			dst = appendLines(append(dst, ": "...), brief(f.Cause), "\n")
 		}
 		if err == nil || err == error(f) {
 			return dst
@@ -62,6 +63,17 @@ func (r *record) appendError(dst []byte) []byte {
 		dst = append(dst, "; "...)
 	}
 	return appendLines(dst, err.Error(), "\n")
+}
+
+func brief(cause error) string {
+	var short interface {
+		error
+		Brief() string
+	}
+	if errors.As(cause, &short) {
+		return short.Brief()
+	}
+	return cause.Error()
 }
 
 // phrase is the message that send_error logs and sends.

@@ -334,6 +334,22 @@ func TestEachAnswerIsObservedOnce(t *testing.T) {
 	}
 }
 
+// TestAHelloOfTLSIsToldSo: at once, as a ClientHello need not have a line feed in it. http.server takes it for a request
+// line, which EXACT leaves so.
+func TestAHelloOfTLSIsToldSo(t *testing.T) {
+	const hello = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+	var o observed
+	got := talk(t, start(t, &Engine{Observe: o.observe}), hello, false)
+	want := errorAnswer("HTTP/1.1", 400, "This was TLS on the port for plain HTTP: use http here, or https on TLS_PORT")
+	if got != want || !strings.HasPrefix(o.all(), `"" 400 `) {
+		t.Errorf("got %q, observed %s, want %q", got, o.all(), want)
+	}
+	got = talk(t, start(t, &Engine{Profile: message.Profile{Exact: true}}), hello+"\n", false)
+	if !strings.Contains(got, `400 Bad request syntax ('\x16`) {
+		t.Errorf("exact: got %q", got)
+	}
+}
+
 // closeCounter is a body that counts its Close.
 type closeCounter struct {
 	message.Bytes

@@ -72,10 +72,16 @@ func (x *exchange) serve(ctx context.Context, c *Conn) (keep bool) {
 	return x.answer(ctx, x.keepsAlive())
 }
 
+// helloStart begins the record of a ClientHello: its type and its major version (RFC 8446, section 5.1).
+const helloStart = "\x16\x03"
+
 // readHead reads until the head is complete, and tells what became of it.
 func (x *exchange) readHead() (state progress, failure *message.Failure, err error) {
 	c := x.conn
 	for {
+		if len(c.buf) >= len(helloStart) && string(c.buf[:len(helloStart)]) == helloStart && c.tls == nil && !c.engine.Profile.Exact {
+			return more, badRequest("This was TLS on the port for plain HTTP: use http here, or https on TLS_PORT"), nil
+		}
 		state, failure = x.parser.parse(c.buf, x.ended)
 		if failure != nil || state != more {
 			return state, failure, nil

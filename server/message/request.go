@@ -49,6 +49,8 @@ type Request struct {
 	// Prefix is the path below which clients see this server, "/app", as a trusted proxy says that takes it away from
 	// targets; "" is none. Only what has to be absolute needs it.
 	Prefix string
+	// RequestID is the identifier that a trusted proxy gave the request, for the log; "" is none.
+	RequestID string
 	// TLS is the state of the TLS connection, nil on a plain one.
 	TLS *tls.ConnectionState
 	// Variant tells apart what else decides on the representation beside the file: the fields that settings and rules

@@ -21,7 +21,7 @@ func (t TrustedProxies) contain(a netip.Addr) bool {
 	return false
 }
 
-// Handler sets Client, Scheme and Prefix of each request before next sees it.
+// Handler sets Client, Scheme, Prefix and RequestID of each request before next sees it.
 func (t TrustedProxies) Handler(next message.Handler) message.Handler {
 	if len(t) == 0 {
 		return next
@@ -40,7 +40,7 @@ func (t TrustedProxies) identify(r *message.Request) {
 	if !t.contain(r.Client) {
 		return
 	}
-	r.Prefix = forwardedPrefix(r.Fields)
+	r.Prefix, r.RequestID = forwardedPrefix(r.Fields), requestID(r.Fields)
 	standard, common := forwarded(r.Fields), xForwarded(r.Fields)
 	if len(standard)+len(common) == 0 {
 		common = schemeAlone(r.Fields)
@@ -81,6 +81,18 @@ func forwardedPrefix(fields message.Fields) string {
 		return ""
 	}
 	return prefix
+}
+
+// maxRequestID is how many bytes of an X-Request-Id are a name and not a text.
+const maxRequestID = 128
+
+// requestID is what X-Request-Id says, if it is a name: visible characters of ASCII.
+func requestID(fields message.Fields) string {
+	id := fields.Get("X-Request-Id")
+	if len(id) > maxRequestID || strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+		return ""
+	}
+	return id
 }
 
 // notInPath says whether a character cannot stand in the path of a URL (RFC 3986, section 3.3).

@@ -2,6 +2,7 @@ package origin
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/previewd/previewd/server/message"
@@ -57,6 +58,23 @@ func TestPrefixIsAPlainPath(t *testing.T) {
 			trusted.identify(r)
 			if r.Prefix != want {
 				t.Errorf("%q from %s: prefix %q, want %q", value, peer, r.Prefix, want)
+			}
+		}
+	}
+}
+
+func TestRequestIDIsANameFromATrustedProxy(t *testing.T) {
+	trusted := TrustedProxies{netip.MustParsePrefix("10.0.0.0/8")}
+	long := strings.Repeat("x", maxRequestID)
+	for value, want := range map[string]string{
+		"7d1f-42": "7d1f-42", "Root=1-67891233-abcdef": "Root=1-67891233-abcdef", "": "", "two words": "", "\x1b[31m": "", "\xe9": "", "é": "",
+		long: long, long + "x": "",
+	} {
+		for peer, want := range map[string]string{"10.0.0.1": want, "192.0.2.1": ""} {
+			r := &message.Request{Client: netip.MustParseAddr(peer), Fields: message.Fields{{Name: "x-request-id", Value: value}}}
+			trusted.identify(r)
+			if r.RequestID != want {
+				t.Errorf("%q from %s: got %q, want %q", value, peer, r.RequestID, want)
 			}
 		}
 	}

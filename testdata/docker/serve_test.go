@@ -284,7 +284,7 @@ func TestMountThatCannotBeRead(t *testing.T) {
 	dir := folder(t, map[string]string{"page.html": "page", "closed/page.html": "page", "closed.txt": "text"})
 	chown(t, dir, 1000, 0o700)
 	c := serving(t, mounted(dir, hardened...))
-	const why = `the directory /srv cannot be read by uid 12345 (mode drwx------, owner 1000:1000): permission denied; ` +
+	const why = `the directory /srv cannot be read by uid 12345: permission denied (mode drwx------, owner 1000:1000); ` +
 		`run as its owner (docker run --user), allow others to read it (chmod -R o+rX), or, with SELinux, mount it with :z`
 	if n := c.warned(t, why); n != 1 {
 		t.Errorf("%d warnings at the start, want one", n)

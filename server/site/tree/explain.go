@@ -13,11 +13,15 @@ import (
 
 // refusal is why something that may well exist was not found. It is for the operator.
 type refusal struct {
-	once string // the thing that is at fault
-	text string
+	once   string // the thing that is at fault
+	text   string // what is wrong with it
+	advice string // more about it, and what to do
 }
 
-func (r *refusal) Error() string { return r.text }
+func (r *refusal) Error() string { return r.text + r.advice }
+
+// Brief is the error without what is said once for the thing.
+func (r *refusal) Brief() string { return r.text }
 
 // OnceKey names the thing that is at fault, which is worth one log line however often it is asked for.
 // A client can make up any number of keys where links form a loop.
@@ -64,9 +68,9 @@ func (t *Tree) explainLink(name string, err error) *refusal {
 		case errors.Is(err, errLeadsOut) && filepath.IsAbs(target):
 			advice = "absolute links are not followed, relative ones are; SYMLINKS=follow follows it"
 		}
-		return &refusal{"link " + link, fmt.Sprintf("%v: %q -> %q; %s", err, link, target, advice)}
+		return &refusal{"link " + link, fmt.Sprintf("%v: %q -> %q", err, link, target), "; " + advice}
 	}
-	return &refusal{"link " + name, fmt.Sprintf("%v: %q", err, name)}
+	return &refusal{"link " + name, fmt.Sprintf("%v: %q", err, name), ""}
 }
 
 // explainUnreadable names the directory that may not be searched, or else the thing itself that may not be read.
@@ -82,10 +86,11 @@ func (t *Tree) explainUnreadable(name string, err error) *refusal {
 		return t.directory.explain(err)
 	}
 	text := fmt.Sprintf("%q cannot be read by uid %d: %v", blamed, os.Geteuid(), reason(err))
+	owner := ""
 	if st, e := t.confined.stat(blamed); e == nil {
-		text += " (" + st.describe() + ")"
+		owner = " (" + st.describe() + ")"
 	}
-	return &refusal{"unreadable " + blamed, text + "; " + remedies}
+	return &refusal{"unreadable " + blamed, text, owner + "; " + remedies}
 }
 
 // reason is the system's error without the path that the caller names itself.
@@ -122,7 +127,7 @@ func explainSpecial(name string, mode fs.FileMode) *refusal {
 	case mode&fs.ModeSocket != 0:
 		kind = "a socket"
 	}
-	return &refusal{"special " + name, fmt.Sprintf("%q is %s, only files and directories are served", name, kind)}
+	return &refusal{"special " + name, fmt.Sprintf("%q is %s, only files and directories are served", name, kind), ""}
 }
 
 // Ready says whether the directory can be opened and its names and files be read. The error tells the
@@ -156,16 +161,16 @@ const remedies = "run as its owner (docker run --user), allow others to read it 
 func (d *Directory) explain(err error) *refusal {
 	dir := d.opts.Directory
 	if errors.Is(err, errDeleted) {
-		return &refusal{"deleted directory", fmt.Sprintf("the directory %s has been deleted, and stays empty here even if there is a new one: "+
-			"mount its parent directory, and set DIRECTORY to the path below it (docker run -v $PWD:/site -e DIRECTORY=/site/dist)", dir)}
+		return &refusal{"deleted directory", fmt.Sprintf("the directory %s has been deleted", dir), ", and stays empty here even if there is a new one: " +
+			"mount its parent directory, and set DIRECTORY to the path below it (docker run -v $PWD:/site -e DIRECTORY=/site/dist)"}
 	}
 	err = reason(err)
 	if !errors.Is(err, fs.ErrPermission) {
-		return &refusal{"directory", fmt.Sprintf("the directory %s cannot be opened: %v", dir, err)}
+		return &refusal{"directory", fmt.Sprintf("the directory %s cannot be opened: %v", dir, err), ""}
 	}
 	owner := ""
 	if info, e := os.Stat(dir); e == nil {
 		owner = " (" + statusOf(info).describe() + ")"
 	}
-	return &refusal{"directory", fmt.Sprintf("the directory %s cannot be read by uid %d%s: %v; %s", dir, os.Geteuid(), owner, err, remedies)}
+	return &refusal{"directory", fmt.Sprintf("the directory %s cannot be read by uid %d: %v", dir, os.Geteuid(), err), owner + "; " + remedies}
 }
