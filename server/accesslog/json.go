@@ -50,7 +50,8 @@ func (r *record) writeJSON() {
 		dst = append(appendJSON(append(dst, `,"error":"`...), r.scratch), '"')
 	}
 	if len(q.Notes) > 0 {
-		dst = append(appendJSON(append(dst, `,"note":"`...), strings.Join(q.Notes, "; ")), '"')
+		r.scratch = appendText(r.scratch[:0], strings.Join(q.Notes, "; "))
+		dst = append(appendJSON(append(dst, `,"note":"`...), r.scratch), '"')
 	}
 	r.text = append(dst, "}\n"...)
 	_, _ = r.log.out.Write(r.text)

@@ -47,7 +47,7 @@ func New(out zapcore.WriteSyncer, format Format, level zapcore.Level, profile me
 	}
 	l.ids.begin(now())
 	l.records.New = func() any { return newRecord(l) }
-	core := zapcore.NewCore(newEntryEncoder(), out, level)
+	var core zapcore.Core = &jsonCore{zapcore.NewCore(newEntryEncoder(), out, level)}
 	if format == Text {
 		core = &textCore{LevelEnabler: level, out: out, clock: l.clock}
 	}
