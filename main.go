@@ -65,6 +65,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case config.ShowVersion:
 		fmt.Fprintln(stdout, "previewd", build())
 		return exitOK
+	case config.ShowVersionJSON:
+		fmt.Fprintln(stdout, build().JSON())
+		return exitOK
 	case config.Check:
 		if !rules.Check(os.DirFS(c.Directory), stdout) {
 			return exitFailure
@@ -94,7 +97,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	code := exitOK
 	var cut *server.CutError
 	switch err := service.Serve(serving, service.Setup{Config: c, Environ: env, Profile: profile, Log: log, Dropped: queue.Dropped,
-		Build: build(), MountPoint: mountPoint, Hangups: hangups(ctx, stop), Stdout: stdout}); {
+		Build: build(), MountPoint: mountPoint, Hangups: hangups(ctx, stop), Stdout: stdout, Terminal: isTerminal(stdout)}); {
 	case errors.As(err, &cut):
 		log.Warn("stopped before all answers were finished", zap.Int("connections_cut", cut.Connections))
 	case err != nil:
@@ -127,12 +130,7 @@ func environment(environ []string) map[string]string {
 // logForm returns the format and the level of the log: text if it goes to a terminal, unless it is set.
 func logForm(c config.Config, stderr io.Writer) (accesslog.Format, zapcore.Level) {
 	format := accesslog.JSON
-	if f, ok := stderr.(*os.File); ok && c.LogFormat == "auto" {
-		if info, err := f.Stat(); err == nil && info.Mode()&fs.ModeCharDevice != 0 {
-			format = accesslog.Text
-		}
-	}
-	if c.LogFormat == "text" {
+	if c.LogFormat == "text" || c.LogFormat == "auto" && isTerminal(stderr) {
 		format = accesslog.Text
 	}
 	level, err := zapcore.ParseLevel(c.LogLevel)
@@ -140,6 +138,16 @@ func logForm(c config.Config, stderr io.Writer) (accesslog.Format, zapcore.Level
 		panic(err)
 	}
 	return format, level
+}
+
+// isTerminal says whether what is written to w is shown at once.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&fs.ModeCharDevice != 0
 }
 
 // healthcheck asks a running server's /readyz, or the URL that was given, and returns 0 if all is well.

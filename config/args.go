@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -17,11 +18,13 @@ type arguments struct {
 	names    []string // long options in the order of the contract, for messages
 	command  Command
 	url      string           // that healthcheck is to ask for
+	open     bool             // --open
+	json     bool             // --json
 	given    map[string]value // by variable
 	problems problems
 }
 
-// parseArguments reads `[options] [directory] [port]` or `healthcheck [options] [URL]`. pflag knows the syntax of options;
+// parseArguments reads `[options] [directory] [port]`, or a subcommand and what it takes. pflag knows the syntax of options;
 // what argparse does beyond it is done here: a unique prefix of a long option stands for it, an option's
 // argument may not look like an option, and a negative number is no option.
 func parseArguments(args []string) *arguments {
@@ -41,14 +44,24 @@ func parseArguments(args []string) *arguments {
 		args = args[a.option(args):]
 	}
 	a.operands(operands)
+	if a.json && a.command == ShowVersion {
+		a.command = ShowVersionJSON
+	} else if a.json {
+		a.problem("--json is for previewd version only")
+	}
 	return a
 }
 
-// define tells pflag the options: those of Config, and the two that only show something.
+// optionsAlone are the options that have no variable.
+var optionsAlone = []string{"help", "version", "json", "open"}
+
+// define tells pflag the options: those of Config, and those that have no variable.
 func (a *arguments) define() {
-	a.names = []string{"help", "version"}
+	a.names = slices.Clone(optionsAlone)
 	a.flags.BoolP("help", "h", false, "")
-	a.flags.Bool("version", false, "")
+	for _, name := range optionsAlone[1:] {
+		a.flags.Bool(name, false, "")
+	}
 	for _, f := range fields() {
 		if f.option == "" || f.option == positional {
 			continue
@@ -173,12 +186,13 @@ func (a *arguments) following(args []string) int {
 
 // set takes an option that pflag has parsed. The last one wins, as in argparse.
 func (a *arguments) set(flag *pflag.Flag, text string) error {
-	if flag.Name == "help" || flag.Name == "version" {
+	if slices.Contains(optionsAlone, flag.Name) {
 		if text != flag.NoOptDefVal {
 			a.problem("argument --%s: ignored explicit argument %s", flag.Name, quote(text))
 			return nil
 		}
-		// The first of the two decides, as the first that argparse meets exits.
+		a.open, a.json = a.open || flag.Name == "open", a.json || flag.Name == "json"
+		// The first of help and version decides, as the first that argparse meets exits.
 		if a.command == Serve {
 			a.command = map[string]Command{"help": ShowHelp, "version": ShowVersion}[flag.Name]
 		}
@@ -206,6 +220,10 @@ func (a *arguments) operands(rest []string) {
 			a.healthcheckURL(rest[0])
 			rest = rest[1:]
 		}
+	}
+	if len(rest) > 0 && rest[0] == "version" && a.command == Serve {
+		a.command = ShowVersion
+		return
 	}
 	if len(rest) > 0 && rest[0] == "check" && a.command == Serve {
 		rest = rest[1:]

@@ -18,11 +18,12 @@ import (
 type Command int
 
 const (
-	Serve       Command = iota
-	Check               // previewd check: what the rules files of Directory say, and what is wrong with them
-	Healthcheck         // previewd healthcheck: ask a running server's /readyz, or HealthcheckURL
-	ShowHelp            // -h, --help
-	ShowVersion         // --version
+	Serve           Command = iota
+	Check                   // previewd check: what the rules files of Directory say, and what is wrong with them
+	Healthcheck             // previewd healthcheck: ask a running server's /readyz, or HealthcheckURL
+	ShowHelp                // -h, --help
+	ShowVersion             // previewd version, --version
+	ShowVersionJSON         // the same with --json
 )
 
 // Port is a TCP port; 0 lets the kernel choose a free one.
@@ -116,6 +117,8 @@ type Config struct {
 
 	// The fields below have no variable of their own.
 	Command Command
+	// Open says that a browser is to be opened at the start.
+	Open bool
 	// HealthcheckURL is the URL that healthcheck requests; if it is empty, /readyz on the admin port.
 	HealthcheckURL string
 	// AdminPortSet and TLSPortSet say that the user chose the port, not the default.
@@ -193,14 +196,14 @@ func (c *Config) FitTasks(limit int64) (goMaxProcs int) {
 // an error, only Warnings of the Config may be used. --help and --version take precedence over any problem.
 func Load(args []string, environ map[string]string) (Config, error) {
 	line := parseArguments(args)
-	if line.command == ShowHelp || line.command == ShowVersion {
+	if line.command == ShowHelp || line.command == ShowVersion || line.command == ShowVersionJSON {
 		return Config{Command: line.command}, nil
 	}
 	l := loader{
 		given: merge(line.given, environ),
 		wrong: map[string]string{},
 	}
-	l.config.Command, l.config.HealthcheckURL = line.command, line.url
+	l.config.Command, l.config.HealthcheckURL, l.config.Open = line.command, line.url, line.open
 	_, l.config.AdminPortSet = l.given["ADMIN_PORT"]
 	_, l.config.TLSPortSet = l.given["TLS_PORT"]
 	l.config.DirectoryName = cmp.Or(l.given["DIRECTORY"].name, "DIRECTORY")

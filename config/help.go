@@ -27,8 +27,11 @@ exits with 0 if a GET of that URL gets a status below 400.
 "previewd check" prints the rules in the directory's _redirects and _headers
 files, and what is wrong with them. It exits with 1 if a line has an error.
 
+"previewd version" prints the version and the revision, with --json as JSON.
+
   -h, --help   show this text
   --version    show the version
+  --open       open the site in a browser
 
 `)
 	var rows strings.Builder
@@ -51,7 +54,7 @@ files, and what is wrong with them. It exits with 1 if a line has an error.
 func usage() string {
 	const program = "usage: previewd"
 	indent := strings.Repeat(" ", len(program))
-	words := []string{"[-h]", "[--version]"}
+	words := []string{"[-h]", "[--version]", "[--open]"}
 	last := ""
 	for _, f := range fields() {
 		name := "--" + f.option
@@ -79,7 +82,7 @@ func usage() string {
 		}
 		line += " " + word
 	}
-	b.WriteString(line + "\n       previewd healthcheck [URL]\n       previewd check [directory]\n")
+	b.WriteString(line + "\n       previewd healthcheck [URL]\n       previewd check [directory]\n       previewd version [--json]\n")
 	return b.String()
 }
 

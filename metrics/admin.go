@@ -1,10 +1,8 @@
 package metrics
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"runtime"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -86,11 +84,7 @@ func (m *Metrics) ca(w http.ResponseWriter, _ *http.Request) {
 // version answers /version.
 func (m *Metrics) version(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(struct {
-		Version   string `json:"version"`
-		Revision  string `json:"revision"`
-		GoVersion string `json:"goversion"`
-	}{m.build.Version, m.build.Revision, runtime.Version()})
+	fmt.Fprintln(w, m.build.JSON())
 }
 
 // ready answers /readyz.

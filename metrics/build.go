@@ -1,6 +1,10 @@
 package metrics
 
-import "runtime/debug"
+import (
+	"encoding/json"
+	"runtime"
+	"runtime/debug"
+)
 
 // Build says which program this is.
 type Build struct{ Version, Revision string }
@@ -25,6 +29,19 @@ func NewBuild(version, revision string, info *debug.BuildInfo) Build {
 		revision += modified
 	}
 	return Build{version, revision}
+}
+
+// JSON is what /version answers, an object with the labels of previewd_build_info.
+func (b Build) JSON() string {
+	text, err := json.Marshal(struct {
+		Version   string `json:"version"`
+		Revision  string `json:"revision"`
+		GoVersion string `json:"goversion"`
+	}{b.Version, b.Revision, runtime.Version()})
+	if err != nil { // three strings
+		panic(err)
+	}
+	return string(text)
 }
 
 // String is what --version prints behind the name of the program.

@@ -29,20 +29,29 @@ type https struct {
 	notAfter func() time.Time
 	broken   func() error
 	watch    func(context.Context)
+	sha256   string        // of the development CA; empty without one
 	again    chan struct{} // has watch look at the files now; nil where there are none
 	metrics  *metrics.TLS
 	log      *accesslog.Log
 }
 
-// openHTTPS opens the certificate that c asks for, nil if it asks for none.
-func openHTTPS(c config.Config, registry *metrics.Metrics, log *accesslog.Log) (*https, error) {
+// fingerprint is the SHA-256 of the development CA; empty without one.
+func (h *https) fingerprint() string {
+	if h == nil {
+		return ""
+	}
+	return h.sha256
+}
+
+// openHTTPS opens the certificate that c asks for, nil if it asks for none. shown says that announce tells of the CA.
+func openHTTPS(c config.Config, registry *metrics.Metrics, log *accesslog.Log, shown bool) (*https, error) {
 	var h *https
 	var err error
 	switch {
 	case c.TLSCert != "":
 		h, err = openFiles(c, log)
 	case c.TLSSelfSigned:
-		h, err = openAuthority(c, registry, log)
+		h, err = openAuthority(c, registry, log, shown)
 	}
 	if h == nil || err != nil {
 		return nil, err
@@ -73,7 +82,7 @@ func openFiles(c config.Config, log *accesslog.Log) (*https, error) {
 	}, nil
 }
 
-func openAuthority(c config.Config, registry *metrics.Metrics, log *accesslog.Log) (*https, error) {
+func openAuthority(c config.Config, registry *metrics.Metrics, log *accesslog.Log, shown bool) (*https, error) {
 	if c.TLSStateDir != "" && isBelow(c.TLSStateDir, c.Directory) {
 		return nil, fmt.Errorf("TLS_STATE_DIR %q is inside DIRECTORY: everyone could download the key", c.TLSStateDir)
 	}
@@ -93,10 +102,13 @@ func openAuthority(c config.Config, registry *metrics.Metrics, log *accesslog.Lo
 	if made {
 		what = "new development CA: import /ca.pem from the admin port to remove the browser's warning"
 	}
-	log.Info(what, zap.String("sha256", authority.Fingerprint()), zap.String("names", strings.Join(authority.Names(), ",")))
+	if !shown {
+		log.Info(what, zap.String("sha256", authority.Fingerprint()), zap.String("names", strings.Join(authority.Names(), ",")))
+	}
 	return &https{
 		get: authority.Certificate, notAfter: authority.NotAfter, broken: func() error { return nil },
-		watch: func(ctx context.Context) { authority.Watch(ctx, func(err error) { log.Error(err.Error()) }) },
+		sha256: authority.Fingerprint(),
+		watch:  func(ctx context.Context) { authority.Watch(ctx, func(err error) { log.Error(err.Error()) }) },
 	}, nil
 }
 

@@ -45,8 +45,9 @@ type Setup struct {
 	MountPoint string
 	// Hangups receives for each SIGHUP; it may be nil.
 	Hangups <-chan struct{}
-	// Stdout gets the start lines of http.server where the log is text.
-	Stdout io.Writer
+	// Stdout gets the start lines of http.server where the log is text. Terminal says that someone reads them there.
+	Stdout   io.Writer
+	Terminal bool
 }
 
 // Serve wires site, registry and servers together, and serves until ctx ends and all is drained.
@@ -82,7 +83,7 @@ func Serve(ctx context.Context, setup Setup) error {
 		return err
 	}
 	siteRules := newSiteRules(c, files, scripts, log)
-	https, err := openHTTPS(c, registry, log)
+	https, err := openHTTPS(c, registry, log, setup.Terminal && log.Format() == accesslog.Text)
 	if err != nil {
 		return err
 	}
@@ -112,7 +113,7 @@ func Serve(ctx context.Context, setup Setup) error {
 			zap.String("admin", adminListener.Addr().String()))
 	}
 	scripts.listen(ctx, main[0].Addr())
-	announce(setup, main, adminListener.Addr())
+	announce(setup, main, adminListener.Addr(), https.fingerprint())
 	warnOfPasswords(c, main, who, log)
 	listening.Store(true)
 	return serve(ctx, s, main.all(), admin, adminListener, watches)
