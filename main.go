@@ -38,11 +38,6 @@ const (
 	exitUsage   = 2
 )
 
-// gcPercent is GOGC unless that is set. What a server holds is mostly the stacks of connections that wait;
-// at Go's default of 100 as much again is kept for garbage that a few small requests make. With 10,000 idle
-// connections resident memory is 7.6 KB a connection in place of 9.2, and 8.0 to 8.4 at 50.
-const gcPercent = 40
-
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
@@ -75,9 +70,6 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return exitOK
 	case config.Healthcheck:
 		return healthcheck(ctx, c, stderr)
-	}
-	if env["GOGC"] == "" {
-		debug.SetGCPercent(gcPercent)
 	}
 	if limit, found := config.MemoryLimit(os.DirFS("/")); found {
 		debug.SetMemoryLimit(c.Fit(limit))

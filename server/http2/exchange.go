@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/stack"
 )
 
 // exchange is a request and its answer.
@@ -25,6 +26,7 @@ type exchange struct {
 // ServeHTTP answers one request, and reports the exchange when the last of its content is handed over: what
 // net/http still has in a buffer then, 4 KiB at most, leaves together with the end of the stream.
 func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	stack.Grow()
 	c.asked.Store(true)
 	e, start := c.engine, time.Now()
 	x := new(exchange)
