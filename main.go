@@ -74,6 +74,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if limit, found := config.MemoryLimit(os.DirFS("/")); found {
 		debug.SetMemoryLimit(c.Fit(limit))
 	}
+	if limit, found := descriptorLimit(); found {
+		c.FitDescriptors(limit)
+	}
 	if limit, found := config.TaskLimit(os.DirFS("/")); found {
 		if n := c.FitTasks(limit); n > 0 && n < runtime.GOMAXPROCS(0) {
 			runtime.GOMAXPROCS(n)

@@ -7,6 +7,7 @@ package config
 
 import (
 	"cmp"
+	"math"
 	"net"
 	"net/netip"
 	"strconv"
@@ -110,8 +111,8 @@ type Config struct {
 	HeaderTimeout time.Duration `env:"HEADER_TIMEOUT" envDefault:"10s" positive:"true" doc:"time limit for receiving a request up to the end of its headers"`
 	// CPython waits for ever between requests; a pod must drain.
 	IdleTimeout time.Duration `env:"IDLE_TIMEOUT" envDefault:"60s" positive:"true" doc:"time after which a connection without a request is closed"`
-	// 1 serves one connection at a time, as HTTPServer does without ThreadingMixIn.
-	MaxConnections  int           `env:"MAX_CONNECTIONS" envDefault:"0" doc:"connections that may be open at the same time; further ones wait; 0 means no limit"`
+	// 1 serves one connection at a time, as HTTPServer does without ThreadingMixIn. Fit and FitDescriptors make the default.
+	MaxConnections  int           `env:"MAX_CONNECTIONS" envDefault:"0" shown:"one for each 128 KiB of the memory limit" doc:"connections that may be open at the same time; to make room for a new one, the one that has been idle longest is closed; 0 means no limit"`
 	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to keep serving after SIGTERM, with /readyz failing, so that load balancers stop sending requests"`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"8s" doc:"time limit for finishing open requests on shutdown; then their connections are closed"`
 
@@ -133,7 +134,7 @@ type Config struct {
 	MaxInFlight Size
 	DiskThreads int
 
-	cacheSizeSet, goMemLimitSet, goMaxProcsSet bool
+	cacheSizeSet, maxConnectionsSet, goMemLimitSet, goMaxProcsSet bool
 }
 
 // HTTPS says whether the server uses TLS: it has a certificate, or makes one.
@@ -160,7 +161,8 @@ func address(host string, port Port) string {
 }
 
 // Fit adapts the defaults to limit, the memory limit of the control group in bytes. The cache takes at most a
-// quarter of it, unless CACHE_SIZE is set. Content for answers in progress takes at most an eighth.
+// quarter of it, unless CACHE_SIZE is set. Content for answers in progress takes at most an eighth. MaxConnections is one
+// for each connectionShare of it, unless it is set.
 //
 // It returns the value for debug.SetMemoryLimit: 85 % of limit, less the cache, which is outside the Go heap, but at
 // least half of limit. The rest is for memory that the runtime does not count. If GOMEMLIMIT is set, the runtime
@@ -170,11 +172,33 @@ func (c *Config) Fit(limit int64) (goMemLimit int64) {
 		c.CacheSize = min(c.CacheSize, Size(limit/4))
 	}
 	c.MaxInFlight = min(16<<20, Size(limit/8))
+	if !c.maxConnectionsSet {
+		c.MaxConnections = int(min(max(1, limit/connectionShare), math.MaxInt32))
+	}
 	if c.goMemLimitSet {
 		return -1
 	}
 	return max(limit/100*85+limit%100*85/100-int64(c.CacheSize), limit/2)
 }
+
+// connectionShare is how many bytes of the memory limit there have to be for each connection. An idle one takes 9 KiB, half a
+// TLS handshake 13, one of TLS 28, one of HTTP/2 45: a quarter of the limit holds them, on the average, when all are open.
+const connectionShare = 128 << 10
+
+// FitDescriptors adapts to limit, the number of files that the process may have open. A connection may have a file beside
+// its own descriptor; ownDescriptors are left for what the server itself has open. It comes after Fit.
+func (c *Config) FitDescriptors(limit uint64) {
+	if c.maxConnectionsSet {
+		return
+	}
+	n := int(max(1, (int64(min(limit, math.MaxInt32))-ownDescriptors)/2))
+	if c.MaxConnections == 0 || n < c.MaxConnections {
+		c.MaxConnections = n
+	}
+}
+
+// ownDescriptors is how many files the server has open without connections, those of the admin port included.
+const ownDescriptors = 32
 
 // FitTasks adapts to limit, the number of tasks that the control group may have, health checks included. A quarter
 // of them may wait for a disk. It returns the largest GOMAXPROCS that leaves room for the threads that wait in system
@@ -214,6 +238,7 @@ func Load(args []string, environ map[string]string) (Config, error) {
 	l.check()
 	c := l.config
 	_, c.cacheSizeSet = l.given["CACHE_SIZE"]
+	_, c.maxConnectionsSet = l.given["MAX_CONNECTIONS"]
 	c.goMemLimitSet = strings.TrimSpace(environ["GOMEMLIMIT"]) != ""
 	n, err := strconv.ParseInt(environ["GOMAXPROCS"], 10, 32)
 	c.goMaxProcsSet = err == nil && n > 0

@@ -465,13 +465,16 @@ func TestFit(t *testing.T) {
 		limit      int64
 		goMemLimit int64
 		cacheSize  Size
+		most       int
 	}{
-		{"small", nil, 64 << 20, 57042534 - 16<<20, 16 << 20},
-		{"large", nil, 1 << 40, 934584883609 - 64<<20, 64 << 20},
-		{"largest", nil, 1<<63 - 1, 7839866231326559435 - 64<<20, 64 << 20},
-		{"CACHE_SIZE set", []string{"CACHE_SIZE=20MiB"}, 64 << 20, 57042534 - 20<<20, 20 << 20},
-		{"a cache beyond the limit", []string{"CACHE_SIZE=1GiB"}, 64 << 20, 32 << 20, 1 << 30},
-		{"GOMEMLIMIT set", []string{"GOMEMLIMIT=50MiB"}, 64 << 20, -1, 16 << 20},
+		{"small", nil, 64 << 20, 57042534 - 16<<20, 16 << 20, 512},
+		{"large", nil, 1 << 40, 934584883609 - 64<<20, 64 << 20, 8 << 20},
+		{"largest", nil, 1<<63 - 1, 7839866231326559435 - 64<<20, 64 << 20, 1<<31 - 1},
+		{"CACHE_SIZE set", []string{"CACHE_SIZE=20MiB"}, 64 << 20, 57042534 - 20<<20, 20 << 20, 512},
+		{"a cache beyond the limit", []string{"CACHE_SIZE=1GiB"}, 64 << 20, 32 << 20, 1 << 30, 512},
+		{"GOMEMLIMIT set", []string{"GOMEMLIMIT=50MiB"}, 64 << 20, -1, 16 << 20, 512},
+		{"MAX_CONNECTIONS set", []string{"MAX_CONNECTIONS=0"}, 64 << 20, 57042534 - 16<<20, 16 << 20, 0},
+		{"tiny", nil, 1000, 600, 250, 1},
 	} {
 		config, err := load(nil, c.variables...)
 		if err != nil {
@@ -479,6 +482,39 @@ func TestFit(t *testing.T) {
 		}
 		if got := config.Fit(c.limit); got != c.goMemLimit || config.CacheSize != c.cacheSize {
 			t.Errorf("%s: got %d and a cache of %d, want %d and %d", c.name, got, config.CacheSize, c.goMemLimit, c.cacheSize)
+		}
+		if config.MaxConnections != c.most {
+			t.Errorf("%s: got %d connections, want %d", c.name, config.MaxConnections, c.most)
+		}
+	}
+}
+
+// TestFitDescriptors: the smaller of two defaults counts, and a setting is never changed.
+func TestFitDescriptors(t *testing.T) {
+	for _, c := range []struct {
+		variables   []string
+		memory      int64
+		descriptors uint64
+		want        int
+	}{
+		{nil, 0, 64, 16},
+		{nil, 0, 10, 1},
+		{nil, 64 << 20, 1 << 20, 512},
+		{nil, 64 << 20, 1024, 496},
+		{nil, 0, 1<<64 - 1, (1<<31 - 1 - 32) / 2},
+		{[]string{"MAX_CONNECTIONS=0"}, 64 << 20, 64, 0},
+		{[]string{"MAX_CONNECTIONS=7"}, 64 << 20, 64, 7},
+	} {
+		config, err := load(nil, c.variables...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.memory > 0 {
+			config.Fit(c.memory)
+		}
+		config.FitDescriptors(c.descriptors)
+		if config.MaxConnections != c.want {
+			t.Errorf("%q, %d bytes, %d descriptors: %d connections, want %d", c.variables, c.memory, c.descriptors, config.MaxConnections, c.want)
 		}
 	}
 }

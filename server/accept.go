@@ -20,7 +20,6 @@ type acceptor struct {
 	server      *Server
 	listener    net.Listener
 	tls         *tls.Config // nil on a plain listener
-	alone       bool        // there is no other listener
 	connections connections
 	handlers    context.Context // of the handlers
 	finishing   bool            // guarded by connections.mu
@@ -30,26 +29,19 @@ type acceptor struct {
 	backoff     time.Duration
 }
 
-// run accepts until the listener fails, or, once finish was called, until the backlog is empty. A listener that
-// is alone takes the slot first, so that further connections wait in the backlog. Of several, each would keep
-// slots from the others while it waits: there, one accepted connection waits for its slot.
+// run accepts until the listener fails, or, once finish was called, until the backlog is empty. One accepted connection
+// may wait for its slot, further ones wait in the backlog.
 func (a *acceptor) run() error {
 	for {
-		if a.alone && !a.takeSlot() {
-			return nil
-		}
 		conn, err := a.listener.Accept()
 		if err != nil {
-			if a.alone {
-				a.freeSlot()
-			}
 			if done, err := a.failed(err); done {
 				return err
 			}
 			continue
 		}
 		a.backoff = 0
-		if !a.alone && !a.takeSlot() {
+		if !a.server.slots.take(a.handlers.Done()) {
 			return conn.Close()
 		}
 		a.start(conn)
@@ -81,7 +73,7 @@ type served interface {
 func (a *acceptor) work(c served) {
 	stack.Grow()
 	defer a.connections.remove(c)
-	defer a.freeSlot()
+	defer a.server.slots.give()
 	if a.server.Opened != nil {
 		a.server.Opened()
 	}
@@ -89,37 +81,6 @@ func (a *acceptor) work(c served) {
 		defer a.server.Closed()
 	}
 	c.Serve(a.handlers)
-}
-
-// takeSlot waits until another connection may be served. While the loop finishes, idle connections make
-// room for those in the backlog.
-func (a *acceptor) takeSlot() bool {
-	if a.server.slots == nil {
-		return true
-	}
-	select {
-	case a.server.slots <- struct{}{}:
-		return true
-	default:
-	}
-	for {
-		select {
-		case a.server.slots <- struct{}{}:
-			return true
-		case <-a.handlers.Done():
-			return false
-		case <-time.After(100 * time.Millisecond):
-			if a.isFinishing() {
-				a.connections.wake()
-			}
-		}
-	}
-}
-
-func (a *acceptor) freeSlot() {
-	if a.server.slots != nil {
-		<-a.server.slots
-	}
 }
 
 // failed decides on an error of Accept: whether the loop ends, and with which error. Only a listener that is
@@ -135,7 +96,7 @@ func (a *acceptor) failed(err error) (done bool, _ error) {
 	case errors.Is(err, syscall.ECONNABORTED), errors.Is(err, syscall.EINTR):
 		return false, nil // the client gave up in the backlog
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM):
-		a.connections.wakeOldest()
+		a.server.slots.makeRoom(time.Now())
 	}
 	a.pause(err)
 	return false, nil

@@ -9,8 +9,13 @@ import (
 type connection interface {
 	// Wake makes it close if it waits for a request, unless one has begun to come.
 	Wake()
-	// Waiting returns since when it waits for a request, and false while it has one.
+	// GiveWay makes it end at once unless a request is being answered, or has come.
+	GiveWay()
+	// Waiting returns since when it waits for a request or the rest of one, or a TLS handshake goes on, and false while a
+	// request is being answered.
 	Waiting() (since time.Time, waiting bool)
+	// Still returns since when the client has made no room for the answer, and false while it does or there is none.
+	Still() (since time.Time, still bool)
 	// Cut closes it at once.
 	Cut()
 }
@@ -18,8 +23,8 @@ type connection interface {
 // connections is the set of open connections of one listener.
 type connections struct {
 	mu    sync.Mutex
-	set   map[connection]struct{}
-	empty chan struct{} // closed when the set becomes empty, if someone waits for it
+	set   map[connection]bool // whether it was told to give way
+	empty chan struct{}       // closed when the set becomes empty, if someone waits for it
 	// cancel tells handlers that their connections are about to be cut.
 	cancel func()
 }
@@ -28,9 +33,9 @@ func (s *connections) add(c connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.set == nil {
-		s.set = make(map[connection]struct{})
+		s.set = make(map[connection]bool)
 	}
-	s.set[c] = struct{}{}
+	s.set[c] = false
 }
 
 func (s *connections) remove(c connection) {
@@ -52,20 +57,48 @@ func (s *connections) wake() {
 	}
 }
 
-// wakeOldest closes the connection that has been waiting for a request longest.
-func (s *connections) wakeOldest() {
+// oldest returns the connection that has been waiting longest, of those that were not told to give way, and the one
+// that has stood still longest.
+func (s *connections) oldest() (waiting, still aged) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var oldest connection
-	var since time.Time
-	for c := range s.set {
-		if t, waiting := c.Waiting(); waiting && (oldest == nil || t.Before(since)) {
-			oldest, since = c, t
+	for c, told := range s.set {
+		if since, ok := c.Waiting(); ok && !told {
+			waiting = waiting.older(aged{c, s, since})
+		} else if since, ok := c.Still(); ok {
+			still = still.older(aged{c, s, since})
 		}
 	}
-	if oldest != nil {
-		oldest.Wake()
+	return waiting, still
+}
+
+// aged is a connection of a set and since when it has been in a state; the zero value is none.
+type aged struct {
+	connection
+	set   *connections
+	since time.Time
+}
+
+// giveWay tells the connection to give way, once.
+func (a aged) giveWay() {
+	a.set.mu.Lock()
+	defer a.set.mu.Unlock()
+	if _, open := a.set.set[a.connection]; open {
+		a.set.set[a.connection] = true
+		a.GiveWay()
 	}
+}
+
+func (a aged) older(b aged) aged {
+	if a.connection == nil || b.connection != nil && b.since.Before(a.since) {
+		return b
+	}
+	return a
+}
+
+// lasts says whether it is one, and has been in its state for d.
+func (a aged) lasts(now time.Time, d time.Duration) bool {
+	return a.connection != nil && now.Sub(a.since) >= d
 }
 
 // drain wakes the connections and waits until all have ended, or cuts them when timeout fires.

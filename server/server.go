@@ -53,8 +53,9 @@ type Server struct {
 	HeaderTimeout, IdleTimeout time.Duration
 	// Disk limits how many connections read from files at the same time; nil is no limit.
 	Disk message.Gate
-	// MaxConnections is how many connections are served at once, further ones wait in the backlog; 0 is no
-	// limit, 1 serves one at a time as HTTPServer does.
+	// MaxConnections is how many connections are open at once; 0 is no limit. For a further one, the one gives way that
+	// has waited longest: for a request or the rest of its head, or in its TLS handshake; or else one whose client has
+	// made no room for the answer for stillTime. While there is none, further ones wait.
 	MaxConnections int
 	// ShutdownDelay is how long the server goes on accepting after ctx ended, ShutdownTimeout how long
 	// connections may take to end after that. A zero timeout means 8 s. A connection whose last answer had more than 64
@@ -65,7 +66,7 @@ type Server struct {
 	http1  http1.Engine
 	http2  http2.Engine
 	secure secure.Engine
-	slots  chan struct{}
+	slots  slots
 }
 
 // CutError is returned by Serve when the drain took longer than ShutdownTimeout.
@@ -94,7 +95,7 @@ func (s *Server) prepare() {
 		h2.IdleTimeout = idle
 		tls.HTTP1, tls.HTTP2, tls.Failed, tls.Timeout = h1, h2, s.HandshakeFailed, headers
 		if s.MaxConnections > 0 {
-			s.slots = make(chan struct{}, s.MaxConnections)
+			s.slots.taken = make(chan struct{}, s.MaxConnections)
 		}
 	})
 }
@@ -118,7 +119,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	defer stop()
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { ended <- s.serve(ctx, l, len(listeners) == 1) }()
+		go func() { ended <- s.serve(ctx, l) }()
 	}
 	var all error
 	cut := 0
@@ -139,12 +140,13 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 }
 
 // serve is Serve for one listener.
-func (s *Server) serve(ctx context.Context, l net.Listener, alone bool) error {
+func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	// Handlers outlive ctx by the drain.
 	handlers, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	cut := func() { cancel(message.ErrStopping) }
 	defer cut()
-	a := &acceptor{server: s, listener: l, handlers: handlers, alone: alone, connections: connections{cancel: cut}}
+	a := &acceptor{server: s, listener: l, handlers: handlers, connections: connections{cancel: cut}}
+	s.slots.join(&a.connections)
 	if secured, ok := l.(*secure.Listener); ok {
 		a.listener, a.tls = secured.Listener, secured.Config
 		l = secured.Listener

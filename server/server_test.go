@@ -215,27 +215,95 @@ func TestDrainLetsSilentConnectionsIn(t *testing.T) {
 	}
 }
 
-func TestMaxConnectionsLeavesFurtherOnesInTheBacklog(t *testing.T) {
-	s := serve(t, &Server{Handler: hello, MaxConnections: 1})
-	first, second := s.dial(t), s.dial(t)
-	_, _ = ask(t, first)
+// TestAtTheLimitTheOneThatWaitedLongestGivesWay: what waits is a connection without a request, with the beginning of one,
+// or of which content is still to come that nobody wants.
+func TestAtTheLimitTheOneThatWaitedLongestGivesWay(t *testing.T) {
+	for name, said := range map[string]string{
+		"idle":                      "GET / HTTP/1.1\r\n\r\n",
+		"half a head":               "GET / HTTP/1.1\r\n",
+		"half a pipelined":          "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n",
+		"content that nobody wants": "POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n",
+		"closing":                   "GET / HTTP/1.0\r\n\r\nPOST",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, &Server{Handler: hello, MaxConnections: 2, HeaderTimeout: time.Hour, IdleTimeout: time.Hour})
+			first := s.dial(t)
+			fmt.Fprint(first, said)
+			if strings.Contains(said, "\r\n\r\n") {
+				_, _ = answer(t, first)
+			}
+			for range 5 { // each makes room for the next
+				next := s.dial(t)
+				if text, _ := ask(t, next); text != "hello" {
+					t.Fatalf("a further connection got %q", text)
+				}
+			}
+			if _, err := io.ReadAll(first); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the oldest is not closed: %v", err)
+			}
+			s.stop()
+			if err := <-s.ended; err != nil {
+				t.Errorf("Serve = %v", err)
+			}
+		})
+	}
+}
+
+// TestWhatIsBeingAnsweredDoesNotGiveWay: further connections wait until its answer is sent, and then come one after the
+// other, each with its request answered.
+func TestWhatIsBeingAnsweredDoesNotGiveWay(t *testing.T) {
+	began, release := make(chan bool), make(chan bool)
+	s := serve(t, &Server{MaxConnections: 1, Handler: func(ctx context.Context, r *message.Request) message.Response {
+		if r.Target == "/slow" {
+			began <- true
+			<-release
+		}
+		return hello(ctx, r)
+	}})
+	first, second, third := s.dial(t), s.dial(t), s.dial(t)
+	fmt.Fprint(first, "GET /slow HTTP/1.1\r\n\r\n")
+	<-began
 	fmt.Fprint(second, "GET / HTTP/1.1\r\n\r\n")
-	_ = second.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	_ = second.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
 	if n, err := second.Read(make([]byte, 1)); n > 0 || err == nil {
 		t.Fatal("the second connection was served beside the first")
 	}
 	_ = second.SetReadDeadline(time.Now().Add(10 * time.Second))
-	_ = first.Close()
-	if text, _ := answer(t, second); text != "hello" {
-		t.Errorf("got %q", text)
+	close(release)
+	if text, _ := answer(t, first); text != "hello" {
+		t.Errorf("first: got %q", text)
 	}
-	// While the server drains, an idle connection makes room for one in the backlog.
-	third := s.dial(t)
+	if text, _ := answer(t, second); text != "hello" {
+		t.Errorf("second: got %q", text)
+	}
+	// So too while the server drains.
 	fmt.Fprint(third, "GET / HTTP/1.1\r\n\r\n")
 	s.stop()
 	if text, _ := answer(t, third); text != "hello" {
 		t.Errorf("from the backlog: got %q", text)
 	}
+	if err := <-s.ended; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+}
+
+// TestAnAnswerThatStandsStillGivesWay where there is nothing else to make room.
+func TestAnAnswerThatStandsStillGivesWay(t *testing.T) {
+	s := serve(t, &Server{MaxConnections: 1, Handler: func(ctx context.Context, r *message.Request) message.Response {
+		if r.Target == "/large" {
+			return message.Response{Status: 200, Body: make(message.Bytes, 64<<20)}
+		}
+		return hello(ctx, r)
+	}})
+	first := s.dial(t)
+	fmt.Fprint(first, "GET /large HTTP/1.1\r\n\r\n")
+	if text, _ := ask(t, s.dial(t)); text != "hello" {
+		t.Errorf("got %q", text)
+	}
+	if _, err := io.Copy(io.Discard, first); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the answer that stood still ends with %v, want a reset", err)
+	}
+	s.stop()
 	if err := <-s.ended; err != nil {
 		t.Errorf("Serve = %v", err)
 	}

@@ -548,6 +548,31 @@ func TestListenersShareTheSlotsOfMaxConnections(t *testing.T) {
 	}
 }
 
+// TestAtTheLimitTLSConnectionsGiveWay: in their handshake, and without a request in either protocol.
+func TestAtTheLimitTLSConnectionsGiveWay(t *testing.T) {
+	for _, name := range []string{"handshake", "http/1.1", "h2"} {
+		t.Run(name, func(t *testing.T) {
+			s := serveTLS(t, &Server{Handler: hello, MaxConnections: 1, HeaderTimeout: time.Hour, IdleTimeout: time.Hour}, "h2", "http/1.1")
+			var first net.Conn
+			if name == "handshake" {
+				first = s.dial(t)
+				_, _ = first.Write([]byte{22, 3, 1, 0, 200, 1}) // the beginning of a ClientHello
+			} else {
+				first = s.dialTLS(t, name)
+			}
+			for range 3 {
+				if text, err := get(client(t), "https://"+s.address); text != "hello" || err != nil {
+					t.Fatalf("a further client got %q, %v", text, err)
+				}
+			}
+			if _, err := io.ReadAll(first); err != nil && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("the oldest is not closed: %v", err)
+			}
+			s.end(t)
+		})
+	}
+}
+
 // TestContentThatBrokeOffIsNotComplete: where only the end of the connection ends the content, a TLS client
 // must not be told goodbye.
 func TestContentThatBrokeOffIsNotComplete(t *testing.T) {

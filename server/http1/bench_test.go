@@ -50,10 +50,11 @@ func BenchmarkHead(b *testing.B) {
 	resp := message.Response{Status: http.StatusOK, Body: &content, Fields: message.Fields{
 		{Name: "Content-type", Value: "text/javascript"}, {Name: "Last-Modified", Value: "Sun, 06 Nov 1994 08:49:37 GMT"}}}
 	r := &message.Request{Method: "GET", Proto: "HTTP/1.1", Version: message.Version{Major: 1, Minor: 1}}
+	c := &Conn{engine: e}
 	var w answerWriter
 	b.ReportAllocs()
 	for b.Loop() {
-		w.begin(e, nil, r)
+		w.begin(c, r)
 		settled := w.settle(resp)
 		w.renderHead(&settled, true)
 	}

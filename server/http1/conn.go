@@ -14,7 +14,7 @@ import (
 	"github.com/previewd/previewd/server/tcp"
 )
 
-// Conn is one connection. Serve is its goroutine; Wake and Waiting may be called from others.
+// Conn is one connection. Serve is its goroutine; Wake, GiveWay, Waiting and Still may be called from others.
 type Conn struct {
 	engine  *Engine
 	conn    net.Conn
@@ -30,15 +30,18 @@ type Conn struct {
 	tls         *tls.ConnectionState
 	opened      time.Time
 	deadline    time.Time    // of reads, as the kernel's poller has it; zero if there is none
-	waiting     atomic.Int64 // since when it waits for a request, Unix nanoseconds; 0 while it does not
-	woken       atomic.Bool  // Wake was called
+	waiting     atomic.Int64 // since when it answers nothing, Unix nanoseconds; 0 while it does
+	still       atomic.Int64 // since when the kernel takes nothing of the answer, likewise
+	woken       atomic.Bool  // Wake or GiveWay was called
+	givesWay    atomic.Bool  // GiveWay was called
 }
 
 // NewConn returns a connection that uses the settings of e. It does not yet read. A *tls.Conn has had its
 // handshake, and the connection beneath it bounds how long a write may take.
 func NewConn(e *Engine, conn net.Conn) *Conn {
 	e.prepare()
-	c := &Conn{engine: e, conn: conn, wire: wireOf(conn, e.Disk), opened: time.Now()}
+	c := &Conn{engine: e, conn: conn, opened: time.Now()}
+	c.wire = wireOf(conn, e.Disk, &c.still)
 	if known, ok := conn.(interface {
 		Ends() (peer, local netip.AddrPort)
 	}); ok {
@@ -53,18 +56,37 @@ func NewConn(e *Engine, conn net.Conn) *Conn {
 	return c
 }
 
-// Waiting returns since when the connection waits for a request, and false while it has one.
-func (c *Conn) Waiting() (since time.Time, waiting bool) {
-	ns := c.waiting.Load()
-	return time.Unix(0, ns), ns != 0
+// Waiting returns since when the connection waits for a request, for the rest of its head, or for the end of what is
+// thrown away behind an answer, and false while a request is being answered.
+func (c *Conn) Waiting() (since time.Time, waiting bool) { return instant(&c.waiting) }
+
+// Still returns since when the client has made no room for the answer, and false while it does or there is none. Over TLS
+// the connection beneath tells.
+func (c *Conn) Still() (since time.Time, still bool) { return instant(&c.still) }
+
+func instant(ns *atomic.Int64) (t time.Time, set bool) {
+	n := ns.Load()
+	return time.Unix(0, n), n != 0
 }
 
 // Wake makes a connection that waits for a request close, unless bytes have come already. A new one that
 // was never asked anything is given firstRequestGrace.
 func (c *Conn) Wake() {
-	if c.woken.Swap(true) {
-		return // it has its moment
+	if !c.woken.Swap(true) { // else it has its moment
+		c.look()
 	}
+}
+
+// GiveWay ends a connection that waits, to make room for another. A request whose head has come is answered, and is the
+// last; the rest of one is not waited for.
+func (c *Conn) GiveWay() {
+	c.givesWay.Store(true)
+	c.woken.Store(true)
+	c.look()
+}
+
+// look ends a read that waits.
+func (c *Conn) look() {
 	// An error means that the connection is closed, which is what was wanted.
 	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
 }
@@ -116,7 +138,6 @@ func (c *Conn) awaitRequest() bool {
 		switch {
 		case err == nil:
 			c.setStore(buf)
-			c.waiting.Store(0)
 			return true
 		case !isTimeout(err):
 			return false
@@ -137,7 +158,7 @@ func (c *Conn) lastLook() bool {
 	buf := getBuffer()
 	n, err := c.wire.tryRead(buf)
 	c.deadline = time.Time{}
-	if grace := time.Until(c.opened.Add(firstRequestGrace)); n == 0 && err == nil && !c.served && grace > 0 {
+	if grace := time.Until(c.opened.Add(firstRequestGrace)); n == 0 && err == nil && !c.served && grace > 0 && !c.givesWay.Load() {
 		c.setDeadline(time.Now().Add(grace))
 		if n, err = c.wire.read(buf); isTimeout(err) {
 			err = nil
@@ -151,7 +172,6 @@ func (c *Conn) lastLook() bool {
 		return false
 	}
 	c.setStore(buf[:n])
-	c.waiting.Store(0)
 	return true
 }
 
@@ -209,12 +229,15 @@ func (c *Conn) setDeadline(t time.Time) {
 	_ = c.conn.SetReadDeadline(t)
 }
 
-// readUntil reads into p, until the deadline. Wake does not end it: it is for idle connections only.
+// readUntil reads into p, until the deadline or GiveWay. Wake does not end it: it is for idle connections only.
 func (c *Conn) readUntil(p []byte, deadline time.Time) (int, error) {
 	for {
 		c.setDeadline(deadline)
+		if c.givesWay.Load() { // GiveWay sets it and then moves the deadline: here one of the two is seen
+			c.setDeadline(time.Unix(1, 0))
+		}
 		n, err := c.wire.read(p)
-		if n > 0 || !isTimeout(err) || !time.Now().Before(deadline) {
+		if n > 0 || !isTimeout(err) || !time.Now().Before(deadline) || c.givesWay.Load() {
 			return n, err
 		}
 	}
@@ -249,6 +272,7 @@ func (c *Conn) linger() {
 	if halfClose(c.conn) != nil {
 		return
 	}
+	c.waiting.Store(time.Now().UnixNano())
 	buf := getBuffer()
 	defer putBuffer(buf)
 	for range lingerTime / lingerTimeout {

@@ -118,7 +118,7 @@ func (b *content) receive(p []byte) (int, error) {
 	for deadline := b.deadline(); ; {
 		b.conn.setDeadline(deadline)
 		// Close sets the flag and then moves the deadline: here one of the two is seen.
-		if b.closed.Load() {
+		if b.closed.Load() || !b.limit.IsZero() && b.conn.givesWay.Load() { // there is a limit in skip
 			return 0, errContentClosed
 		}
 		n, err := b.conn.wire.read(p)
@@ -181,7 +181,10 @@ func (b *content) skip() bool {
 	if !b.open {
 		return b.err == nil
 	}
-	b.limit = time.Now().Add(skipTimeout)
+	now := time.Now()
+	b.limit = now.Add(skipTimeout)
+	b.conn.waiting.Store(now.UnixNano())
+	defer b.conn.waiting.Store(0)
 	buf := getBuffer()
 	defer putBuffer(buf)
 	for n := 0; n <= skipBytes; {

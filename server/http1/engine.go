@@ -35,7 +35,7 @@ type Engine struct {
 	patience atomic.Int64 // of Drain, Unix nanoseconds
 	once     sync.Once
 	starts   [600]string // by status code: the head's beginning up to the Date, with the table's phrase
-	date     atomic.Pointer[dateText]
+	date     message.Date
 	buffered atomic.Int64 // bytes of unfinished heads beyond freeHead a connection
 	exchange sync.Pool    // of *exchange
 	margin   int64        // LendMargin of the connections, in bytes
@@ -102,22 +102,6 @@ func (e *Engine) start(status int, reason string) string {
 	b = append(b, "\r\nServer: "...)
 	b = append(b, e.Profile.Server...)
 	return string(append(b, "\r\n"...))
-}
-
-// dateText is the Date field of one second.
-type dateText struct {
-	second int64
-	line   string
-}
-
-// dateLine returns the Date field line: date_time_string, made once a second.
-func (e *Engine) dateLine(now time.Time) string {
-	d := e.date.Load()
-	if second := now.Unix(); d == nil || d.second != second {
-		d = &dateText{second, "Date: " + now.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT") + "\r\n"}
-		e.date.Store(d)
-	}
-	return d.line
 }
 
 // persistent says whether the server's own version allows persistent connections: the comparison of

@@ -69,7 +69,7 @@ func (x *exchange) serve(ctx context.Context, c *Conn) (keep bool) {
 	if len(c.buf) == 0 && x.content.finished() {
 		c.setStore(nil) // a slow reader of the answer holds no head
 	}
-	return x.answer(ctx, x.keepsAlive())
+	return x.answer(ctx, x.keepsAlive() && !c.givesWay.Load())
 }
 
 // helloStart begins the record of a ClientHello: its type and its major version (RFC 8446, section 5.1).
@@ -84,8 +84,10 @@ func (x *exchange) readHead() (state progress, failure *message.Failure, err err
 		}
 		state, failure = x.parser.parse(c.buf, x.ended)
 		if failure != nil || state != more {
+			c.waiting.Store(0)
 			return state, failure, nil
 		}
+		c.waiting.Store(x.start.UnixNano())
 		if failure = c.grow(); failure != nil {
 			return state, failure, nil
 		}
@@ -219,7 +221,7 @@ func (x *exchange) refuse(failure *message.Failure) bool {
 func (x *exchange) send(resp message.Response, keep, refused bool) bool {
 	c := x.conn
 	w := &x.writer
-	w.begin(c.engine, c.wire, &x.request)
+	w.begin(c, &x.request)
 	expected := keep
 	keep = w.send(resp, keep && !refused && x.content.mayBeSkipped())
 	failure := w.failure

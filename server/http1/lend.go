@@ -44,6 +44,7 @@ func (w *answerWriter) AwaitReturned(behind int64) error {
 		return nil // the margin is as large as it has to be
 	}
 	least, since := int64(0), time.Now()
+	defer w.still.Store(0)
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		n, err := w.wire.underWay()
 		switch {
@@ -53,6 +54,7 @@ func (w *answerWriter) AwaitReturned(behind int64) error {
 			return nil // nobody is left to read
 		case err == nil && (least == 0 || n < least):
 			least, since = n, time.Now()
+			w.still.Store(since.UnixNano())
 		case time.Since(since) > writeTimeout:
 			w.broken = true
 			return errors.Join(fmt.Errorf("%d bytes of the file were not read within %v", n-behind, writeTimeout), err)

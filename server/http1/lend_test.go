@@ -38,7 +38,7 @@ func TestUnderWayIsWhatTheReceiverHasNotRead(t *testing.T) {
 			if _, err := server.Write(make([]byte, 1000)); err != nil {
 				t.Fatal(err)
 			}
-			w := newWire(server, nil)
+			w := newWire(server, nil, new(atomic.Int64))
 			for _, c := range []struct{ read, left int64 }{{0, 1000}, {400, 600}, {600, 0}} {
 				if _, err := io.CopyN(io.Discard, client, c.read); err != nil {
 					t.Fatal(err)

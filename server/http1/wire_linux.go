@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,7 +39,7 @@ func lendMargin() int64 {
 }
 
 // newWire returns the wire of a connection: system calls on a TCP socket, else the connection's methods.
-func newWire(conn net.Conn, disk message.Gate) wire {
+func newWire(conn net.Conn, disk message.Gate, still *atomic.Int64) wire {
 	var raw syscall.RawConn
 	var err error
 	switch c := conn.(type) {
@@ -52,7 +53,7 @@ func newWire(conn net.Conn, disk message.Gate) wire {
 	if err != nil {
 		return streamWire{conn}
 	}
-	w := &tcpWire{conn: conn, raw: raw, disk: disk}
+	w := &tcpWire{conn: conn, raw: raw, disk: disk, still: still}
 	w.readStep, w.readFirstStep, w.writeStep = w.stepRead, w.stepReadFirst, w.stepWrite
 	return w
 }
@@ -66,9 +67,10 @@ func newWire(conn net.Conn, disk message.Gate) wire {
 // The steps run inside syscall.RawConn, which parks the goroutine when one reports false. They take their arguments
 // from its fields, and those of every request are bound once a connection, so that a call allocates nothing.
 type tcpWire struct {
-	conn net.Conn
-	raw  syscall.RawConn
-	disk message.Gate
+	conn  net.Conn
+	raw   syscall.RawConn
+	disk  message.Gate
+	still *atomic.Int64 // since when awaitWritable waits, Unix nanoseconds; 0 if it does not
 
 	readStep, readFirstStep, writeStep func(fd uintptr) bool
 
@@ -249,7 +251,10 @@ func (w *tcpWire) stepWritable(fd uintptr) bool {
 }
 
 func (w *tcpWire) awaitWritable() error {
-	if err := w.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	now := time.Now()
+	w.still.Store(now.UnixNano())
+	defer w.still.Store(0)
+	if err := w.conn.SetWriteDeadline(now.Add(writeTimeout)); err != nil {
 		return err
 	}
 	err := w.raw.Write(w.stepWritable)

@@ -6,17 +6,18 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/previewd/previewd/server/message"
 )
 
-// wireOf returns the wire of a connection.
-func wireOf(conn net.Conn, disk message.Gate) wire {
+// wireOf returns the wire of a connection. still is where it notes since when the kernel takes nothing, Unix nanoseconds.
+func wireOf(conn net.Conn, disk message.Gate, still *atomic.Int64) wire {
 	if t, ok := conn.(*tls.Conn); ok {
 		follower, _ := t.NetConn().(recordFollower)
 		return tlsWire{streamWire{t}, t, follower, disk}
 	}
-	return newWire(conn, disk)
+	return newWire(conn, disk, still)
 }
 
 // recordFollower is a connection beneath TLS that knows where its records end.

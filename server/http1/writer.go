@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -36,6 +37,7 @@ type answerWriter struct {
 	chunked  bool   // each Write becomes a chunk
 	headSent bool   // the kernel has taken bytes of the head
 	seen     bool   // the receiver's socket can be seen; set by LendMargin
+	still    *atomic.Int64
 
 	status  int
 	sent    int64 // bytes of content that the kernel took
@@ -45,8 +47,8 @@ type answerWriter struct {
 	broken  bool // the connection cannot be used any more
 }
 
-func (w *answerWriter) begin(e *Engine, wire wire, r *message.Request) {
-	*w = answerWriter{engine: e, wire: wire, request: r, head: w.head[:0]}
+func (w *answerWriter) begin(c *Conn, r *message.Request) {
+	*w = answerWriter{engine: c.engine, wire: c.wire, still: &c.still, request: r, head: w.head[:0]}
 }
 
 // send sends the answer and closes its body. It reports whether the connection stays, which it does at
@@ -99,7 +101,7 @@ func (w *answerWriter) renderHead(resp *message.Response, keep bool) bool {
 	}
 
 	w.renderStart(resp)
-	w.head = append(w.head, e.dateLine(time.Now())...)
+	w.head = append(w.head, e.date.At(time.Now()).Line...)
 	w.head = append(w.head, w.connection(keep, draining)...)
 	framed := !allowed || w.failure != nil && resp.Status == 205
 	for _, f := range resp.Fields {

@@ -120,7 +120,7 @@ func (a *answer) setFields(resp *message.Response) {
 	header, e := a.w.Header(), a.conn.engine
 	clear(header)
 	header["Server"] = e.server
-	header["Date"] = e.dateNow(time.Now())
+	header["Date"] = e.date.At(time.Now()).Values
 	// Without a value they keep net/http from finding one itself.
 	header["Content-Type"], header["Content-Length"] = nil, nil
 	values := make([]string, len(resp.Fields)+1)

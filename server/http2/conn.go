@@ -13,8 +13,8 @@ import (
 	"github.com/previewd/previewd/server/tcp"
 )
 
-// Conn is one connection, on which ALPN has chosen h2. Serve is its goroutine; Wake, Waiting and Cut may be
-// called from others.
+// Conn is one connection, on which ALPN has chosen h2. Serve is its goroutine; Wake, GiveWay, Waiting, Still and
+// Cut may be called from others.
 type Conn struct {
 	engine *Engine
 	conn   *tls.Conn
@@ -121,7 +121,7 @@ func (c *Conn) look() {
 	}
 	c.mu.Unlock()
 	now := time.Now()
-	if since, still := c.standsStill(); still && now.Sub(since) >= writeTimeout {
+	if since, still := c.Still(); still && now.Sub(since) >= writeTimeout {
 		c.Cut()
 		return
 	}
@@ -142,8 +142,8 @@ func (c *Conn) look() {
 	}
 }
 
-// standsStill returns since when the client has made no room for anything, and false if no stream waits for it.
-func (c *Conn) standsStill() (since time.Time, still bool) {
+// Still returns since when the client has made no room for anything, and false if no stream waits for it.
+func (c *Conn) Still() (since time.Time, still bool) {
 	if c.idle.Load() != 0 {
 		return time.Time{}, false
 	}
@@ -230,6 +230,16 @@ func (c *Conn) cutSilent() {
 	if !c.speaking {
 		c.Cut()
 	}
+}
+
+// GiveWay ends a connection to make room for another: at once if it has no requests.
+func (c *Conn) GiveWay() {
+	if c.idle.Load() == 0 {
+		c.Wake()
+		return
+	}
+	// Beneath TLS, as in Cut. An error means that it is closed already.
+	_ = c.conn.NetConn().Close()
 }
 
 // part says goodbye, at once or when the grace of the first request is over.

@@ -1,7 +1,6 @@
 package http2
 
 import (
-	"net/http"
 	"net/netip"
 	"runtime/debug"
 	"sync"
@@ -37,7 +36,7 @@ type Engine struct {
 	memory   memory
 	once     sync.Once
 	server   []string // the value of the Server field
-	date     atomic.Pointer[dateText]
+	date     message.Date
 
 	mu    sync.Mutex
 	conns map[*Conn]struct{} // that are open
@@ -109,20 +108,4 @@ func (e *Engine) remove(c *Conn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.conns, c)
-}
-
-// dateText is the Date field of one second.
-type dateText struct {
-	second int64
-	text   []string
-}
-
-// dateNow returns the value of the Date field, which is made once a second.
-func (e *Engine) dateNow(now time.Time) []string {
-	d := e.date.Load()
-	if second := now.Unix(); d == nil || d.second != second {
-		d = &dateText{second, []string{now.UTC().Format(http.TimeFormat)}}
-		e.date.Store(d)
-	}
-	return d.text
 }

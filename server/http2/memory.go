@@ -79,7 +79,7 @@ func (e *Engine) endStill(now time.Time) {
 	var stillest *Conn
 	since := now.Add(-stillTime)
 	for c := range e.conns {
-		if t, still := c.standsStill(); still && t.Before(since) {
+		if t, still := c.Still(); still && t.Before(since) {
 			stillest, since = c, t
 		}
 	}

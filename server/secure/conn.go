@@ -17,7 +17,9 @@ const handshakeGrace = time.Second
 // speaking is a connection of http1 or http2.
 type speaking interface {
 	Wake()
+	GiveWay()
 	Waiting() (since time.Time, waiting bool)
+	Still() (since time.Time, still bool)
 }
 
 // Conn is a connection of TLS: its handshake, and then what ALPN has chosen. In http.server the handshake
@@ -31,6 +33,7 @@ type Conn struct {
 	mu       sync.Mutex
 	speaking speaking // nil until the handshake is over
 	woken    bool
+	givesWay bool
 }
 
 // NewConn returns a connection that uses the settings of e. It does not yet read.
@@ -64,6 +67,9 @@ func (c *Conn) handshake() error {
 	if c.woken {
 		limit = min(limit, handshakeGrace)
 	}
+	if c.givesWay {
+		limit = 0
+	}
 	err := c.socket.SetDeadline(c.opened.Add(limit))
 	c.mu.Unlock()
 	if err != nil {
@@ -93,6 +99,9 @@ func (c *Conn) speak(as speaking) {
 	c.speaking = as
 	if c.woken {
 		as.Wake()
+	}
+	if c.givesWay {
+		as.GiveWay()
 	}
 }
 
@@ -127,6 +136,32 @@ func (c *Conn) Wake() {
 		return
 	}
 	_ = c.socket.SetDeadline(time.Now().Add(handshakeGrace))
+}
+
+// GiveWay ends a connection that waits, or is in its handshake, to make room for another.
+func (c *Conn) GiveWay() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.givesWay = true
+	if c.speaking != nil {
+		c.speaking.GiveWay()
+		return
+	}
+	// An error means that the connection is closed, which is what was wanted.
+	_ = c.socket.SetDeadline(time.Unix(1, 0))
+}
+
+// Still returns since when the client has made no room for what is sent to it, and false while it does.
+func (c *Conn) Still() (since time.Time, still bool) {
+	if ns := c.socket.still.Load(); ns != 0 {
+		return time.Unix(0, ns), true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.speaking == nil {
+		return time.Time{}, false
+	}
+	return c.speaking.Still()
 }
 
 // Waiting returns since when the connection waits for a request; a handshake is none.

@@ -27,6 +27,7 @@ type socket struct {
 	net.Conn
 	limited atomic.Bool  // a deadline for writing is set from above
 	renewed atomic.Int64 // when the deadline for writing was set here, Unix nanoseconds; 0 if it is not
+	still   atomic.Int64 // since when a Write is under way, likewise
 
 	patience func() time.Time // see WaitOnClose; may be nil
 	reset    atomic.Bool      // Close resets the connection
@@ -63,6 +64,8 @@ func (s *socket) MidRecord() bool { return s.within.Load() }
 
 // Write writes all of p.
 func (s *socket) Write(p []byte) (n int, err error) {
+	s.still.Store(time.Now().UnixNano())
+	defer s.still.Store(0)
 	for {
 		if err := s.renew(); err != nil {
 			return n, err

@@ -1,0 +1,77 @@
+package server
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// waitTime is how long a connection has to have waited before it gives way, so that a new one can ask.
+	waitTime = 100 * time.Millisecond
+	// stillTime is how long the client of an answer has to have made no room for it before the connection gives way.
+	stillTime = time.Second
+	// slotPause is how long a connection that gives way may take to end before another one is looked for.
+	slotPause = 10 * time.Millisecond
+)
+
+// slots bounds how many connections are open at once, of all listeners together. The zero value has no bound.
+type slots struct {
+	taken chan struct{} // has an element for each that is open; nil if there is no bound
+
+	mu   sync.Mutex
+	sets []*connections
+}
+
+// join adds the connections of a listener to those that may have to give way.
+func (s *slots) join(set *connections) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sets = append(s.sets, set)
+}
+
+// take waits until another connection may be open, and makes room for it where it can. It reports false if the server
+// has ended before.
+func (s *slots) take(ended <-chan struct{}) bool {
+	if s.taken == nil {
+		return true
+	}
+	for {
+		select {
+		case s.taken <- struct{}{}:
+			return true
+		default:
+		}
+		s.makeRoom(time.Now())
+		select {
+		case s.taken <- struct{}{}:
+			return true
+		case <-ended:
+			return false
+		case <-time.After(slotPause):
+		}
+	}
+}
+
+// give gives back what take took.
+func (s *slots) give() {
+	if s.taken != nil {
+		<-s.taken
+	}
+}
+
+// makeRoom ends the connection that has waited longest, or else the one whose client has longest taken nothing.
+func (s *slots) makeRoom(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var waiting, still aged
+	for _, set := range s.sets {
+		w, st := set.oldest()
+		waiting, still = waiting.older(w), still.older(st)
+	}
+	switch {
+	case waiting.lasts(now, waitTime):
+		waiting.giveWay()
+	case still.lasts(now, stillTime):
+		still.Cut()
+	}
+}
