@@ -43,8 +43,8 @@ type reply struct {
 
 // Start starts the Chromium that CHROMIUM names, or else the one in PATH. Its profile and its log are in scratch, a
 // directory that the caller removes. Only this machine's names and addresses are found, so that a page that asks for
-// something from elsewhere gets the same answer everywhere.
-func Start(scratch string) (*Browser, error) {
+// something from elsewhere gets the same answer everywhere. arguments are further options of its command line.
+func Start(scratch string, arguments ...string) (*Browser, error) {
 	name := os.Getenv("CHROMIUM")
 	if name == "" {
 		name = "chromium"
@@ -69,10 +69,10 @@ func Start(scratch string) (*Browser, error) {
 	}
 	defer theirEvents.Close()
 
-	run := exec.Command(path, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-quic",
+	run := exec.Command(path, append(arguments, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-quic",
 		"--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-component-update",
 		"--disable-sync", "--window-size=1000,1000", "--user-data-dir="+filepath.Join(scratch, "profile"),
-		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost")
+		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost")...)
 	run.Stdout, run.Stderr = log, log
 	run.ExtraFiles = []*os.File{theirCommands, theirEvents} // 3 and 4
 	process, err := subject.Run(run)
