@@ -133,6 +133,9 @@ type Config struct {
 	// bounds the threads that wait for a disk; 0 is no bound. Fit and FitTasks set them.
 	MaxInFlight Size
 	DiskThreads int
+	// MaxListings bounds the memory for names in directories that are being listed, in bytes; 0 is the default. Fit sets
+	// it.
+	MaxListings Size
 
 	cacheSizeSet, maxConnectionsSet, goMemLimitSet, goMaxProcsSet bool
 }
@@ -161,8 +164,8 @@ func address(host string, port Port) string {
 }
 
 // Fit adapts the defaults to limit, the memory limit of the control group in bytes. The cache takes at most a
-// quarter of it, unless CACHE_SIZE is set. Content for answers in progress takes at most an eighth. MaxConnections is one
-// for each connectionShare of it, unless it is set.
+// quarter of it, unless CACHE_SIZE is set. Content for answers in progress takes at most an eighth, and the names in
+// directories a fifth. MaxConnections is one for each connectionShare of it, unless it is set.
 //
 // It returns the value for debug.SetMemoryLimit: 85 % of limit, less the cache, which is outside the Go heap, but at
 // least half of limit. The rest is for memory that the runtime does not count. If GOMEMLIMIT is set, the runtime
@@ -175,6 +178,7 @@ func (c *Config) Fit(limit int64) (goMemLimit int64) {
 	if !c.maxConnectionsSet {
 		c.MaxConnections = int(min(max(1, limit/connectionShare), math.MaxInt32))
 	}
+	c.MaxListings = min(256<<20, Size(limit/5))
 	if c.goMemLimitSet {
 		return -1
 	}

@@ -214,6 +214,7 @@ func siteOptions(setup Setup, disk message.Gate) site.Options {
 		ErrorPages:    c.ErrorPages,
 		Fallback:      c.Fallback,
 		Listing:       c.Listing,
+		MaxListings:   int64(c.MaxListings),
 		Exact:         c.Exact,
 		CacheControl:  c.CacheControl,
 		Fingerprinted: c.CacheFingerprinted,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site/content"
+	"github.com/previewd/previewd/server/site/listing"
 	"github.com/previewd/previewd/server/site/tree"
 )
 
@@ -30,6 +31,13 @@ func unavailable(name string, cause error) message.Response {
 	return resp
 }
 
+// busy is the answer while there is no room for another of its kind.
+func busy(explain string, cause error) message.Response {
+	resp := (&message.Failure{Status: 503, Explain: explain, Cause: cause}).Response()
+	resp.Fields = message.Fields{{Name: "Retry-After", Value: "1"}}
+	return resp
+}
+
 // refuse answers for a name that could not be opened or read.
 func refuse(t *tree.Tree, name string, err error) message.Response {
 	unread, isUnread := err.(*content.ReadError)
@@ -44,6 +52,12 @@ func refuse(t *tree.Tree, name string, err error) message.Response {
 
 // refuseListing answers for a directory that cannot be opened or read.
 func refuseListing(t *tree.Tree, name string, err error) message.Response {
+	if listing.IsNoRoom(err) {
+		return busy("There is not enough memory for the names in this directory", fmt.Errorf("%q: %w", name, err))
+	}
+	if errors.Is(err, context.Canceled) {
+		return unavailable(name, err)
+	}
 	if tree.IsRefused(err) || tree.IsTemporary(err) || errors.Is(err, fs.ErrNotExist) {
 		return refuse(t, name, err)
 	}

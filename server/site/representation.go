@@ -91,7 +91,7 @@ func (s *Site) represent(state *content.State, mediaType string, c coding.Coding
 	return of
 }
 
-// describePage returns the representation of the page of a directory.
+// describePage returns the representation of the page of a directory. One that is made while it is sent has no tag.
 func (s *Site) describePage(state *content.State) *representation {
 	of := &representation{mediaType: "text/html; charset=utf-8"}
 	fields := message.Fields{{Name: "Content-type", Value: of.mediaType}}
@@ -102,9 +102,12 @@ func (s *Site) describePage(state *content.State) *representation {
 	if state.Coding != coding.Identity {
 		fields = append(fields, message.Field{Name: "Content-Encoding", Value: state.Coding.String()})
 	}
-	of.validators.ETag = entityTag(state.Tag, false)
 	begin := len(fields)
-	fields = append(fields, message.Field{Name: "ETag", Value: of.validators.ETag}, message.Field{Name: "Cache-Control", Value: "no-cache"})
+	if state.Tag != "" {
+		of.validators.ETag = entityTag(state.Tag, false)
+		fields = append(fields, message.Field{Name: "ETag", Value: of.validators.ETag})
+	}
+	fields = append(fields, message.Field{Name: "Cache-Control", Value: "no-cache"})
 	if s.opts.Content.Compress != content.CompressOff {
 		fields = append(fields, message.Field{Name: "Vary", Value: "Accept-Encoding"})
 	}

@@ -26,6 +26,9 @@ type Options struct {
 	DefaultType string
 	// Listing allows directory listings. Without them a directory without an index page is 404.
 	Listing bool
+	// MaxListings is how many bytes the names in directories may take that are being listed, for all answers under way
+	// together. Zero is 256 MiB.
+	MaxListings int64
 	// Exact limits answers to what http.server sends: Last-Modified is the only validator; no Cache-Control, ranges,
 	// content codings or charset. The cache stays in use.
 	Exact bool
@@ -47,6 +50,8 @@ type Site struct {
 	types     mediatype.Rules
 	directory *tree.Directory
 	content   *content.Store
+	listings  sharing
+	names     room
 }
 
 // New returns a Site. The directory is looked at for the first time by Serve or Ready.
@@ -58,6 +63,9 @@ func New(opts Options) *Site {
 		opts.Content.Compress = content.CompressOff
 	}
 	s := &Site{opts: opts, types: mediatype.Rules{Given: opts.Extensions, Default: opts.DefaultType}, directory: tree.New(opts.Tree)}
+	if s.names.left.Store(opts.MaxListings); opts.MaxListings == 0 {
+		s.names.left.Store(maxListings)
+	}
 	opts.Content.Describe = s.describe
 	opts.Content.Untagged = opts.Exact
 	s.content = content.New(opts.Content)

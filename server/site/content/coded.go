@@ -136,7 +136,7 @@ func (s *Store) encode(ctx context.Context, k key, src Source, content []byte, r
 	if err != nil || len(packed) >= len(content) { // what cannot be coded is as good without
 		return s.keep(k, Source{&State{Status: src.Status, plain: true}, message.Bytes(nil)}, read), nil
 	}
-	state := s.describe(k, src.Status, codedTag(src.Tag, k.coding), src.Body)
+	state := s.describe(k, src.Status, CodedTag(src.Tag, k.coding), src.Body)
 	found := s.keep(k, Source{state, message.Bytes(packed)}, read)
 	if _, loose := found.Body.(message.Bytes); loose {
 		c := s.memory.lend(int64(len(packed)))

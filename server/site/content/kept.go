@@ -2,7 +2,6 @@ package content
 
 import (
 	"context"
-	"crypto/sha256"
 	"sync"
 	"time"
 
@@ -19,7 +18,7 @@ type key struct {
 	// made is set where the server did the coding, unset where there is a file that has it.
 	made bool
 	// page is set for the page of a directory.
-	page bool
+	page Form
 	// digest is set for the reading of a large file for its tag. Nothing is kept for it.
 	digest bool
 }
@@ -140,72 +139,6 @@ func (s *Store) put(k key, src Source, data []byte, beside int, read time.Time) 
 	}
 	src.Close()
 	return Source{src.State, e}
-}
-
-// Page returns the page of a directory that is kept, if the directory has the status st still and its description is
-// true.
-func (s *Store) Page(name string, st tree.Status, isTrue func(description any) bool) (Source, bool) {
-	src, found := s.find(key{name: name, page: true}, st)
-	if found && isTrue(src.Description) {
-		s.cache.Hit()
-		return src, true
-	}
-	s.cache.Miss()
-	if found {
-		src.Close()
-	}
-	return Source{}, false
-}
-
-// MakePage returns the page of a directory that had the status st before it was read, at some time, with what describe
-// makes of it. It is kept if that is asked for; size is how many bytes of memory the description takes.
-func (s *Store) MakePage(name string, st tree.Status, page []byte, describe func(*State) any, keep bool, size int, read time.Time) Source {
-	state := &State{Name: name, Status: st}
-	if !s.opts.Untagged {
-		state.Tag = contentTag(sha256.Sum256(page))
-	}
-	state.Description = describe(state)
-	src := Source{state, message.Bytes(page)}
-	if !keep || st.Size == 0 { // as in proc, where the times are fictions too
-		return src
-	}
-	return s.put(key{name: name, page: true}, src, page, size, read)
-}
-
-// CodePage returns a page in the best coding that is accepted, with what describe makes of it, if there is one better
-// than none. It takes the page over then, and keeps the coding if the page is kept.
-func (s *Store) CodePage(ctx context.Context, page Source, accepted coding.Accepted, describe func(*State) any) (Source, bool) {
-	data, _ := message.InMemory(page.Body)
-	if s.opts.Compress != CompressAuto || len(data) < minCompressed {
-		return Source{}, false
-	}
-	for _, c := range candidates(nil, accepted, true) {
-		if !c.made {
-			continue
-		}
-		k := key{name: page.Name, coding: c.coding, made: true, page: true}
-		tag := codedTag(page.Tag, c.coding)
-		if src, found := s.find(k, page.Status); found {
-			if src.Tag == tag {
-				page.Close()
-				return src, true
-			}
-			src.Close()
-		}
-		packed, err := s.pack(ctx, c.coding, data)
-		if err != nil || len(packed) >= len(data) {
-			return Source{}, false
-		}
-		state := &State{Name: page.Name, Coding: c.coding, Status: page.Status, Tag: tag}
-		state.Description = describe(state)
-		src := Source{state, message.Bytes(packed)}
-		if _, loose := page.Body.(message.Bytes); !loose {
-			src = s.put(k, src, packed, 0, s.now())
-		}
-		page.Close()
-		return src, true
-	}
-	return Source{}, false
 }
 
 // loads lets one of many who want the same read it, and the others wait.

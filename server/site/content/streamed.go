@@ -42,7 +42,7 @@ func (s *Store) streamed(ctx context.Context, t *tree.Tree, name string, st tree
 	s.cache.Miss()
 	// Other bytes will have this coding when it is kept, of the same content: a weak tag matches both (RFC 9110, section
 	// 8.8.1).
-	state := &State{Name: name, Coding: c, Status: src.Status, Tag: codedTag(src.Tag, c), Weak: true, Dated: src.Dated}
+	state := &State{Name: name, Coding: c, Status: src.Status, Tag: CodedTag(src.Tag, c), Weak: true, Dated: src.Dated}
 	s.addDescription(state, coding.Identity, src.Body)
 	return Source{state, &stream{store: s, key: k, file: section, state: state}}, nil
 }
@@ -63,15 +63,6 @@ func (s *Store) takeStream() bool {
 func (s *Store) giveStream() {
 	s.memory.give(coding.StreamMemory)
 	s.streams.give(coding.StreamMemory)
-}
-
-// codedTag is the tag of a content in a coding that is made here: another representation has another one (section
-// 8.8.3.3).
-func codedTag(tag string, c coding.Coding) string {
-	if tag == "" {
-		return ""
-	}
-	return tag + "-" + c.String()
 }
 
 // stream is a message.Body: a file that is coded while it is sent.

@@ -1,11 +1,12 @@
 package tree
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -107,9 +108,10 @@ func (f File) ReadAt(buf []byte, offset int64) (n int, err error) {
 
 // entries reads the names in a directory with their types, in the order of the file system. The types
 // come with the names (getdents64); only a file system that does not know them costs a stat for each.
-func (f File) entries() ([]Entry, error) {
+func (f File) entries(room Room) ([]Entry, error) {
 	var found []Entry
 	buf := make([]byte, 32<<10)
+	var names []byte
 	for {
 		n, err := unix.Getdents(f.fd, buf)
 		if err == unix.EINTR {
@@ -118,35 +120,72 @@ func (f File) entries() ([]Entry, error) {
 		if err != nil || n <= 0 {
 			return found, err
 		}
-		found = f.appendEntries(found, buf[:n])
+		before, had := len(found), cap(found)
+		found, names = f.appendEntries(found, names[:0], buf[:n])
+		if size := int64(len(names)) + int64(cap(found)-had)*entrySize; len(found) > before && !room(size) {
+			return nil, ErrNoRoom
+		}
 	}
 }
 
-// appendEntries reads records of struct linux_dirent64: inode, offset, length, type, name, NUL.
-func (f File) appendEntries(found []Entry, buf []byte) []Entry {
+// entrySize is how many bytes an Entry takes beside its name.
+const entrySize = int64(unsafe.Sizeof(Entry{}))
+
+// appendEntries reads records of struct linux_dirent64: inode, offset, length, type, name, NUL. names is where their
+// names are put together; what is found has them as parts of one string.
+func (f File) appendEntries(found []Entry, names, buf []byte) ([]Entry, []byte) {
 	const (
 		reclen = unsafe.Offsetof(unix.Dirent{}.Reclen)
 		dtype  = unsafe.Offsetof(unix.Dirent{}.Type)
 		dname  = unsafe.Offsetof(unix.Dirent{}.Name)
 	)
-	text := string(buf) // the names are parts of it
-	for at := 0; at < len(text); {
-		record := text[at:][:binary.NativeEndian.Uint16(buf[at+int(reclen):])]
-		at += len(record)
-		name, _, _ := strings.Cut(record[dname:], "\x00")
-		if name == "." || name == ".." {
-			continue
+	records := func(each func(record []byte, name []byte)) {
+		for at := 0; at < len(buf); {
+			record := buf[at:][:binary.NativeEndian.Uint16(buf[at+int(reclen):])]
+			at += len(record)
+			name, _, _ := bytes.Cut(record[dname:], []byte{0})
+			if string(name) != "." && string(name) != ".." {
+				each(record, name)
+			}
 		}
+	}
+	count := 0
+	records(func(_, name []byte) { names = append(names, name...); count++ })
+	text := string(names)
+	found = slices.Grow(found, count)
+	records(func(record, name []byte) {
+		e := Entry{Name: text[:len(name)]}
+		text = text[len(name):]
 		mode := fileMode(uint32(record[dtype]) << 12) // DTTOIF
 		if record[dtype] == unix.DT_UNKNOWN {
 			var st unix.Stat_t
-			if unix.Fstatat(f.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
+			if unix.Fstatat(f.fd, e.Name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
 				mode = fileMode(st.Mode)
 			}
 		}
-		found = append(found, Entry{name, mode.Type()})
+		e.Mode = mode.Type()
+		found = append(found, e)
+	})
+	return found, names
+}
+
+// look is Dir.Look.
+func (f File) look(_ *Dir, name string) (Status, error) {
+	var st unix.Stat_t
+	if err := fstatat(f.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return Status{}, err
 	}
-	return found
+	return newStatus(&st), nil
+}
+
+// target is Dir.Target.
+func (f File) target(_ *Dir, name string) (string, error) {
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(f.fd, name, buf)
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
 }
 
 // fileMode translates the mode bits of stat(2).

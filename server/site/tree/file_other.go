@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 )
 
 // File is an open file.
@@ -58,14 +59,36 @@ func (f File) ReadAt(buf []byte, offset int64) (int, error) {
 }
 
 // entries reads the names in a directory with their types.
-func (f File) entries() ([]Entry, error) {
+func (f File) entries(room Room) ([]Entry, error) {
 	if f.opened == nil {
 		return nil, fs.ErrPermission
 	}
-	read, err := f.opened.ReadDir(-1)
-	found := make([]Entry, 0, len(read))
-	for _, e := range read {
-		found = append(found, Entry{e.Name(), e.Type()})
+	var found []Entry
+	for {
+		read, err := f.opened.ReadDir(1 << 10)
+		size := int64(0)
+		for _, e := range read {
+			found = append(found, Entry{e.Name(), e.Type()})
+			size += int64(len(e.Name())) + entrySize
+		}
+		switch {
+		case errors.Is(err, io.EOF) || err == nil && len(read) == 0:
+			return found, nil
+		case err != nil:
+			return nil, err
+		case !room(size):
+			return nil, ErrNoRoom
+		}
 	}
-	return found, err
 }
+
+// entrySize is how many bytes an Entry takes beside its name: a string header and a mode.
+const entrySize = 24
+
+// look is Dir.Look.
+func (f File) look(d *Dir, name string) (Status, error) {
+	return d.tree.confined.look(path.Join(d.name, name), false)
+}
+
+// target is Dir.Target, which is not known here.
+func (f File) target(*Dir, string) (string, error) { return "", errors.ErrUnsupported }

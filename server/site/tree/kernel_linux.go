@@ -190,5 +190,6 @@ func isEmpty(dir string) bool {
 	if err != nil {
 		return err == unix.ENOENT
 	}
-	return len(File{fd}.appendEntries(nil, buf[:n])) == 0
+	found, _ := File{fd}.appendEntries(nil, nil, buf[:n])
+	return len(found) == 0
 }

@@ -131,9 +131,33 @@ func (t *Tree) LeadsElsewhere(name string, st Status) bool {
 	return now.Dev != st.Dev || now.Ino != st.Ino
 }
 
+// Room is asked for each so many bytes of memory that names take. Where there is none, it is false.
+type Room func(bytes int64) bool
+
+// ErrNoRoom is reported where a Room is used up.
+var ErrNoRoom = errors.New("the names of the directory take more memory than there is for them")
+
 // ReadDir returns the names in a directory with their types, without those that are hidden, in the order of the
 // file system, and the status that the directory had before they were read.
-func (t *Tree) ReadDir(name string) ([]Entry, Status, error) {
+func (t *Tree) ReadDir(name string, room Room) ([]Entry, Status, error) {
+	d, st, err := t.OpenDir(name)
+	if err != nil {
+		return nil, st, err
+	}
+	defer d.Close()
+	list, err := d.Entries(room)
+	return list, st, err
+}
+
+// Dir is an open directory.
+type Dir struct {
+	tree *Tree
+	name string
+	f    File
+}
+
+// OpenDir opens a directory, and returns its status. The caller closes it.
+func (t *Tree) OpenDir(name string) (*Dir, Status, error) {
 	if err := t.hides(name); err != nil {
 		return nil, Status{}, err
 	}
@@ -141,18 +165,35 @@ func (t *Tree) ReadDir(name string) ([]Entry, Status, error) {
 	if err != nil {
 		return nil, st, err
 	}
-	defer f.Close()
-	list, err := f.entries()
+	return &Dir{t, name, f}, st, nil
+}
+
+// Close closes the directory.
+func (d *Dir) Close() { d.f.Close() }
+
+// Status returns the status of the directory.
+func (d *Dir) Status() (Status, error) { return d.f.Status() }
+
+// Entries reads the names, once, as ReadDir does.
+func (d *Dir) Entries(room Room) ([]Entry, error) {
+	list, err := d.f.entries(room)
 	if err != nil {
-		return nil, st, err
+		return nil, err
 	}
-	if t.directory.opts.Hidden == HiddenDeny || name == "." && len(t.directory.opts.Reserved) > 0 {
+	opts := &d.tree.directory.opts
+	if opts.Hidden == HiddenDeny || d.name == "." && len(opts.Reserved) > 0 {
 		list = slices.DeleteFunc(list, func(e Entry) bool {
-			return t.directory.opts.Hidden == HiddenDeny && isHidden(e.Name) || name == "." && t.reserves(e.Name)
+			return opts.Hidden == HiddenDeny && isHidden(e.Name) || d.name == "." && d.tree.reserves(e.Name)
 		})
 	}
-	return list, st, nil
+	return list, nil
 }
+
+// Look looks at a name in the directory: at a link itself, not at where it leads.
+func (d *Dir) Look(name string) (Status, error) { return d.f.look(d, name) }
+
+// Target returns where a link in the directory leads, as it is written in the link.
+func (d *Dir) Target(name string) (string, error) { return d.f.target(d, name) }
 
 // hides returns why a name is not found, whatever there is; nil for others.
 func (t *Tree) hides(name string) error {

@@ -69,12 +69,12 @@ func (o options) run(a attack, command []string) (report string, err error) {
 		return "", err
 	}
 	if o.mebibytes > 0 {
-		group, err := newGroup(o.mebibytes)
+		group, err := subject.NewGroup(o.mebibytes)
 		if err != nil {
 			return "", err
 		}
-		defer group.remove()
-		command = group.within(command)
+		defer group.Remove()
+		command = group.Within(command)
 	}
 	server, err := subject.Start(command, filepath.Join(scratch, "site"), scratch, "LOG_FORMAT=json", "TLS_CERT="+certificate)
 	if err != nil {
