@@ -27,6 +27,7 @@ RUN GOOS=$TARGETOS GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} go build \
     github.com/caarlos0/env/v11 \
     github.com/klauspost/compress/gzip \
     github.com/klauspost/compress/zstd \
+    github.com/landlock-lsm/go-landlock/landlock \
     github.com/prometheus/client_golang/prometheus/collectors \
     github.com/prometheus/client_golang/prometheus/promhttp \
     github.com/spf13/pflag \

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -77,11 +78,32 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// launched is the program in this process, whose allocations are measured.
+type launched struct {
+	ended chan struct{}
+	code  int // once it has ended
+}
+
+// launch runs the program until the end of the test. The kernel does not confine it, as it could never be undone.
+func launch(t *testing.T, environ []string, stderr io.Writer) *launched {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &launched{ended: make(chan struct{})}
+	go func() {
+		defer close(l.ended)
+		l.code = run(ctx, nil, append(environ, "KERNEL_CONFINEMENT=off"), io.Discard, stderr)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-l.ended
+	})
+	return l
+}
+
 // dialLogging starts the service and connects to it. What it logs behind its first line goes nowhere.
 func dialLogging(t *testing.T, environ []string) net.Conn {
 	t.Helper()
 	first := firstLine{address: make(chan string, 1)}
-	l := launch(t, environ, io.Discard, &first)
+	l := launch(t, environ, &first)
 	select {
 	case address := <-first.address:
 		conn, err := net.Dial("tcp", address)

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -13,12 +12,14 @@ import (
 	"net/http/httputil"
 	"net/textproto"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -141,62 +142,53 @@ func dateAll(t *testing.T, dir string) {
 	}
 }
 
-// runningService is a run of the program in this process.
+// runningService is a run of the program.
 type runningService struct {
-	addr string
-	stop func() (code int, stderr string)
+	addr   string
+	stop   func() (code int, stderr string)
+	stderr *output
 }
 
 var startLine = regexp.MustCompile(`^Serving HTTP(?:S on 127\.0\.0\.1 port ([0-9]+) \(https| on 127\.0\.0\.1 port ([0-9]+) \(http)://127\.0\.0\.1:([0-9]+)/\) \.\.\.$`)
 
-// launched is the program, which runs until stop.
-type launched struct {
-	cancel context.CancelFunc
-	ended  chan struct{}
-	code   int // once it has ended
-}
-
-// launch runs the program until stop, or the end of the test.
-func launch(t *testing.T, environ []string, stdout, stderr io.Writer) *launched {
-	ctx, cancel := context.WithCancel(context.Background())
-	l := &launched{cancel: cancel, ended: make(chan struct{})}
-	go func() {
-		defer close(l.ended)
-		l.code = run(ctx, nil, environ, stdout, stderr)
-	}()
-	t.Cleanup(func() { l.stop() })
-	return l
-}
-
-// stop ends the program, waits for its end, and returns its exit code.
-func (l *launched) stop() (code int) {
-	l.cancel()
-	<-l.ended
-	return l.code
-}
-
-// startService runs the program until stop, which waits for its end, or the end of the test.
+// startService runs the program as a process of its own, which the kernel confines, until stop, which waits for its end, or
+// the end of the test.
 func startService(t *testing.T, environ []string) runningService {
 	t.Helper()
-	stdout, out := io.Pipe()
+	return startProgram(t, os.Args[0], append([]string{"PREVIEWD_TEST_PROGRAM=1"}, environ...))
+}
+
+// startProgram is startService for another build of the program.
+func startProgram(t *testing.T, path string, environ []string) runningService {
+	t.Helper()
+	program := exec.Command(path)
+	program.Env = environ
+	stdout, err := program.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var stderr output
-	l := launch(t, environ, out, &stderr)
-	go func() {
-		<-l.ended
-		_ = out.Close()
-	}()
-	stop := func() (int, string) { return l.stop(), stderr.String() }
-	lines := bufio.NewScanner(stdout)
-	if !lines.Scan() {
+	program.Stderr = &stderr
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stop := sync.OnceValues(func() (int, string) {
+		_ = program.Process.Signal(syscall.SIGTERM)
+		_ = program.Wait()
+		return program.ProcessState.ExitCode(), stderr.String()
+	})
+	t.Cleanup(func() { stop() })
+	lines := bufio.NewReader(stdout)
+	line, err := lines.ReadString('\n')
+	if err != nil {
 		code, text := stop()
 		t.Fatalf("the program ended with %d and no start line: %s", code, text)
 	}
-	go func() { _, _ = io.Copy(io.Discard, stdout) }()
-	found := startLine.FindStringSubmatch(lines.Text())
+	found := startLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 	if found == nil || found[1]+found[2] != found[3] {
-		t.Fatalf("start line %q", lines.Text())
+		t.Fatalf("start line %q", line)
 	}
-	return runningService{net.JoinHostPort("127.0.0.1", found[3]), stop}
+	return runningService{net.JoinHostPort("127.0.0.1", found[3]), stop, &stderr}
 }
 
 // player is the client of a transcript. It opens a connection for the first request, and again after one

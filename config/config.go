@@ -89,6 +89,7 @@ type Config struct {
 	Listing            bool   `env:"LISTING" envDefault:"true" doc:"show directory listings; if false, a directory without an index page gets 404"`
 	Symlinks           string `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"symbolic links: inside (relative ones that stay in DIRECTORY), follow (all) or deny"`
 	Hidden             string `env:"HIDDEN" envDefault:"serve" oneof:"serve,deny" doc:"names that begin with a dot: serve, or deny (404, except .well-known)"`
+	KernelConfinement  string `env:"KERNEL_CONFINEMENT" envDefault:"auto" oneof:"auto,off" doc:"let the kernel confine the server to the files and ports it needs (Landlock): auto (if the kernel can), or off"`
 	// TrustedProxies are masked; an address is a prefix of its full length.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" shown:"none" doc:"IP addresses and networks of proxies whose X-Forwarded-* and Forwarded headers are used, comma separated"`
 

@@ -23,7 +23,7 @@ func TestDefaults(t *testing.T) {
 		CGIDirectories: []string{"/cgi-bin", "/htbin"}, CGITimeout: 30 * time.Second, CGIMaxProcesses: 16,
 		TLSALPN: []string{"h2", "http/1.1"}, HTTPSRedirect: "off",
 		CacheSize: 64 << 20, CacheMaxFile: 1 << 20, CacheControl: "no-cache", Compress: "auto",
-		IndexPages: []string{"index.html", "index.htm"}, DefaultContentType: "application/octet-stream", BasePath: "/", CleanURLs: true, ErrorPages: true, Rules: true, Listing: true, Symlinks: "inside", Hidden: "serve",
+		IndexPages: []string{"index.html", "index.htm"}, DefaultContentType: "application/octet-stream", BasePath: "/", CleanURLs: true, ErrorPages: true, Rules: true, Listing: true, Symlinks: "inside", Hidden: "serve", KernelConfinement: "auto",
 		LogFormat: "auto", LogLevel: "info", AdminPort: 9090,
 		HeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ShutdownTimeout: 8 * time.Second,
 	}

@@ -92,6 +92,7 @@ func TestForms(t *testing.T) {
 		{"LISTING: 'off'", "LISTING", "off"},
 		{"LISTING: 0", "LISTING", "0"},
 		{"COMPRESS: off", "COMPRESS", "off"},
+		{"KERNEL_CONFINEMENT: off", "KERNEL_CONFINEMENT", "off"},
 		{"HTTPS_REDIRECT: off", "HTTPS_REDIRECT", "off"},
 		{"HTTPS_REDIRECT: 8443", "HTTPS_REDIRECT", "8443"},
 		{"MAX_CONNECTIONS: 2000000", "MAX_CONNECTIONS", "2000000"},

@@ -91,7 +91,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	handler := main.redirecting(c, surround(setup, settings, who, siteRules.handler(welcoming(setup, scripts.methods.Serve))))
+	handler := main.redirecting(c, withHole(surround(setup, settings, who, siteRules.handler(welcoming(setup, scripts.methods.Serve)))))
 	s := newServer(setup, origin.TrustedProxies(c.TrustedProxies).Handler(handler), disk, registry)
 	watches := []func(context.Context){who.watch, func(ctx context.Context) { heedHangups(ctx, setup.Hangups, https, log) }}
 	if https != nil {
@@ -115,6 +115,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	scripts.listen(ctx, main[0].Addr())
 	announce(setup, main, adminListener.Addr(), https.fingerprint())
 	warnOfPasswords(c, main, who, log)
+	confineProcess(c, log)
 	listening.Store(true)
 	return serve(ctx, s, main.all(), admin, adminListener, watches)
 }

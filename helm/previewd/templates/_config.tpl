@@ -34,7 +34,7 @@
 {{- range $name, $value := .Values.config -}}
 {{- $text := include "previewd.text" $value | trim -}}
 {{- /* YAML reads on and off as booleans. */ -}}
-{{- if and (has $name (list "HTTPS_REDIRECT" "COMPRESS")) (kindIs "bool" $value) -}}
+{{- if and (has $name (list "HTTPS_REDIRECT" "COMPRESS" "KERNEL_CONFINEMENT")) (kindIs "bool" $value) -}}
 {{- $text = ternary "on" "off" $value -}}
 {{- end -}}
 {{- if $text }}{{ $_ := set $given $name $text }}{{ end -}}

@@ -115,6 +115,9 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- if eq ($given.COMPRESS | default "") "on" -}}
 {{- $problems = append $problems "config.COMPRESS: true is none of auto, static and off" -}}
 {{- end -}}
+{{- if eq ($given.KERNEL_CONFINEMENT | default "") "on" -}}
+{{- $problems = append $problems "config.KERNEL_CONFINEMENT: true is neither auto nor off" -}}
+{{- end -}}
 
 {{- $ports := dict -}}
 {{- range list "PORT" "TLS_PORT" "ADMIN_PORT" -}}

@@ -85,6 +85,9 @@ func (t *Tree) explainUnreadable(name string, err error) *refusal {
 	if blamed == "." {
 		return t.directory.explain(err)
 	}
+	if isKeptOut(filepath.Join(t.directory.opts.Directory, filepath.FromSlash(blamed))) {
+		return &refusal{"kept out", fmt.Sprintf("%q cannot be read: it is outside the kernel's confinement", blamed), keptOut}
+	}
 	text := fmt.Sprintf("%q cannot be read by uid %d: %v", blamed, os.Geteuid(), reason(err))
 	owner := ""
 	if st, e := t.confined.stat(blamed); e == nil {
@@ -158,6 +161,10 @@ func (d *Directory) Explain(err error) error { return d.explain(err) }
 const remedies = "run as its owner (docker run --user), allow others to read it (chmod -R o+rX), or, with " +
 	"SELinux, mount it with :z"
 
+// keptOut is what to do about what its rights allow to read, but not the kernel's confinement of this process (package
+// confine).
+const keptOut = ", as it came there after the start; restart previewd, or set KERNEL_CONFINEMENT=off"
+
 func (d *Directory) explain(err error) *refusal {
 	dir := d.opts.Directory
 	if errors.Is(err, errDeleted) {
@@ -167,6 +174,9 @@ func (d *Directory) explain(err error) *refusal {
 	err = reason(err)
 	if !errors.Is(err, fs.ErrPermission) {
 		return &refusal{"directory", fmt.Sprintf("the directory %s cannot be opened: %v", dir, err), ""}
+	}
+	if isKeptOut(dir) {
+		return &refusal{"kept out", fmt.Sprintf("the directory %s cannot be read: it is outside the kernel's confinement", dir), keptOut}
 	}
 	owner := ""
 	if info, e := os.Stat(dir); e == nil {

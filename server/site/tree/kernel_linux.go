@@ -178,6 +178,12 @@ func identify(dir string) (identity, error) {
 	return identity{uint64(st.Dev), st.Ino}, nil
 }
 
+// isKeptOut says whether a path that could not be opened may be read by its rights: Landlock checks the opening of files,
+// and not access(2).
+func isKeptOut(path string) bool {
+	return unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK, unix.AT_EACCESS) == nil
+}
+
 // isEmpty says whether a directory is known to hold nothing. One that was deleted has not even itself in it (ENOENT).
 func isEmpty(dir string) bool {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)

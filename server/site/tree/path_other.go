@@ -86,3 +86,5 @@ func identify(dir string) (identity, error) {
 	}
 	return identity{info}, nil
 }
+
+func isKeptOut(string) bool { return false }
