@@ -9,10 +9,8 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"net/http"
 	"os"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -27,9 +25,6 @@ import (
 	"github.com/previewd/previewd/server/site/content"
 	"github.com/previewd/previewd/server/site/tree"
 )
-
-// adminTimeout bounds each step of a request to the admin port.
-const adminTimeout = 10 * time.Second
 
 // Setup is what a service is made of.
 type Setup struct {
@@ -99,11 +94,13 @@ func Serve(ctx context.Context, setup Setup) error {
 		watches = append(watches, https.watch)
 	}
 	var listening atomic.Bool
-	admin := &http.Server{Handler: registry.Admin(append(checks(ctx, files, https, who, &listening), siteRules.checks()...)...),
-		ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, ErrorLog: zap.NewStdLog(log.Named("admin"))}
 	adminListener, err := listenAdmin(ctx, c)
 	if err != nil {
 		return errors.Join(err, main.close())
+	}
+	admin, err := newAdmin(setup, adminListener, registry.Admin(append(checks(ctx, files, https, who, &listening), siteRules.checks()...)...))
+	if err != nil {
+		return errors.Join(err, main.close(), adminListener.Close())
 	}
 	if err := files.Ready(); err != nil {
 		log.Warn(err.Error())
@@ -148,21 +145,19 @@ func newServer(setup Setup, handler message.Handler, disk message.Gate, registry
 
 // serve serves the site until ctx ends and all is drained, and beside it the admin port, which closes last so
 // that probes are answered to the end.
-func serve(ctx context.Context, s *server.Server, listeners []net.Listener, admin *http.Server, adminListener net.Listener, watches []func(context.Context)) error {
+func serve(ctx context.Context, s *server.Server, listeners []net.Listener, admin *server.Server, adminListener net.Listener, watches []func(context.Context)) error {
 	watching, stop := context.WithCancel(ctx)
 	var group errgroup.Group
 	for _, watch := range watches {
 		group.Go(func() error { watch(watching); return nil })
 	}
-	group.Go(func() error {
-		if err := admin.Serve(adminListener); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
+	administering, endAdmin := context.WithCancel(context.WithoutCancel(ctx))
+	defer endAdmin()
+	group.Go(func() error { return serveAdmin(administering, admin, adminListener) })
 	err := s.Serve(ctx, listeners...)
 	stop()
-	return errors.Join(err, admin.Close(), group.Wait())
+	endAdmin()
+	return errors.Join(err, group.Wait())
 }
 
 // checks are the conditions of readiness.

@@ -21,6 +21,7 @@ type Conn struct {
 	fd          uintptr
 	peer, local netip.AddrPort
 	polled      atomic.Pointer[polled] // nil until it has to wait
+	reserve     *reserve               // that has its descriptor; nil if none has
 
 	mu     sync.Mutex
 	calls  int // system calls under way that the os.File does not know of
@@ -97,6 +98,9 @@ func (c *Conn) poll() (*polled, error) {
 
 // release closes the descriptor. The caller holds mu, and nobody else uses it, or the file waits for those.
 func (c *Conn) release() error {
+	if c.reserve != nil {
+		defer c.reserve.give()
+	}
 	if p := c.polled.Load(); p != nil {
 		return p.file.Close()
 	}

@@ -61,6 +61,8 @@ type Listener struct {
 	addr   net.Addr
 	local  netip.AddrPort // of every connection; zero if each has to be asked
 	closed atomic.Bool
+	// reserve has the descriptors of connections; nil if they take any. Set by Reserve.
+	reserve *reserve
 
 	// mu is held by the Accept under way, to which the rest belongs.
 	mu    sync.Mutex
@@ -73,7 +75,21 @@ type Listener struct {
 
 func (l *Listener) accept(fd uintptr) bool {
 	l.fd, l.err = accept(fd, &l.peer)
+	if l.reserve != nil && (l.err == nil || l.err == unix.EMFILE) {
+		l.acceptReserved(fd)
+	}
 	return l.err != unix.EAGAIN
+}
+
+// acceptReserved takes a descriptor of the reserve for the connection that was accepted, or could not be.
+func (l *Listener) acceptReserved(fd uintptr) {
+	l.reserve.take()
+	if l.err == nil {
+		return
+	}
+	if l.fd, l.err = accept(fd, &l.peer); l.err != nil {
+		l.reserve.give()
+	}
 }
 
 // Accept waits for the next connection: accept(2).
@@ -89,7 +105,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if l.err != nil {
 		return nil, l.opError("accept", os.NewSyscallError("accept4", l.err))
 	}
-	c := &Conn{fd: l.fd, peer: l.peer.addrPort(&l.zones), local: l.local}
+	c := &Conn{fd: l.fd, peer: l.peer.addrPort(&l.zones), local: l.local, reserve: l.reserve}
 	if !c.local.IsValid() {
 		var local address
 		if err := getsockname(c.fd, &local); err == nil { // it does not fail for a socket
@@ -154,7 +170,11 @@ func (l *Listener) Close() error {
 	if l.closed.Swap(true) {
 		return l.opError("close", net.ErrClosed)
 	}
-	return l.file.Close()
+	err := l.file.Close()
+	if l.reserve != nil {
+		err = errors.Join(err, l.reserve.empty())
+	}
+	return err
 }
 
 // SetDeadline is that of net.TCPListener.
