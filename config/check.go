@@ -63,6 +63,9 @@ var rules = []struct {
 	{"PUBLIC_ENV", func(c *Config) error {
 		return each(isFilePath, "not the plain URL path of a file, allowed are such as /env.js", c.PublicEnv)
 	}},
+	{"PROXY_ORIGINS", func(c *Config) error {
+		return each(isUpstreamOrigin, "not the origin of a server, allowed are such as https://api.example.org and http://localhost:3000, without a path", c.ProxyOrigins...)
+	}},
 	{"FALLBACK", func(c *Config) error {
 		return each(isFilePath, "not the path of a page, allowed are such as /index.html, without empty parts, . and .., and without %, ? and #", c.Fallback)
 	}},
@@ -87,6 +90,8 @@ var beyondExact = []struct {
 	{"AUTH", func(*Config) bool { return true }, "to leave it out"},
 	{"AUTH_FILE", func(*Config) bool { return true }, "to leave it out"},
 	{"PUBLIC_ENV", func(*Config) bool { return true }, "to leave it out"},
+	{"PROXY", func(*Config) bool { return true }, "to leave it out"},
+	{"PROXY_ORIGINS", func(*Config) bool { return true }, "to leave it out"},
 	{"CLEAN_URLS", func(c *Config) bool { return c.CleanURLs }, "false"},
 	{"ERROR_PAGES", func(c *Config) bool { return c.ErrorPages }, "false"},
 	{"FALLBACK", func(*Config) bool { return true }, "to leave it out"},

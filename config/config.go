@@ -36,6 +36,10 @@ type Size int64
 // Header is a field that is added to answers.
 type Header struct{ Name, Value string }
 
+// Proxy is a path that another server answers for: Prefix and all below it. Target is its origin, and the path that
+// stands in place of Prefix, if there is one.
+type Proxy struct{ Prefix, Target string }
+
 // Config holds every setting. Load fills and checks it.
 //
 // Tags: env, envDefault are caarlos0/env's. option, short and metavar are the command line's (the option
@@ -102,6 +106,13 @@ type Config struct {
 	Auth         []string `env:"AUTH" secret:"true" shown:"none" doc:"users and bcrypt hashes of their passwords as user:hash (htpasswd -nB), comma separated; turns authentication on"`
 	AuthFile     string   `env:"AUTH_FILE" shown:"none" doc:"password file with a line user:hash for each user (htpasswd -B); read again when it changes"`
 	PublicEnv    string   `env:"PUBLIC_ENV" shown:"none" doc:"URL path of a script with the values of the PUBLIC_* variables, such as /env.js"`
+
+	Proxies []Proxy `env:"PROXY" shown:"none" doc:"paths that other servers answer, such as /api=http://localhost:3000, comma separated; http://localhost:3000/v1 also replaces /api by /v1"`
+	// ProxyOrigins have no path.
+	ProxyOrigins []string      `env:"PROXY_ORIGINS" shown:"none" doc:"origins, such as https://api.example.org, that lines with 200 in _redirects may fetch from, comma separated"`
+	ProxyHost    string        `env:"PROXY_HOST" envDefault:"upstream" oneof:"upstream,keep" doc:"Host header for PROXY: upstream (the host in PROXY) or keep (that of the client)"`
+	ProxyTimeout time.Duration `env:"PROXY_TIMEOUT" envDefault:"60s" positive:"true" doc:"how long a server of PROXY may send and take nothing; then the answer is 504"`
+	ProxyCA      string        `env:"PROXY_CA" shown:"those of the system" doc:"file with further CA certificates (PEM) for https in PROXY"`
 
 	LogFormat string `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,json,text" doc:"format of the log: auto (text on a terminal, else JSON), json or text"`
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"lowest level to log: debug, info, warn or error; the access log has the level info"`

@@ -24,6 +24,7 @@ func TestDefaults(t *testing.T) {
 		TLSALPN: []string{"h2", "http/1.1"}, HTTPSRedirect: "off",
 		CacheSize: 64 << 20, CacheMaxFile: 1 << 20, CacheControl: "no-cache", Compress: "auto",
 		IndexPages: []string{"index.html", "index.htm"}, DefaultContentType: "application/octet-stream", BasePath: "/", CleanURLs: true, ErrorPages: true, Rules: true, Listing: true, Symlinks: "inside", Hidden: "serve", KernelConfinement: "auto",
+		ProxyHost: "upstream", ProxyTimeout: time.Minute,
 		LogFormat: "auto", LogLevel: "info", AdminPort: 9090,
 		HeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ShutdownTimeout: 8 * time.Second,
 	}
@@ -113,6 +114,11 @@ func TestAccepted(t *testing.T) {
 		{"allowed hosts", nil, []string{"ALLOWED_HOSTS=a.example, .B.example."}, "AllowedHosts", []string{"a.example", ".B.example."}},
 		{"auth", nil, []string{"AUTH=a:$2y$05$x,b c:$2y$05$y"}, "Auth", []string{"a:$2y$05$x", "b c:$2y$05$y"}},
 		{"public variables", nil, []string{"PUBLIC_ENV=/js/env.js"}, "PublicEnv", "/js/env.js"},
+
+		{"proxies", nil, []string{"PROXY=/api=http://backend:3000, /ws/=https://[::1]/socket"}, "Proxies", []Proxy{{"/api", "http://backend:3000"}, {"/ws/", "https://[::1]/socket"}}},
+		{"a proxy for all", nil, []string{"PROXY=/=http://my_app"}, "Proxies", []Proxy{{"/", "http://my_app"}}},
+		{"proxy origins", nil, []string{"PROXY_ORIGINS=https://a.example, http://b:81"}, "ProxyOrigins", []string{"https://a.example", "http://b:81"}},
+		{"proxy host", nil, []string{"PROXY_HOST=keep"}, "ProxyHost", "keep"},
 
 		{"directory", nil, []string{"DIRECTORY=/srv\r"}, "Directory", "/srv"},
 		{"directory with a blank", []string{"-d", "my site "}, nil, "Directory", "my site "},
@@ -229,6 +235,7 @@ func TestRefused(t *testing.T) {
 		sitePath = `: not a plain path of the site, allowed are such as /cgi-bin and /a/b, without empty parts, . and .., and without %, ? and #`
 		cgiOwn   = `: a variable that CGI sets itself, allowed are others`
 		origin   = `: not an origin, allowed are * and such as https://example.org or http://localhost:5173: in lower case, without a path, and without the usual port`
+		upstream = ` is not the URL of a server, allowed are http and https with a host, a port and a plain path, such as http://localhost:3000 or https://api.example.org/v1`
 		exact    = `: not possible with EXACT=true, as http.server has nothing like it; allowed: `
 		beside   = `: HTTPS has no port of its own; set a certificate and TLS_PORT, or give off or a port number`
 	)
@@ -342,6 +349,17 @@ func TestRefused(t *testing.T) {
 		{"healthcheck of a URL of another scheme", []string{"healthcheck", "ftp://site/"}, nil, `healthcheck: "ftp://site/" is not a URL, allowed are such as http://example.com/`},
 		{"healthcheck of a URL without a host", []string{"healthcheck", "http:///page"}, nil, `healthcheck: "http:///page" is not a URL, allowed are such as http://example.com/`},
 		{"healthcheck of a broken URL", []string{"healthcheck", "http://site:x/"}, nil, `healthcheck: "http://site:x/" is not a URL, allowed are such as http://example.com/`},
+		{"a proxy without a path", nil, []string{"PROXY=http://backend:3000"}, `PROXY="http://backend:3000": "http://backend:3000" does not begin with a plain URL path and =, allowed are such as /api=http://localhost:3000`},
+		{"a proxy without a scheme", nil, []string{"PROXY=/api=backend:3000"}, `PROXY="/api=backend:3000": "backend:3000"` + upstream},
+		{"a proxy with a password", nil, []string{"PROXY=/api=http://u:p@backend"}, `PROXY="/api=http://u:p@backend": "http://u:p@backend"` + upstream},
+		{"a proxy with a query", nil, []string{"PROXY=/api=http://backend/?a=b"}, `PROXY="/api=http://backend/?a=b": "http://backend/?a=b"` + upstream},
+		{"a proxy with port 0", nil, []string{"PROXY=/api=http://backend:0"}, `PROXY="/api=http://backend:0": "http://backend:0"` + upstream},
+		{"a proxy that climbs", nil, []string{"PROXY=/api=http://backend/a/../b"}, `PROXY="/api=http://backend/a/../b": "http://backend/a/../b"` + upstream},
+		{"two proxies for a path", nil, []string{"PROXY=/api=http://a,/api/=http://b"}, `PROXY="/api=http://a,/api/=http://b": "/api/" is there twice, allowed is one server for a path`},
+		{"proxy origin with a path", nil, []string{"PROXY_ORIGINS=https://a/"}, `PROXY_ORIGINS="https://a/": not the origin of a server, allowed are such as https://api.example.org and http://localhost:3000, without a path`},
+		{"proxy host", nil, []string{"PROXY_HOST=client"}, `PROXY_HOST="client": allowed are upstream and keep`},
+		{"proxy timeout", nil, []string{"PROXY_TIMEOUT=0"}, `PROXY_TIMEOUT="0"` + positive},
+		{"exact and a proxy", []string{"--exact"}, []string{"PROXY=/a=http://b", "PROXY_ORIGINS=http://b"}, `PROXY="/a=http://b"` + exact + "to leave it out, or EXACT=false\n" + `PROXY_ORIGINS="http://b"` + exact + "to leave it out, or EXACT=false"},
 		{"exact and compressed", []string{"--exact"}, []string{"COMPRESS=auto"}, `COMPRESS="auto"` + exact + `off, or EXACT=false`},
 		{"exact by HTTP/1.0, and fingerprints", []string{"-p", "HTTP/1.0"}, []string{"CACHE_FINGERPRINTED=1"}, `CACHE_FINGERPRINTED="1"` + exact + `false, or EXACT=false`},
 		{"exact and a fallback", []string{"--exact", "--spa"}, nil, `--spa="/index.html"` + exact + `to leave it out, or EXACT=false`},

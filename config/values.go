@@ -31,6 +31,7 @@ func parsers() map[reflect.Type]env.ParserFunc {
 		reflect.TypeFor[[]netip.Prefix]():    parserOf(parsePrefixes),
 		reflect.TypeFor[map[string]string](): parserOf(parseExtensions),
 		reflect.TypeFor[[]Header]():          parserOf(parseHeaders),
+		reflect.TypeFor[[]Proxy]():           parserOf(parseProxies),
 	}
 }
 
@@ -182,6 +183,48 @@ func parseHeaders(text string) ([]Header, error) {
 	}
 	return list, nil
 }
+
+// parseProxies reads pairs of a path and a URL.
+func parseProxies(text string) ([]Proxy, error) {
+	list, err := parseList(text)
+	if err != nil {
+		return nil, err
+	}
+	proxies := make([]Proxy, len(list))
+	for i, element := range list {
+		prefix, target, _ := strings.Cut(element, "=")
+		p := Proxy{strings.TrimSpace(prefix), strings.TrimSpace(target)}
+		switch {
+		case !isSitePath(p.Prefix):
+			return nil, fmt.Errorf("%s does not begin with a plain URL path and =, allowed are such as /api=http://localhost:3000", quote(element))
+		case !isUpstream(p.Target):
+			return nil, fmt.Errorf("%s is not the URL of a server, allowed are http and https with a host, a port and a plain path, such as http://localhost:3000 or https://api.example.org/v1", quote(p.Target))
+		}
+		for _, other := range proxies[:i] {
+			if strings.TrimSuffix(other.Prefix, "/") == strings.TrimSuffix(p.Prefix, "/") {
+				return nil, fmt.Errorf("%s is there twice, allowed is one server for a path", quote(p.Prefix))
+			}
+		}
+		proxies[i] = p
+	}
+	return proxies, nil
+}
+
+// isUpstream says whether s is the URL of a server, with a plain path or none.
+func isUpstream(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || !isHost(u.Hostname()) || strings.ContainsAny(s, "?#") {
+		return false
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if strings.HasSuffix(u.Host, ":") || u.Port() != "" && (err != nil || port == 0) {
+		return false
+	}
+	return u.Path == "" || isSitePath(u.Path) && u.RawPath == "" && isFieldValue(u.Path) && !strings.Contains(u.Path, " ")
+}
+
+// isUpstreamOrigin says whether s is the URL of a server without a path.
+func isUpstreamOrigin(s string) bool { return isUpstream(s) && strings.Count(s, "/") == 2 }
 
 // isFieldName says whether s is a token (RFC 9110, section 5.6.2).
 func isFieldName(s string) bool {

@@ -248,13 +248,14 @@ func (c *Conn) AwaitGone(ctx context.Context) bool {
 	// An error means that the connection is closed, which the wait reports.
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
+	tcp.KeepAlive(c.conn)
 	for {
 		c.setDeadline(time.Time{})
 		// ctx ends and then moves the deadline: here one of the two is seen.
 		if ctx.Err() != nil {
 			return false
 		}
-		err := awaitHangup(c.conn)
+		err := tcp.AwaitHangup(c.conn)
 		if errors.Is(err, errors.ErrUnsupported) {
 			<-ctx.Done()
 			return false
@@ -301,7 +302,7 @@ func (c *Conn) awaitEnd() {
 			limit = time.Unix(0, c.engine.patience.Load())
 		}
 		if !time.Now().Before(limit) || c.woken.Load() && !draining {
-			if hasUnacknowledged(c.conn) {
+			if tcp.HasUnacknowledged(c.conn) {
 				c.wire.reset()
 			}
 			return

@@ -65,6 +65,9 @@ func (x *exchange) serve(ctx context.Context, c *Conn) (keep bool) {
 	if failure != nil {
 		return x.refuse(failure)
 	}
+	if r.Version.AtLeast(1, 1) && c.engine.persistent() {
+		r.Informer = x
+	}
 	c.consume(x.parser.size)
 	if len(c.buf) == 0 && x.content.finished() {
 		c.setStore(nil) // a slow reader of the answer holds no head
@@ -196,6 +199,17 @@ func (x *exchange) expectation(ctx context.Context) (resp message.Response, hand
 		return message.Response{Status: 500, Close: true, Err: err}, true
 	}
 	return resp, false
+}
+
+// Inform makes an exchange the message.Informer of its request.
+func (x *exchange) Inform(status int, fields message.Fields) error {
+	e := x.conn.engine
+	head := []byte(e.start(status, e.Profile.Reason(status)))
+	for _, f := range fields {
+		head = appendField(head, f.Name, f.Value)
+	}
+	_, err := x.conn.wire.write(append(head, "\r\n"...), nil)
+	return err
 }
 
 // handle calls the handler. A panic is answered with 500, and its stack goes to the operator.

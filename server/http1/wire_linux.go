@@ -1,7 +1,6 @@
 package http1
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -154,39 +153,6 @@ func readError(n int, err error) error {
 }
 
 func (w *tcpWire) stepUnread(fd uintptr) { w.n, w.err = tcp.Unread(fd) }
-
-// inKernel says whether the kernel has bytes of a connection that nobody has read.
-func inKernel(conn net.Conn) bool {
-	c, ok := conn.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return false
-	}
-	n := 0
-	err = raw.Control(func(fd uintptr) { n, _ = tcp.Unread(fd) })
-	return err == nil && n > 0
-}
-
-// hasUnacknowledged says whether the kernel has bytes that the peer's has not taken: SIOCOUTQ in tcp(7).
-func hasUnacknowledged(conn net.Conn) bool {
-	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
-	}
-	c, ok := conn.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return false
-	}
-	n := 0
-	err = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) })
-	return err == nil && n > 1 // the end that was sent counts as one
-}
 
 func (w *tcpWire) unread() bool {
 	return w.raw.Control(w.stepUnread) == nil && w.err == nil && w.n > 0

@@ -14,9 +14,3 @@ func newWire(conn net.Conn, _ message.Gate, _ *atomic.Int64) wire { return strea
 
 // lendMargin is of no use here: streamWire copies.
 func lendMargin() int64 { return 0 }
-
-// hasUnacknowledged cannot tell here.
-func hasUnacknowledged(net.Conn) bool { return false }
-
-// inKernel cannot tell here.
-func inKernel(net.Conn) bool { return false }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/tcp"
 )
 
 // wireOf returns the wire of a connection. still is where it notes since when the kernel takes nothing, Unix nanoseconds.
@@ -64,7 +65,7 @@ func (w tlsWire) write(head, content []byte) (n int, err error) {
 // unread asks the connection beneath and the kernel: a record that has come, or the beginning of one, may be more
 // input.
 func (w tlsWire) unread() bool {
-	return w.beneath != nil && w.beneath.MidRecord() || inKernel(w.conn.NetConn())
+	return w.beneath != nil && w.beneath.MidRecord() || tcp.HasUnread(w.conn)
 }
 
 func (w tlsWire) tryWrite(p []byte) (int, error) { return w.conn.Write(p) }

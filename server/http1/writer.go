@@ -28,6 +28,7 @@ var (
 // answerWriter sends one answer: the head, and the content in its framing. It is the io.Writer that a
 // message.Body writes to, and a message.FileSender.
 type answerWriter struct {
+	conn    *Conn
 	engine  *Engine
 	wire    wire
 	request *message.Request
@@ -48,7 +49,7 @@ type answerWriter struct {
 }
 
 func (w *answerWriter) begin(c *Conn, r *message.Request) {
-	*w = answerWriter{engine: c.engine, wire: c.wire, still: &c.still, request: r, head: w.head[:0]}
+	*w = answerWriter{conn: c, engine: c.engine, wire: c.wire, still: &c.still, request: r, head: w.head[:0]}
 }
 
 // send sends the answer and closes its body. It reports whether the connection stays, which it does at
@@ -95,14 +96,19 @@ func (w *answerWriter) renderHead(resp *message.Response, keep bool) bool {
 		w.chunked = e.persistent() && w.request.Version.AtLeast(1, 1)
 		keep = keep && w.chunked
 	}
-	keep = keep && !resp.Close && !draining
+	tunnel, _ := resp.Body.(*message.Tunnel)
+	keep = keep && !resp.Close && !draining && tunnel == nil
 	if w.request.Proto == "HTTP/0.9" {
 		return keep // the content alone: section 2 of RFC 1945
 	}
 
 	w.renderStart(resp)
 	w.head = append(w.head, e.date.At(time.Now()).Line...)
-	w.head = append(w.head, w.connection(keep, draining)...)
+	if tunnel != nil {
+		w.head = appendField(append(w.head, "Connection: Upgrade\r\n"...), "Upgrade", tunnel.Protocol)
+	} else {
+		w.head = append(w.head, w.connection(keep, draining)...)
+	}
 	framed := !allowed || w.failure != nil && resp.Status == 205
 	for _, f := range resp.Fields {
 		w.head = appendField(w.head, f.Name, f.Value)
@@ -163,6 +169,9 @@ func appendField(b []byte, name, value string) []byte {
 
 // sendBody sends head and content. Of an answer to HEAD, here and nowhere else, the content is left out.
 func (w *answerWriter) sendBody(resp *message.Response) (err error) {
+	if tunnel, ok := resp.Body.(*message.Tunnel); ok {
+		return w.serveTunnel(tunnel)
+	}
 	if resp.Body == nil || w.request.Method == "HEAD" || !message.AllowsContent(w.status) {
 		return w.flush(nil)
 	}
@@ -177,7 +186,13 @@ func (w *answerWriter) sendBody(resp *message.Response) (err error) {
 		return err
 	}
 	if w.chunked {
-		w.head = append(w.head, "0\r\n\r\n"...)
+		w.head = append(w.head, "0\r\n"...)
+		if trailed, ok := resp.Body.(message.Trailed); ok {
+			for _, f := range trailed.Trailer() {
+				w.head = appendField(w.head, f.Name, f.Value)
+			}
+		}
+		w.head = append(w.head, "\r\n"...)
 	}
 	return w.flush(nil)
 }

@@ -17,6 +17,7 @@ import (
 var (
 	errTooShort = errors.New("the content ended before its length")
 	errTooLong  = errors.New("the content is longer than its length")
+	errTunnel   = errors.New("the handler answered with a tunnel, which HTTP/2 does not have")
 )
 
 const (
@@ -55,6 +56,10 @@ type answer struct {
 
 // send sends the answer and closes its body.
 func (a *answer) send(resp message.Response) {
+	if _, ok := resp.Body.(*message.Tunnel); ok { // RFC 9113, section 8.6: there is no 101
+		resp.Discard()
+		resp = (&message.Failure{Status: 500, Cause: errors.Join(errTunnel, resp.Err)}).Response()
+	}
 	resp = a.conn.engine.Profile.Settle(a.request, resp)
 	a.status, a.failure, a.via = resp.Status, resp.Failure(), resp.Via
 	if a.failure == nil {
@@ -93,10 +98,28 @@ func (a *answer) sendBody(resp *message.Response) error {
 	if err == nil && a.left > 0 {
 		err = fmt.Errorf("%w: %d bytes are missing", errTooShort, a.left)
 	}
-	if err == nil {
-		a.sendHead()
+	if err != nil {
+		return err
 	}
-	return err
+	a.sendHead()
+	if trailed, ok := resp.Body.(message.Trailed); ok {
+		for _, f := range trailed.Trailer() {
+			a.w.Header().Add(http.TrailerPrefix+f.Name, f.Value)
+		}
+	}
+	return nil
+}
+
+// Inform makes an answer the message.Informer of its request.
+func (a *answer) Inform(status int, fields message.Fields) error {
+	header := a.w.Header()
+	clear(header)
+	for _, f := range fields {
+		header.Add(f.Name, f.Value)
+	}
+	a.w.WriteHeader(status)
+	clear(header)
+	return nil
 }
 
 // callBody lets the body write itself. A panic resets the stream and reaches the operator.

@@ -38,6 +38,7 @@ func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.Started()
 	}
 	x.ask(c, r)
+	x.request.Informer = a
 	resp, held, refused := c.respond(r, &x.request, start)
 	a.send(resp)
 	c.large.Store(a.sent >= largeAnswer)

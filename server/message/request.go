@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"time"
 )
 
 // Handler answers a request. The Request belongs to the engine and may be used until the Response's Body
@@ -59,6 +60,10 @@ type Request struct {
 	Variant string
 	// Watcher tells when the client is gone; nil where the handler's context does.
 	Watcher Watcher
+	// Informer sends interim answers; nil where the client knows none (HTTP/1.0).
+	Informer Informer
+	// Upstream is what a handler notes of another server that it has asked, until the Response's Body is closed.
+	Upstream Upstream
 	// Notes are lines for the log beside the record of this exchange, as http.server's log_error writes. A
 	// handler may add to them until the Response's Body is closed.
 	Notes []string
@@ -70,6 +75,23 @@ type Watcher interface {
 	// and reports true; or until ctx ends, and reports false. A client that closed its sending side is
 	// still there: http.server answers it. Nothing may read Content meanwhile.
 	AwaitGone(ctx context.Context) bool
+}
+
+// Informer sends interim answers (RFC 9110, section 15.2).
+type Informer interface {
+	// Inform sends an interim answer: status is 102 to 199. It is called before the handler returns, by one goroutine at
+	// a time.
+	Inform(status int, fields Fields) error
+}
+
+// Upstream is a server that was asked for an answer.
+type Upstream struct {
+	// Name is the origin as it is configured, "" if none was asked.
+	Name string
+	// Duration is the time from the request to the last byte of the answer.
+	Duration time.Duration
+	// Received counts the bytes of request content, or of a tunnel, that came from the client and went to it.
+	Received int64
 }
 
 // NoContent is the Content of a request without content: Read reports io.EOF.

@@ -31,8 +31,9 @@ func (r *Response) Discard() {
 // malformed tells what forbids to send an answer. CPython sends it (send_header: "not checked for CR/LF"),
 // which splits the answer where a value comes from outside.
 func malformed(resp *Response) error {
-	if resp.Status < 200 || resp.Status > 999 {
-		return fmt.Errorf("the handler answered with status %d, allowed are 200 to 999", resp.Status)
+	_, isTunnel := resp.Body.(*Tunnel)
+	if isTunnel != (resp.Status == 101) || !isTunnel && (resp.Status < 200 || resp.Status > 999) {
+		return fmt.Errorf("the handler answered with status %d, allowed are 200 to 999, and 101 with a tunnel", resp.Status)
 	}
 	if strings.ContainsAny(resp.Reason, "\r\n\x00") {
 		return fmt.Errorf("CR, LF or NUL in the reason phrase %q", resp.Reason)

@@ -12,7 +12,8 @@ import (
 // TrustedProxies are the networks whose forwarding fields are believed.
 type TrustedProxies []netip.Prefix
 
-func (t TrustedProxies) contain(a netip.Addr) bool {
+// Contain says whether an address is in one of the networks.
+func (t TrustedProxies) Contain(a netip.Addr) bool {
 	for _, p := range t {
 		if p.Contains(a) {
 			return true
@@ -37,7 +38,7 @@ func (t TrustedProxies) Handler(next message.Handler) message.Handler {
 // everything left of an untrusted hop is that hop's claim and ignored. Most proxies write one kind and pass on
 // the other as the client sent it: where there are both they must agree, or neither is believed.
 func (t TrustedProxies) identify(r *message.Request) {
-	if !t.contain(r.Client) {
+	if !t.Contain(r.Client) {
 		return
 	}
 	r.Prefix, r.RequestID = forwardedPrefix(r.Fields), requestID(r.Fields)
@@ -57,7 +58,7 @@ func (t TrustedProxies) identify(r *message.Request) {
 // resolve goes from the peer back along the hops, as far as they can be trusted.
 func (t TrustedProxies) resolve(r *message.Request, hops []hop) (client netip.Addr, scheme string) {
 	client, scheme = r.Client, r.Scheme
-	for i := len(hops) - 1; i >= 0 && t.contain(client); i-- {
+	for i := len(hops) - 1; i >= 0 && t.Contain(client); i-- {
 		if p := hops[i].scheme; p == "http" || p == "https" {
 			scheme = p
 		}

@@ -17,7 +17,7 @@ import (
 )
 
 // surround puts around the site what the settings ask for. A part that is off is not there.
-func surround(setup Setup, settings *fields.Settings, who *who, site message.Handler) message.Handler {
+func surround(setup Setup, settings *fields.Settings, who *who, upstreams *upstreams, site message.Handler) message.Handler {
 	c, handler := setup.Config, site
 	if c.PublicEnv != "" {
 		handler = publicenv.Handler(c.PublicEnv, setup.Environ, handler)
@@ -25,6 +25,7 @@ func surround(setup Setup, settings *fields.Settings, who *who, site message.Han
 	if c.BasePath != "/" || len(c.TrustedProxies) > 0 && !c.Exact {
 		handler = basepath.Handler(c.BasePath, handler)
 	}
+	handler = upstreams.handler(handler)
 	if who.guard != nil {
 		handler = who.guard.Handler(handler)
 	}

@@ -77,6 +77,10 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
+	upstreams, err := newUpstreams(c, registry)
+	if err != nil {
+		return err
+	}
 	siteRules := newSiteRules(c, files, scripts, log)
 	https, err := openHTTPS(c, registry, log, setup.Terminal && log.Format() == accesslog.Text)
 	if err != nil {
@@ -86,7 +90,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	handler := main.redirecting(c, withHole(surround(setup, settings, who, siteRules.handler(welcoming(setup, scripts.methods.Serve)))))
+	handler := main.redirecting(c, withHole(surround(setup, settings, who, upstreams, siteRules.handler(welcoming(setup, scripts.methods.Serve)))))
 	s := newServer(setup, origin.TrustedProxies(c.TrustedProxies).Handler(handler), disk, registry)
 	watches := []func(context.Context){who.watch, func(ctx context.Context) { heedHangups(ctx, setup.Hangups, https, log) }}
 	if https != nil {

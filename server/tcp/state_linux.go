@@ -1,0 +1,80 @@
+package tcp
+
+import (
+	"errors"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// socketOf returns the socket of a connection, that beneath it where it is one of TLS.
+func socketOf(conn net.Conn) (syscall.RawConn, error) {
+	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = t.NetConn()
+	}
+	socket, ok := conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return socket.SyscallConn()
+}
+
+// HasUnread says whether the kernel has bytes of a connection that nobody has read.
+func HasUnread(conn net.Conn) bool {
+	raw, err := socketOf(conn)
+	if err != nil {
+		return false
+	}
+	n := 0
+	err = raw.Control(func(fd uintptr) { n, _ = Unread(fd) })
+	return err == nil && n > 0
+}
+
+// HasUnacknowledged says whether the kernel has bytes that the peer's has not taken, after the sending side was closed:
+// SIOCOUTQ in tcp(7).
+func HasUnacknowledged(conn net.Conn) bool {
+	raw, err := socketOf(conn)
+	if err != nil {
+		return false
+	}
+	n := 0
+	err = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) })
+	return err == nil && n > 1 // the end that was sent counts as one
+}
+
+// AwaitHangup waits until the socket of a connection is closed in both directions or in error, which
+// is a reset and not the end of what the client sends. It returns nil then, and an error when the deadline
+// of reads is over, the connection is closed, or it is not one of the kernel's (errors.ErrUnsupported).
+//
+// The goroutine is parked like one that reads: the kernel wakes it for each segment that arrives, and it
+// asks poll(2), which tells a hang-up without being asked for it.
+func AwaitHangup(conn net.Conn) error {
+	raw, err := socketOf(conn)
+	if err != nil {
+		return err
+	}
+	return raw.Read(func(fd uintptr) bool {
+		n, err := uninterrupted(func() (int, error) { return unix.Poll([]unix.PollFd{{Fd: int32(fd)}}, 0) })
+		return n > 0 || err != nil
+	})
+}
+
+// The kernel asks a peer of which nothing is heard for probeAfter seconds whether it is there, and again each
+// probeInterval, probes times: tcp(7).
+const probeAfter, probeInterval, probes = 30, 15, 4
+
+// KeepAlive makes the kernel notice when the peer of a connection has vanished: the connection is then in error.
+func KeepAlive(conn net.Conn) {
+	raw, err := socketOf(conn)
+	if err != nil {
+		return
+	}
+	// An error means that the connection is closed, or that the kernel has no such option.
+	_ = raw.Control(func(fd uintptr) {
+		for _, o := range [][3]int{{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, probeAfter}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, probeInterval},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, probes}, {unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1}} {
+			_ = unix.SetsockoptInt(int(fd), o[0], o[1], o[2])
+		}
+	})
+}

@@ -1,0 +1,27 @@
+//go:build !linux
+
+package tcp
+
+import (
+	"errors"
+	"net"
+)
+
+// HasUnread cannot tell here: see its twin for Linux.
+func HasUnread(net.Conn) bool { return false }
+
+// HasUnacknowledged cannot tell here.
+func HasUnacknowledged(net.Conn) bool { return false }
+
+// AwaitHangup cannot tell here.
+func AwaitHangup(net.Conn) error { return errors.ErrUnsupported }
+
+// KeepAlive does what package net knows of it.
+func KeepAlive(conn net.Conn) {
+	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = t.NetConn()
+	}
+	if t, ok := conn.(interface{ SetKeepAlive(bool) error }); ok {
+		_ = t.SetKeepAlive(true)
+	}
+}

@@ -1,0 +1,337 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// watchAfter is how long an exchange lasts before the client is watched: most have ended by then.
+const watchAfter = time.Second
+
+// exchange is a request that a server is asked for a client, up to the end of the answer.
+type exchange struct {
+	upstreams *Upstreams
+	request   *message.Request
+	route     *route
+	ctx       context.Context
+	cancel    context.CancelCauseFunc
+	content   *content // of the request; nil if it has none
+	began     time.Time
+	outcome   Outcome
+
+	clock   clock
+	watcher *time.Timer   // begins to watch
+	watched chan struct{} // closed when nobody watches any more
+
+	informing sync.Mutex // held while an interim answer is passed on
+	answered  bool       // no more of them may be
+}
+
+// ask asks the server of a route for target, and answers with what it answers.
+func (u *Upstreams) ask(ctx context.Context, r *message.Request, route *route, target string) message.Response {
+	if strings.ContainsFunc(target, notInTarget) || !isToken(r.Method) {
+		return message.Fail(400, "Bad request line")
+	}
+	x := &exchange{upstreams: u, request: r, route: route, began: time.Now(), outcome: Outcome{Server: route.server.name}}
+	asked := &http.Request{Method: r.Method, URL: urlOf(route.server, target), Header: header(r.Fields), Host: route.server.host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	if via(asked.Header, r) {
+		return (&message.Failure{Status: 508, Explain: "The request has come by here before: " + route.server.name + " leads back"}).Response()
+	}
+	if u.opts.KeepHost {
+		if host := r.Fields.Get("Host"); host != "" {
+			asked.Host = host
+		}
+	}
+	protocol := upgrade(r)
+	if protocol != "" {
+		asked.Header["Connection"], asked.Header["Upgrade"] = []string{"Upgrade"}, []string{protocol}
+	}
+	x.forwarded(asked.Header)
+	x.ctx, x.cancel = context.WithCancelCause(ctx)
+	x.clock.begin(u.opts.Timeout, func() { x.cancel(errTimeout) })
+	if r.ContentLength != 0 {
+		x.content = &content{exchange: x, from: r.Content, done: make(chan struct{})}
+		asked.Body, asked.ContentLength = x.content, r.ContentLength
+	}
+	r.Upstream.Name = route.server.name
+	if u.opts.Started != nil {
+		u.opts.Started(route.server.name)
+	}
+	return x.answer(asked, protocol)
+}
+
+// answer asks, and makes an answer of what comes.
+func (x *exchange) answer(asked *http.Request, protocol string) message.Response {
+	if protocol == "" { // who watches reads from the connection, which may become a tunnel
+		x.startWatching()
+	}
+	traced := x.ctx
+	if x.request.Informer != nil {
+		traced = httptrace.WithClientTrace(traced, &httptrace.ClientTrace{Got1xxResponse: x.inform})
+	}
+	resp, err := x.upstreams.transport.RoundTrip(asked.WithContext(traced))
+	x.informing.Lock()
+	x.answered = true
+	x.informing.Unlock()
+	if err != nil {
+		return x.refuse(err, nil)
+	}
+	x.outcome.Status = resp.StatusCode
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return x.tunnel(resp, protocol)
+	}
+	if protocol != "" {
+		x.startWatching()
+	}
+	answer, err := x.response(resp)
+	if err != nil {
+		return x.refuse(err, resp)
+	}
+	answer.Body = &body{exchange: x, resp: resp}
+	return answer
+}
+
+// refuse ends the exchange with an answer in place of the server's; resp may be nil.
+func (x *exchange) refuse(err error, resp *http.Response) message.Response {
+	answer := x.fail(err)
+	x.end(resp)
+	return answer
+}
+
+// inform passes an interim answer on. 100 is the engine's own (RFC 9110, section 15.2: a proxy may have asked for it).
+func (x *exchange) inform(status int, header textproto.MIMEHeader) error {
+	x.informing.Lock()
+	defer x.informing.Unlock()
+	if x.answered || status <= 101 {
+		return nil
+	}
+	list, err := fields(http.Header(header))
+	if err != nil {
+		return err
+	}
+	return x.request.Informer.Inform(status, list)
+}
+
+// end gives everything back. It is called once; resp may be nil.
+func (x *exchange) end(resp *http.Response) {
+	if resp != nil {
+		// An error means that the connection is not used again.
+		_ = resp.Body.Close()
+	}
+	x.clock.stop()
+	x.cancel(nil)
+	x.content.end()
+	if x.watcher != nil && !x.watcher.Stop() {
+		<-x.watched
+	}
+	x.outcome.Duration = time.Since(x.began)
+	x.outcome.Received += x.content.read()
+	x.request.Upstream.Duration, x.request.Upstream.Received = x.outcome.Duration, x.outcome.Received
+	if x.upstreams.opts.Ended != nil {
+		x.upstreams.opts.Ended(x.outcome)
+	}
+}
+
+// startWatching sees to it that a server is not asked any more for a client that is gone. Over HTTP/2 the context ends.
+func (x *exchange) startWatching() {
+	if x.request.Watcher == nil {
+		return
+	}
+	x.watched = make(chan struct{})
+	x.watcher = time.AfterFunc(watchAfter, x.watch)
+}
+
+func (x *exchange) watch() {
+	defer close(x.watched)
+	if x.content != nil {
+		select {
+		case <-x.content.done:
+		case <-x.ctx.Done():
+			return
+		}
+	}
+	if x.request.Watcher.AwaitGone(x.ctx) {
+		x.cancel(errGone)
+	}
+}
+
+// clock calls a function when the server has neither sent nor taken a byte for a time. It stands still while the client is
+// waited for.
+type clock struct {
+	limit time.Duration
+	mu    sync.Mutex
+	timer *time.Timer
+	other int // how many wait for the client
+}
+
+func (c *clock) begin(limit time.Duration, over func()) {
+	c.limit, c.timer = limit, time.AfterFunc(limit, over)
+}
+
+// awaitClient says that the client is waited for, or that it no longer is.
+func (c *clock) awaitClient(yes bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if yes {
+		c.other++
+		c.timer.Stop()
+		return
+	}
+	if c.other--; c.other == 0 {
+		c.timer.Reset(c.limit)
+	}
+}
+
+// stop stops it for good.
+func (c *clock) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.other++
+	c.timer.Stop()
+}
+
+// content is a request's content on its way to a server.
+type content struct {
+	exchange *exchange
+	from     io.Reader
+	done     chan struct{} // closed when nobody reads any more
+
+	mu    sync.Mutex // held while it is read
+	ended bool
+	count int64
+	err   error // of the client
+}
+
+var errEnded = errors.New("the exchange is over")
+
+// Read reads from the client. The Transport may go on reading while the answer comes.
+func (c *content) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return 0, errEnded
+	}
+	c.exchange.clock.awaitClient(true)
+	n, err := c.from.Read(p)
+	c.exchange.clock.awaitClient(false)
+	c.count += int64(n)
+	if err != nil {
+		c.finish()
+		if !errors.Is(err, io.EOF) {
+			c.err = err
+		}
+	}
+	return n, err
+}
+
+// Close is for the Transport. What is not read is the engine's to skip.
+func (c *content) Close() error { return nil }
+
+// end ends a Read that waits, and lets no other begin: the content belongs to the engine again.
+func (c *content) end() {
+	if c == nil {
+		return
+	}
+	select {
+	case <-c.done:
+		return
+	default:
+	}
+	if closer, ok := c.from.(io.Closer); ok {
+		// An error means that the connection is closed, which ends a Read as well.
+		_ = closer.Close()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.finish()
+	}
+}
+
+func (c *content) finish() {
+	c.ended = true
+	close(c.done)
+}
+
+// problem is what the client did wrong with its content, nil if nothing.
+func (c *content) problem() error {
+	if c == nil {
+		return nil
+	}
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
+}
+
+func (c *content) read() int64 {
+	if c == nil {
+		return 0
+	}
+	return c.count
+}
+
+// body is the content of an answer.
+type body struct {
+	exchange *exchange
+	resp     *http.Response
+}
+
+// Len returns the Content-Length, -1 without one.
+func (b *body) Len() int64 { return b.resp.ContentLength }
+
+// WriteTo passes the content on as it comes.
+func (b *body) WriteTo(w io.Writer) (n int64, err error) {
+	x := b.exchange
+	n, err = move(clientEnd{w, &x.clock}, b.resp.Body)
+	x.outcome.Sent += n
+	var taken *writeError
+	if err != nil && !errors.As(err, &taken) {
+		return n, x.failure(err)
+	}
+	return n, err
+}
+
+// Trailer makes a body a message.Trailed.
+func (b *body) Trailer() (list message.Fields) {
+	list, err := fields(b.resp.Trailer)
+	if err != nil {
+		return nil
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		if strings.EqualFold(list[i].Name, "Set-Cookie") {
+			list = append(list[:i], list[i+1:]...) // RFC 9110, section 6.5.1
+		}
+	}
+	return list
+}
+
+// Close ends the exchange.
+func (b *body) Close() error {
+	b.exchange.end(b.resp)
+	return nil
+}
+
+// clientEnd is a client that takes content. The server's clock stands still meanwhile.
+type clientEnd struct {
+	io.Writer
+	clock *clock
+}
+
+func (c clientEnd) Write(p []byte) (int, error) {
+	c.clock.awaitClient(true)
+	defer c.clock.awaitClient(false)
+	return c.Writer.Write(p)
+}

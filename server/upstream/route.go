@@ -1,0 +1,173 @@
+package upstream
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/previewd/previewd/server/message"
+)
+
+// server is another server: scheme and authority.
+type server struct {
+	name   string // as it is configured, for the log and metrics: http://backend:3000
+	scheme string
+	host   string // with the port, if it has one
+}
+
+// parseServer reads the beginning of a URL up to its path, and returns the path.
+func parseServer(text string) (s *server, path string, err error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return nil, "", fmt.Errorf("%q is not the URL of a server, allowed are such as http://localhost:3000", text)
+	}
+	return &server{name: u.Scheme + "://" + u.Host, scheme: u.Scheme, host: u.Host}, u.EscapedPath(), nil
+}
+
+// is says whether a scheme and an authority are the server's own.
+func (s *server) is(scheme, host string) bool {
+	return strings.EqualFold(scheme, s.scheme) && strings.EqualFold(withPort(scheme, host), withPort(s.scheme, s.host))
+}
+
+// withPort completes an authority by the usual port of the scheme.
+func withPort(scheme, host string) string {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		return host
+	}
+	if strings.EqualFold(scheme, "https") {
+		return host + ":443"
+	}
+	return host + ":80"
+}
+
+// route is a path, and all below it, that a server answers for.
+type route struct {
+	server   *server
+	segments []string // of the prefix, decoded
+	prefix   string   // as it stands in a URL, without a slash at its end
+	path     string   // that stands in its place; "" keeps it
+}
+
+func parseRoute(prefix, target string) (*route, error) {
+	s, path, err := parseServer(target)
+	if err != nil {
+		return nil, err
+	}
+	r := &route{server: s, path: path}
+	for segment := range strings.FieldsFuncSeq(prefix, func(c rune) bool { return c == '/' }) {
+		r.segments = append(r.segments, segment)
+		r.prefix += "/" + url.PathEscape(segment)
+	}
+	return r, nil
+}
+
+// byLength sorts the longest prefix first.
+func byLength(routes []*route) {
+	slices.SortStableFunc(routes, func(a, b *route) int { return len(b.segments) - len(a.segments) })
+}
+
+// cut cuts the prefix off a request target. rest is what is behind it: nothing, or what begins with a slash, ? or #.
+func (r *route) cut(target string) (rest string, found bool) {
+	rest = target
+	for _, segment := range r.segments {
+		if rest == "" || rest[0] != '/' {
+			return "", false
+		}
+		end := 1 + strings.IndexAny(rest[1:]+"?", "/?#")
+		if message.UnquoteToBytes(rest[1:end]) != segment {
+			return "", false
+		}
+		rest = rest[end:]
+	}
+	return rest, rest == "" || strings.IndexByte("/?#", rest[0]) >= 0
+}
+
+// target is what the server is asked for, where rest is behind the prefix of what the client asked for.
+func (r *route) target(asked, rest string) string {
+	if r.path == "" {
+		return asked
+	}
+	if strings.HasPrefix(rest, "/") {
+		return strings.TrimSuffix(r.path, "/") + rest
+	}
+	return r.path + rest
+}
+
+// climbs says whether a path leads out of where it begins, as some server may read it: decoded, with backslashes for
+// slashes, or with parameters behind the dots.
+func climbs(rest string) bool {
+	end := strings.IndexAny(rest+"?", "?#")
+	path := strings.ReplaceAll(message.UnquoteToBytes(rest[:end]), `\`, "/")
+	depth := 0
+	for segment := range strings.SplitSeq(path, "/") {
+		segment, _, _ = strings.Cut(segment, ";")
+		switch segment {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return false
+}
+
+// located mends a Location that names the server, or a path of it: it becomes what leads here. before is what a proxy
+// took away of the path that the client asked for.
+func (r *route) located(location, before string) string {
+	path := location
+	if u, err := url.Parse(location); err != nil {
+		return location
+	} else if u.Host != "" {
+		if u.User != nil || !r.server.is(u.Scheme, u.Host) && (u.Scheme != "" || !r.server.is(r.server.scheme, u.Host)) {
+			return location
+		}
+		_, path, _ = strings.Cut(location, "//")
+		if i := strings.IndexAny(path, "/?#"); i >= 0 {
+			path = path[i:]
+		} else {
+			path = ""
+		}
+		if !strings.HasPrefix(path, "/") {
+			path = "/" + path
+		}
+	} else if !strings.HasPrefix(location, "/") || r.path == "" {
+		return location // it is relative, or the path is the client's own
+	}
+	if r.path != "" {
+		own := strings.TrimSuffix(r.path, "/")
+		rest, below := strings.CutPrefix(path, own)
+		if !below || rest != "" && strings.IndexByte("/?#", rest[0]) < 0 {
+			return location // no path leads there
+		}
+		if path = r.prefix + rest; !strings.HasPrefix(path, "/") {
+			path = "/" + path
+		}
+	}
+	if strings.HasPrefix(path, "//") {
+		path = "/." + path // it would name a host (RFC 3986, section 4.2)
+	}
+	return before + path
+}
+
+// between is the route that leads from one target to another: what their paths have in common at the end is the rest.
+func between(s *server, asked, target string) *route {
+	path := func(t string) string { return t[:strings.IndexAny(t+"?", "?#")] }
+	prefix, own := path(asked), path(target)
+	for {
+		i, j := strings.LastIndexByte(prefix, '/'), strings.LastIndexByte(own, '/')
+		if i < 0 || j < 0 || prefix[i:] != own[j:] {
+			break
+		}
+		prefix, own = prefix[:i], own[:j]
+	}
+	if prefix == own {
+		own = "" // the path is kept
+	} else if own == "" {
+		own = "/"
+	}
+	return &route{server: s, prefix: prefix, path: own}
+}

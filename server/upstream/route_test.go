@@ -1,0 +1,123 @@
+package upstream
+
+import "testing"
+
+// Law: a prefix is a path and not a text, the longest one counts, and what the server is asked for has the spelling of the
+// client to the byte, but for a prefix that is replaced.
+func TestWhatTheServerIsAskedFor(t *testing.T) {
+	u, err := New(Options{Routes: []Route{
+		{"/api", "http://kept"}, {"/api/v2", "http://longer"}, {"/ws", "http://replaced/socket"}, {"/top/", "http://top/"}, {"/a b", "http://blank/x/"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for asked, want := range map[string]string{
+		"/api":                      "http://kept /api",
+		"/api/":                     "http://kept /api/",
+		"/api?x=1":                  "http://kept /api?x=1",
+		"/api/a%2Fb//c/./d?e=%20+f": "http://kept /api/a%2Fb//c/./d?e=%20+f",
+		"/%61pi/x":                  "http://kept /%61pi/x",
+		"/api/\xc3\xa9":             "http://kept /api/\xc3\xa9",
+		"/api/a/../b":               "http://kept /api/a/../b",
+		"/apix":                     "",
+		"/ap":                       "",
+		"/":                         "",
+		"/API":                      "",
+		"/api%2Fx":                  "",
+		"/api/v2":                   "http://longer /api/v2",
+		"/api/v2x":                  "http://kept /api/v2x",
+		"/ws":                       "http://replaced /socket",
+		"/ws?a":                     "http://replaced /socket?a",
+		"/ws/%7Ea":                  "http://replaced /socket/%7Ea",
+		"/top":                      "http://top /",
+		"/top/":                     "http://top /",
+		"/top//x":                   "http://top //x",
+		"/a%20b/c":                  "http://blank /x/c",
+		"*":                         "",
+	} {
+		got := ""
+		for _, r := range u.routes {
+			if rest, found := r.cut(asked); found {
+				got = r.server.name + " " + r.target(asked, rest)
+				break
+			}
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", asked, got, want)
+		}
+	}
+}
+
+// Law: net/http's URL has the target to the byte.
+func TestTheTargetOfAURL(t *testing.T) {
+	s := &server{scheme: "http", host: "h"}
+	for _, target := range []string{"/", "/a%2fb%2F", "//a/b?c=//d", "//%7e?", "/?", "/a?b?c", "/\xff", "/a|b\"<>^`{}", "/a;b=c", "/%zz"} {
+		if got := urlOf(s, target).RequestURI(); got != target {
+			t.Errorf("%q: got %q", target, got)
+		}
+	}
+}
+
+// Law: no path leads out of what a prefix stands for, however a server may read it.
+func TestPathsThatClimb(t *testing.T) {
+	for rest, want := range map[string]bool{
+		"": false, "/": false, "/a/..": false, "/a/../b/./c": false, "/...": false, "/..a": false, "?/../..": false,
+		"/..": true, "/../a": true, "/%2e%2E/a": true, "/a/../../b": true, "/a%2f..%2f..": true, `/..\a`: true, `/a\..\..`: true, "/./..": true, "/..;x/a": true,
+		"//../..": true,
+	} {
+		if got := climbs(rest); got != want {
+			t.Errorf("%q: got %v", rest, got)
+		}
+	}
+}
+
+// Law: a Location that names the server leads here, and no other is touched.
+func TestLocationIsMended(t *testing.T) {
+	for _, c := range []struct{ prefix, target, before, location, want string }{
+		{"/api", "http://b:3000", "", "http://b:3000/api/x?y#z", "/api/x?y#z"},
+		{"/api", "http://b:3000", "", "HTTP://B:3000/login", "/login"},
+		{"/api", "http://b:3000", "", "http://b:3000", "/"},
+		{"/api", "http://b:3000", "", "http://b:3000?x", "/?x"},
+		{"/api", "http://b", "", "http://b:80/x", "/x"},
+		{"/api", "https://b:443", "", "//b/x", "/x"},
+		{"/api", "http://b:3000", "/app", "http://b:3000/x", "/app/x"},
+		{"/api", "http://b:3000", "/app", "/x", "/x"},
+		{"/api", "http://b:3000", "", "x/y", "x/y"},
+		{"/api", "http://b:3000", "", "http://b:3001/x", "http://b:3001/x"},
+		{"/api", "http://b:3000", "", "https://b:3000/x", "https://b:3000/x"},
+		{"/api", "http://b:3000", "", "http://u@b:3000/x", "http://u@b:3000/x"},
+		{"/api", "http://b:3000", "", "http://b:3000//evil.example/x", "/.//evil.example/x"},
+		{"/ws", "http://b/socket", "", "/socket/x", "/ws/x"},
+		{"/ws", "http://b/socket", "", "/socket", "/ws"},
+		{"/ws", "http://b/socket", "", "/socketx", "/socketx"},
+		{"/ws", "http://b/socket", "", "http://b/socket?x", "/ws?x"},
+		{"/ws", "http://b/socket", "", "http://b/other", "http://b/other"},
+		{"/top", "http://b/", "/app", "/x", "/app/top/x"},
+		{"/", "http://b/base", "", "/base/x", "/x"},
+		{"/api", "http://b:3000", "", "http://[broken", "http://[broken"},
+	} {
+		r, err := parseRoute(c.prefix, c.target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.located(c.location, c.before); got != c.want {
+			t.Errorf("%s=%s, %q behind %q: got %q, want %q", c.prefix, c.target, c.location, c.before, got, c.want)
+		}
+	}
+}
+
+// Law: what a rule rewrites has a route of its own: the ends that are alike are the rest.
+func TestBetween(t *testing.T) {
+	for _, c := range []struct{ asked, target, location, want string }{
+		{"/api/users/1?x", "/v1/users/1?x", "/v1/login", "/api/login"},
+		{"/api/users/1", "/users/1", "/login", "/api/login"},
+		{"/users/1", "/api/users/1", "/api/login", "/login"},
+		{"/api/1", "/api/1", "http://b/x", "/x"},
+		{"/form", "/submit", "/submit/done", "/form/done"},
+	} {
+		s := &server{name: "http://b", scheme: "http", host: "b"}
+		if got := between(s, c.asked, c.target).located(c.location, ""); got != c.want {
+			t.Errorf("%s to %s, %s: got %q, want %q", c.asked, c.target, c.location, got, c.want)
+		}
+	}
+}
