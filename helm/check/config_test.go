@@ -142,6 +142,8 @@ func TestListsAndNumbers(t *testing.T) {
 		"INDEX_PAGES":           {"a.html", "a.html, b c.html", "a,,b", ",a", "a/b", ".", "..", "..a"},
 		"EXTENSIONS_MAP":        {".md=text/markdown", ".md=text/markdown; charset=utf-8, .x=a/b", ".md=text/markdown,x", ".md=text", ".a/b=c/d", ".a=b/c,", ".a=b/c/d", ".a=b/ü"},
 		"TRUSTED_PROXIES":       {"10.0.0.0/8", "10.0.0.0/8, fd00::/8,192.0.2.1", "10.0.0.0/33", "10.0.0.0/8,", "10.0.0", "abc", "fd00::/129", "256.1.1.1"},
+		"PROXY":                 {"/api=http://backend:3000", "/a=http://b, /c=https://[::1]:1/d/", "/=http://b", "/a=http://b,", "a=http://b", "/a=b:3000", "/a=http://b?c", "/a=http://", "/a=ftp://b", "/a%20=http://b"},
+		"PROXY_ORIGINS":         {"https://a", "https://a, http://b:81", "https://a/", "a", "https://a,"},
 		"BIND":                  {"::", "0.0.0.0", "-a", "1.2.3"},
 		"MAX_CONNECTIONS":       {"0", "2147483647", "2147483648"},
 	} {

@@ -52,7 +52,6 @@ func BenchmarkHead(b *testing.B) {
 	r := &message.Request{Method: "GET", Proto: "HTTP/1.1", Version: message.Version{Major: 1, Minor: 1}}
 	c := &Conn{engine: e}
 	var w answerWriter
-	c := &Conn{engine: e}
 	b.ReportAllocs()
 	for b.Loop() {
 		w.begin(c, r)

@@ -1,37 +1,27 @@
 package http1
 
 import (
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/tcp"
 )
 
-// tunnelEnd is the connection in a message.Tunnel. A write may wait writeTimeout for the client to take a byte; a read
-// waits as long as the client is there.
-type tunnelEnd struct{ *answerWriter }
-
-// serveTunnel sends the head and hands the connection over.
-func (w *answerWriter) serveTunnel(t *message.Tunnel) (err error) {
+// sendTunnel sends the head and hands the connection over. A write may wait writeTimeout for the client to take a byte; a
+// read waits as long as the client is there.
+func (w *answerWriter) sendTunnel(t *message.Tunnel) error {
 	if err := w.flush(nil); err != nil {
 		return err
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in the tunnel: %v\n%s", p, debug.Stack())
-		}
-	}()
 	w.left = unlimited
 	tcp.KeepAlive(w.conn.conn)
 	w.conn.setDeadline(time.Time{})
-	return t.Serve(tunnelEnd{w})
+	return w.callBody(t)
 }
 
-// Read returns first what came with the head.
-func (t tunnelEnd) Read(p []byte) (int, error) {
-	c := t.conn
+// Read makes an answerWriter a message.TunnelEnd. What came with the head is first.
+func (w *answerWriter) Read(p []byte) (int, error) {
+	c := w.conn
 	if len(c.buf) > 0 {
 		n := copy(p, c.buf)
 		c.consume(n)
@@ -47,7 +37,7 @@ func (t tunnelEnd) Read(p []byte) (int, error) {
 }
 
 // CloseWrite tells the client that nothing more comes.
-func (t tunnelEnd) CloseWrite() error { return halfClose(t.conn.conn) }
+func (w *answerWriter) CloseWrite() error { return halfClose(w.conn.conn) }
 
 // Cut resets the connection.
-func (t tunnelEnd) Cut() { t.conn.Cut() }
+func (w *answerWriter) Cut() { w.conn.Cut() }

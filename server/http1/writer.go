@@ -170,7 +170,7 @@ func appendField(b []byte, name, value string) []byte {
 // sendBody sends head and content. Of an answer to HEAD, here and nowhere else, the content is left out.
 func (w *answerWriter) sendBody(resp *message.Response) (err error) {
 	if tunnel, ok := resp.Body.(*message.Tunnel); ok {
-		return w.serveTunnel(tunnel)
+		return w.sendTunnel(tunnel)
 	}
 	if resp.Body == nil || w.request.Method == "HEAD" || !message.AllowsContent(w.status) {
 		return w.flush(nil)

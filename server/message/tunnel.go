@@ -36,8 +36,14 @@ type TunnelEnd interface {
 // Len returns -1.
 func (t *Tunnel) Len() int64 { return -1 }
 
-// WriteTo fails: a tunnel is more than a writer.
-func (t *Tunnel) WriteTo(io.Writer) (int64, error) { return 0, errors.New("a tunnel is no content") }
+// WriteTo calls Serve. w is a TunnelEnd.
+func (t *Tunnel) WriteTo(w io.Writer) (int64, error) {
+	end, ok := w.(TunnelEnd)
+	if !ok {
+		return 0, errors.New("a tunnel needs a connection of HTTP/1.1")
+	}
+	return 0, t.Serve(end)
+}
 
 // Close calls End.
 func (t *Tunnel) Close() error { return t.End() }

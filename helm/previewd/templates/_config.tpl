@@ -42,6 +42,12 @@
 {{- toYaml $given }}
 {{- end }}
 
+{{/* "true" where other servers are asked. */}}
+{{- define "previewd.proxies" -}}
+{{- $given := include "previewd.given" . | fromYaml -}}
+{{- if or $given.PROXY $given.PROXY_ORIGINS }}true{{ end }}
+{{- end }}
+
 {{/* "true" where HTTPS is spoken. */}}
 {{- define "previewd.https" -}}
 {{- $given := include "previewd.given" . | fromYaml -}}

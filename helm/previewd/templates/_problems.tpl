@@ -102,7 +102,7 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- $s := include "previewd.settings" . | fromYaml -}}
 {{- $tls := .Values.tls -}}
 
-{{- range list "CGI_TIMEOUT" "HEADER_TIMEOUT" "IDLE_TIMEOUT" "SHUTDOWN_DELAY" "SHUTDOWN_TIMEOUT" -}}
+{{- range list "CGI_TIMEOUT" "HEADER_TIMEOUT" "IDLE_TIMEOUT" "PROXY_TIMEOUT" "SHUTDOWN_DELAY" "SHUTDOWN_TIMEOUT" -}}
 {{- $text := get $given . -}}
 {{- $ms := include "previewd.milliseconds" $text -}}
 {{- if and $text (hasSuffix "_TIMEOUT" .) (ne . "SHUTDOWN_TIMEOUT") (not (float64 $ms)) -}}
