@@ -116,7 +116,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	scripts.listen(ctx, main[0].Addr())
 	announce(setup, main, adminListener.Addr(), https.fingerprint())
 	warnOfPasswords(c, main, who, log)
-	confineProcess(c, log)
+	confineProcess(c, upstreams, log)
 	listening.Store(true)
 	return serve(ctx, s, main.all(), admin, adminListener, watches)
 }

@@ -69,3 +69,11 @@ func (u *upstreams) handler(next message.Handler) message.Handler {
 	}
 	return u.Handler(next)
 }
+
+// ports are the TCP ports of the servers.
+func (u *upstreams) ports() []uint16 {
+	if u == nil {
+		return nil
+	}
+	return u.Ports()
+}

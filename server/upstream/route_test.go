@@ -1,6 +1,9 @@
 package upstream
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // Law: a prefix is a path and not a text, the longest one counts, and what the server is asked for has the spelling of the
 // client to the byte, but for a prefix that is replaced.
@@ -119,5 +122,15 @@ func TestBetween(t *testing.T) {
 		if got := between(s, c.asked, c.target).located(c.location, ""); got != c.want {
 			t.Errorf("%s to %s, %s: got %q, want %q", c.asked, c.target, c.location, got, c.want)
 		}
+	}
+}
+
+func TestNamesAndPorts(t *testing.T) {
+	u, err := New(Options{Routes: []Route{{"/a", "http://a/x"}, {"/b", "http://b:3000"}, {"/c", "http://b:3000/y"}, {"/d", "https://[::1]"}}, Origins: []string{"https://a", "http://[::1]:81"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(u.Names(), u.Ports()); got != "[http://[::1]:81 http://a http://b:3000 https://[::1] https://a] [80 81 443 3000]" {
+		t.Errorf("got %s", got)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -122,6 +124,26 @@ func (u *Upstreams) Names() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Ports are the TCP ports of the servers, each once.
+func (u *Upstreams) Ports() []uint16 {
+	var ports []uint16
+	add := func(s *server) {
+		authority := withPort(s.scheme, s.host)
+		// An error means that it is no port, to which nothing connects.
+		if n, err := strconv.ParseUint(authority[strings.LastIndexByte(authority, ':')+1:], 10, 16); err == nil {
+			ports = append(ports, uint16(n))
+		}
+	}
+	for _, r := range u.routes {
+		add(r.server)
+	}
+	for _, s := range u.origins {
+		add(s)
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
 }
 
 // Close closes the connections that no request uses.
