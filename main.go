@@ -64,7 +64,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		fmt.Fprintln(stdout, build().JSON())
 		return exitOK
 	case config.Check:
-		if !rules.Check(os.DirFS(c.Directory), stdout) {
+		if !rules.Check(os.DirFS(c.Directory), stdout, c.ProxyOrigins...) {
 			return exitFailure
 		}
 		return exitOK

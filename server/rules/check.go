@@ -11,8 +11,8 @@ import (
 )
 
 // Check writes what the rules files of a site say, each rule as it is understood, and what is wrong with them. ok is false
-// where something is an error, or a file cannot be read.
-func Check(site fs.FS, w io.Writer) (ok bool) {
+// where something is an error, or a file cannot be read. origins are those that rules may fetch from.
+func Check(site fs.FS, w io.Writer, origins ...string) (ok bool) {
 	ok = true
 	files := 0
 	for _, name := range []string{RedirectsFile, HeadersFile} {
@@ -26,7 +26,7 @@ func Check(site fs.FS, w io.Writer) (ok bool) {
 			ok = false
 			continue
 		}
-		ok = writeFile(w, name, content) && ok
+		ok = writeFile(w, name, content, origins) && ok
 	}
 	if files == 0 {
 		fmt.Fprintf(w, "there is neither %s nor %s\n", RedirectsFile, HeadersFile)
@@ -41,12 +41,12 @@ type said struct {
 }
 
 // writeFile writes the rules of one file and its problems, in the order of the lines.
-func writeFile(w io.Writer, name string, content []byte) (ok bool) {
+func writeFile(w io.Writer, name string, content []byte, origins []string) (ok bool) {
 	var list []said
 	var problems []Problem
 	if name == RedirectsFile {
 		var rs *Redirects
-		rs, problems = ParseRedirects(content)
+		rs, problems = ParseRedirects(content, origins...)
 		for i := range rs.rules {
 			if r := &rs.rules[i]; r.never == "" {
 				list = append(list, said{r.Line, fmt.Sprintf("%s:%d: %s", name, r.Line, r)})

@@ -28,6 +28,10 @@ type Options struct {
 	Site Site
 	// Report gets the problems of a file whenever it has changed. It may be nil.
 	Report func([]Problem)
+	// Origins are those of other servers that rules may fetch from, by Fetch. There may be none.
+	Origins []string
+	// Fetch answers by another server. fetched is false where it does not know the origin.
+	Fetch func(ctx context.Context, r *message.Request, origin, target string) (resp message.Response, fetched bool)
 	// Now is the clock, nil for time.Now.
 	Now func() time.Time
 }
@@ -97,7 +101,7 @@ func (rs *Rules) look() *rules {
 	}
 	now.looked = began
 	rs.read(RedirectsFile, &now.files[0], func(content []byte) (problems []Problem) {
-		now.redirects, problems = ParseRedirects(content)
+		now.redirects, problems = ParseRedirects(content, rs.opts.Origins...)
 		return problems
 	})
 	rs.read(HeadersFile, &now.files[1], func(content []byte) (problems []Problem) {
@@ -152,6 +156,12 @@ func (rs *Rules) Handler(next message.Handler) message.Handler {
 			resp = rs.answer(ctx, r, next, r.Target, now.headers.combine(now.blocks(asked.Host, r.Target, rs.opts.Site)))
 		case outcome.Kind == Moved:
 			resp = redirect(outcome, now.headers.For(asked.Host, r.Target))
+		case outcome.Kind == Proxied:
+			var fetched bool
+			if resp, fetched = rs.opts.Fetch(ctx, r, outcome.Origin, outcome.Target); !fetched {
+				return message.Fail(502, "")
+			}
+			resp = via(resp, outcome) // its fields are its own
 		default:
 			resp = rs.rewrite(ctx, r, next, outcome, now)
 		}

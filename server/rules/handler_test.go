@@ -209,3 +209,40 @@ func BenchmarkHandler(b *testing.B) {
 		})
 	}
 }
+
+// TestRulesThatFetch: a rule with 200 fetches from an origin that is allowed, and from no other; its fields are its own.
+func TestRulesThatFetch(t *testing.T) {
+	f := files{
+		"/api/here": "a file",
+		"/_redirects": "/api/* https://API.example/v1/:splat 200\n/hit https://api.example:443/hit?x=1 200!\n/other/* https://other.example/:splat 200\n" +
+			"/host/:h https://:h.api.example.org/ 200\n/none/* https://api.example/:splat 404\n//x /y\n",
+		"/_headers": "/*\n  X-All: 1\n",
+	}
+	var problems []string
+	rs := New(Options{Site: f, Origins: []string{"https://api.example"}, Report: func(list []Problem) {
+		for _, p := range list {
+			problems = append(problems, strconv.Itoa(p.Line))
+		}
+	}, Fetch: func(_ context.Context, r *message.Request, origin, target string) (message.Response, bool) {
+		return message.Response{Status: 200, Body: message.Bytes(r.Method + " " + origin + " " + target)}, true
+	}})
+	handler := rs.Handler(f.serve)
+	for _, c := range []struct{ method, target, want string }{
+		{"GET", "/api/a%2Fb?c=%20", "200 GET https://API.example /v1/a%2Fb?c=%20 X-All= via=_redirects:1"},
+		{"PATCH", "/api/x", "200 PATCH https://API.example /v1/x X-All= via=_redirects:1"},
+		{"GET", "/api/here", "200 a file X-All=1 via="},
+		{"POST", "/hit?y", "200 POST https://api.example:443 /hit?x=1 X-All= via=_redirects:2"},
+		{"GET", "/api/../x", "404 X-All=1 via="},
+		{"GET", "/other/x", "404 X-All=1 via="},
+		{"GET", "/host/x", "404 X-All=1 via="},
+		{"GET", "/none/x", "404 X-All=1 via="},
+	} {
+		resp := handler(t.Context(), &message.Request{Method: c.method, Target: c.target, Scheme: "http"})
+		if got := show(resp, "X-All") + " via=" + resp.Via; got != c.want {
+			t.Errorf("%s %s: got %q, want %q", c.method, c.target, got, c.want)
+		}
+	}
+	if want := []string{"3", "4", "5"}; !slices.Equal(problems[:min(3, len(problems))], want) {
+		t.Errorf("lines with problems: got %q, want %q first", problems, want)
+	}
+}

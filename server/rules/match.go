@@ -17,7 +17,7 @@ const (
 	// Rewritten is the answer to Outcome.Target, another target of the site, in place of what was asked for; with the
 	// rule's status where that is not 200.
 	Rewritten
-	// Proxied is the answer of another server. No rule has it yet.
+	// Proxied is the answer of another server, at Outcome.Origin, to Outcome.Target.
 	Proxied
 )
 
@@ -28,8 +28,9 @@ type Outcome struct {
 	// Location is where a redirect leads: a URL, or a path of the site if OnSite.
 	Location string
 	OnSite   bool
-	// Target is what of the site is sent, encoded.
+	// Target is what of the site is sent, or what another server is asked for, encoded.
 	Target string
+	Origin string
 	Rule   *Redirect
 	// Vary is what the answer depends on beside the URL, also where no rule matches: a field value, or empty.
 	Vary string
@@ -122,8 +123,11 @@ func (r *Redirect) outcome(a Asked, asked path, query string, captures []capture
 		return o, false
 	}
 	o = Outcome{Kind: Rewritten, Status: r.Status, Target: to.target(), Rule: r}
-	if isRedirect(r.Status) {
+	switch {
+	case isRedirect(r.Status):
 		o = Outcome{Kind: Moved, Status: r.Status, Location: to.String(), OnSite: to.origin == "", Rule: r}
+	case to.origin != "":
+		o.Kind, o.Origin = Proxied, to.origin
 	}
 	return o, true
 }

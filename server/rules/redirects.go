@@ -11,8 +11,8 @@ import (
 type Redirect struct {
 	// Line is where it stands, from 1.
 	Line int
-	// Status is that of the answer: one of a redirect, 200 for another file of the site in place of what was asked for,
-	// or the status with which that file is sent.
+	// Status is that of the answer: one of a redirect, 200 for another file of the site, or what another server answers, in
+	// place of what was asked for, or the status with which that file is sent.
 	Status int
 	// Forced is set by !: the rule applies where there is a file, too.
 	Forced bool
@@ -71,8 +71,9 @@ type Redirects struct {
 // All returns the rules in the order of the file. They are not to be changed.
 func (r *Redirects) All() []Redirect { return r.rules }
 
-// ParseRedirects reads a _redirects file. What a line has wrong never hides another line.
-func ParseRedirects(content []byte) (*Redirects, []Problem) {
+// ParseRedirects reads a _redirects file. What a line has wrong never hides another line. origins are those of other
+// servers that rules with the status 200 may fetch from.
+func ParseRedirects(content []byte, origins ...string) (*Redirects, []Problem) {
 	rs := &Redirects{}
 	report := &report{file: RedirectsFile}
 	full := false
@@ -88,7 +89,7 @@ func ParseRedirects(content []byte) (*Redirects, []Problem) {
 			report.fail("%q has a control character in it", line)
 			return
 		}
-		rule, err := parseRedirect(line, report)
+		rule, err := parseRedirect(line, origins, report)
 		if err != nil {
 			report.fail("%v", err)
 			return
@@ -110,7 +111,7 @@ func ParseRedirects(content []byte) (*Redirects, []Problem) {
 }
 
 // parseRedirect reads a line: from, pairs of a query, to, status, conditions.
-func parseRedirect(line string, report *report) (Redirect, error) {
+func parseRedirect(line string, origins []string, report *report) (Redirect, error) {
 	r := Redirect{Line: report.line, Status: 302}
 	words := strings.FieldsFunc(line, isBlank)
 	if i := slices.IndexFunc(words, func(w string) bool { return w[0] == '#' }); i >= 0 {
@@ -162,11 +163,30 @@ func parseRedirect(line string, report *report) (Redirect, error) {
 		}
 		r.parseConditions(rest[min(1, len(rest)):], report)
 	}
-	if r.never == "" && !isRedirect(r.Status) && len(r.to.origin) > 0 {
+	if r.never == "" && !isRedirect(r.Status) && len(r.to.origin) > 0 && !r.mayFetch(origins) {
 		r.never = "proxy"
-		report.warn("%q is on another host, from which nothing is fetched: the rule is ignored", r.toText)
+		report.warn("%q is on another host, from which nothing is fetched: the rule is ignored; with the status 200, %s", r.toText,
+			"PROXY_ORIGINS can allow http and https origins without placeholders")
 	}
 	return r, nil
+}
+
+// mayFetch says whether a rule for another host fetches from one of origins, whatever the request.
+func (r *Redirect) mayFetch(origins []string) bool {
+	return r.Status == 200 && r.to.origin.isFixed() && slices.ContainsFunc(origins, func(origin string) bool {
+		return strings.EqualFold(withPort(origin), withPort(r.to.origin.expand(nil, nil)))
+	})
+}
+
+// withPort completes an origin by the usual port of its scheme.
+func withPort(origin string) string {
+	if colon := strings.LastIndexByte(origin, ':'); colon > strings.LastIndexAny(origin, "/]") {
+		return origin
+	}
+	if len(origin) > 5 && strings.EqualFold(origin[:5], "https") {
+		return origin + ":443"
+	}
+	return origin + ":80"
 }
 
 // parseFrom reads the left side.

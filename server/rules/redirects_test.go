@@ -176,7 +176,7 @@ func TestProblemsOfRedirects(t *testing.T) {
 		{"/:h //:h", `error: "//:h": the host in it would come from the request, allowed is a placeholder before a domain such as .example.org`},
 		{"/a https:///b", `error: "https:///b": it has no host`},
 		{"/a /b 302 Country=at", `warning: "Country" is not known here, so the rule never applies; allowed are Language and Cookie`},
-		{"/api/* https://api.example.org/:splat 200", `warning: "https://api.example.org/:splat" is on another host, from which nothing is fetched: the rule is ignored`},
+		{"/api/* https://api.example.org/:splat 200", `warning: "https://api.example.org/:splat" is on another host, from which nothing is fetched: the rule is ignored; with the status 200, PROXY_ORIGINS can allow http and https origins without placeholders`},
 		{"/a*b*c /b", `warning: "/a*b*c" has more than one *, the first is a splat, a further one only itself`},
 		{"/a%zz /b", `warning: "/a%zz" has a % that begins no escape, it is taken as it stands; %25 says so`},
 		{"/a?b /b", `warning: the query of "/a?b" is left out; pairs that a query must have stand behind the path: id=:id`},

@@ -32,15 +32,19 @@ func (f filesAndScripts) Find(target string) (path string, found bool) {
 	return f.Site.Find(target)
 }
 
-func newSiteRules(c config.Config, files *site.Site, scripts *scripts, log *accesslog.Log) *siteRules {
+func newSiteRules(c config.Config, files *site.Site, scripts *scripts, upstreams *upstreams, log *accesslog.Log) *siteRules {
 	if !obeysRules(c) {
 		return nil
 	}
-	return &siteRules{rules.New(rules.Options{Site: filesAndScripts{files, scripts.handler}, Report: func(problems []rules.Problem) {
+	opts := rules.Options{Site: filesAndScripts{files, scripts.handler}, Report: func(problems []rules.Problem) {
 		for _, p := range problems {
 			log.Warn(p.String())
 		}
-	}})}
+	}}
+	if upstreams != nil {
+		opts.Origins, opts.Fetch = c.ProxyOrigins, upstreams.Fetch
+	}
+	return &siteRules{rules.New(opts)}
 }
 
 func obeysRules(c config.Config) bool { return c.Rules && !c.Exact }

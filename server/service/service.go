@@ -81,7 +81,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	siteRules := newSiteRules(c, files, scripts, log)
+	siteRules := newSiteRules(c, files, scripts, upstreams, log)
 	https, err := openHTTPS(c, registry, log, setup.Terminal && log.Format() == accesslog.Text)
 	if err != nil {
 		return err
