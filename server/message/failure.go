@@ -11,8 +11,10 @@ type Failure struct {
 	// Message and Explain are for the client, in UTF-8, not escaped. Empty means the table's
 	// (Profile.Phrases), "???" for a status code that is not in it.
 	Message, Explain string
-	// Cause is for the operator and never sent.
+	// Cause is for the operator, and is sent only as the Reason of Help.
 	Cause error
+	// Help is what the page of the error says beyond it; nil for nothing.
+	Help *Help
 }
 
 // Fail returns a Failure's Response: an error page that closes the connection, as send_error does.

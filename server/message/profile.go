@@ -17,7 +17,8 @@ type Profile struct {
 	// absolute-form is a path, "OPTIONS *" is of no method, and a Connection field counts only if it is the first
 	// and says nothing else.
 	Exact bool
-	// ErrorFormat is the error page: error_message_format, with %(code)d, %(message)s, %(explain)s and %%.
+	// ErrorFormat is the error page: error_message_format, with %(code)d, %(message)s, %(explain)s and %%, and
+	// beyond that %(help)s, which is HTML.
 	ErrorFormat string
 	// ErrorContentType is the Content-Type of the error page: error_content_type.
 	ErrorContentType string
@@ -35,12 +36,41 @@ const defaultServer = "previewd"
 const DefaultErrorContentType = "text/html;charset=utf-8"
 
 // DefaultErrorFormat is DEFAULT_ERROR_MESSAGE of Python 3.14.
-const DefaultErrorFormat = errorHead + errorBody
+const DefaultErrorFormat = errorHead + errorBody + errorEnd
 
-// ErrorFormatWithIcon is DefaultErrorFormat with an icon of its own. Browsers ask for /favicon.ico when a page has none,
-// and that is an error more in the log.
-const ErrorFormatWithIcon = errorHead + `        <link rel="icon" href="data:image/svg+xml,` +
-	`%%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%%3E%%3Cpath d='M8 1 15 14H1z' fill='%%23c63'/%%3E%%3C/svg%%3E">` + "\n" + errorBody
+// ErrorFormatForPeople is DefaultErrorFormat with a style for light and dark, wide and narrow screens, the Help of a
+// Failure, and an icon of its own: browsers ask for /favicon.ico when a page has none, and that is an error more in the
+// log.
+const ErrorFormatForPeople = `<!DOCTYPE HTML>
+<html lang="en">
+    <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <style type="text/css">
+            :root {
+                color-scheme: light dark;
+            }
+            body {
+                font: 16px/1.5 system-ui, sans-serif;
+                max-width: 42em;
+                margin: 3em auto;
+                padding: 0 1em;
+                overflow-wrap: anywhere;
+            }
+            h1 {
+                font-size: 1.6em;
+            }
+            a {
+                padding: 0.2em;
+            }
+            code {
+                font-size: 0.9em;
+            }
+        </style>
+        <title>Error response</title>
+        <link rel="icon" href="data:image/svg+xml,` +
+	`%%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%%3E%%3Cpath d='M8 1 15 14H1z' fill='%%23c63'/%%3E%%3C/svg%%3E">
+` + errorBody + `%(help)s` + errorEnd
 
 const errorHead = `<!DOCTYPE HTML>
 <html lang="en">
@@ -60,7 +90,9 @@ const errorBody = `    </head>
         <p>Error code: %(code)d</p>
         <p>Message: %(message)s.</p>
         <p>Error code explanation: %(code)s - %(explain)s.</p>
-    </body>
+`
+
+const errorEnd = `    </body>
 </html>
 `
 
@@ -109,7 +141,7 @@ func (p *Profile) Complete(resp Response) Response {
 	if !AllowsContent(f.Status) || f.Status == 205 {
 		return resp
 	}
-	page := formatPage(p.ErrorFormat, f.Status, EscapeHTML(message), EscapeHTML(explain))
+	page := formatPage(p.ErrorFormat, f.Status, EscapeHTML(message), EscapeHTML(explain), f.Help.html())
 	resp.Fields = append(Fields{{"Content-Type", p.ErrorContentType}}, resp.Fields...)
 	resp.Body = Bytes(page)
 	return resp
@@ -121,10 +153,10 @@ func AllowsContent(status int) bool {
 }
 
 // formatPage fills in the template as Python's % operator does for the keys of send_error.
-func formatPage(format string, code int, message, explain string) string {
+func formatPage(format string, code int, message, explain, help string) string {
 	digits := strconv.Itoa(code)
 	return strings.NewReplacer(
 		"%(code)d", digits, "%(code)s", digits,
-		"%(message)s", message, "%(explain)s", explain, "%%", "%",
+		"%(message)s", message, "%(explain)s", explain, "%(help)s", help, "%%", "%",
 	).Replace(format)
 }

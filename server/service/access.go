@@ -35,6 +35,9 @@ func surround(setup Setup, settings *fields.Settings, who *who, upstreams *upstr
 	if settings != nil {
 		handler = settings.Handler(handler)
 	}
+	if !c.Exact {
+		handler = withReasons(handler)
+	}
 	return handler
 }
 

@@ -66,7 +66,7 @@ func Serve(ctx context.Context, setup Setup) error {
 		setup.Profile.Finish = settings.Finish
 	}
 	if setup.Profile.ErrorFormat == "" && !c.Exact {
-		setup.Profile.ErrorFormat = message.ErrorFormatWithIcon
+		setup.Profile.ErrorFormat = message.ErrorFormatForPeople
 	}
 	scripts, err := newScripts(c, setup.Environ, setup.Profile, files, registry, log)
 	if err != nil {

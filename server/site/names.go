@@ -159,6 +159,8 @@ func (s *Site) instead(ctx context.Context, r *message.Request, t *tree.Tree, at
 	}
 	if resp, ok := s.errorPage(ctx, r, t, at.name, refused); ok {
 		refused = resp
+	} else if f := refused.Failure(); f != nil {
+		f.Help = s.help(r, t, at)
 	}
 	if found {
 		refused = varied(refused, refused.Via)

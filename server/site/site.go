@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -52,6 +53,7 @@ type Site struct {
 	content   *content.Store
 	listings  sharing
 	names     room
+	searching sync.Mutex // for similar names: one request at a time
 }
 
 // New returns a Site. The directory is looked at for the first time by Serve or Ready.
