@@ -181,7 +181,12 @@ func identify(dir string) (identity, error) {
 // isKeptOut says whether a path that could not be opened may be read by its rights: Landlock checks the opening of files,
 // and not access(2).
 func isKeptOut(path string) bool {
-	return unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK, unix.AT_EACCESS) == nil
+	allows := func(path string) error { return unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK, unix.AT_EACCESS) }
+	if allows(path) != nil {
+		return false
+	}
+	err := allows(path + "/.") // a directory has to be searched too
+	return err == nil || err == unix.ENOTDIR
 }
 
 // isEmpty says whether a directory is known to hold nothing. One that was deleted has not even itself in it (ENOENT).
