@@ -96,6 +96,8 @@ var beyondExact = []struct {
 	{"ERROR_PAGES", func(c *Config) bool { return c.ErrorPages }, "false"},
 	{"FALLBACK", func(*Config) bool { return true }, "to leave it out"},
 	{"RULES", func(c *Config) bool { return c.Rules }, "false"},
+	{"RELOAD", func(c *Config) bool { return c.Reload }, "false"},
+	{"REBUILD_WAIT", func(c *Config) bool { return c.RebuildWait > 0 }, "0s"},
 }
 
 const hosts = "not an address or host name, allowed are such as 127.0.0.1, ::1 (no brackets, no port) or localhost"

@@ -90,10 +90,13 @@ type Config struct {
 	ErrorPages         bool   `env:"ERROR_PAGES" envDefault:"true" doc:"send 404.html with a 404: the one in the directory of the path, else in the nearest directory above"`
 	Fallback           string `env:"FALLBACK" option:"spa" metavar:"PAGE" bare:"/index.html" shown:"200.html of the site, if there is one" doc:"page sent in place of a 404 when a browser opens a page, for single-page apps; --spa alone means /index.html"`
 	Rules              bool   `env:"RULES" envDefault:"true" doc:"apply the _redirects and _headers files of the site, and do not serve them"`
-	Listing            bool   `env:"LISTING" envDefault:"true" doc:"show directory listings; if false, a directory without an index page gets 404"`
-	Symlinks           string `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"symbolic links: inside (relative ones that stay in DIRECTORY), follow (all) or deny"`
-	Hidden             string `env:"HIDDEN" envDefault:"serve" oneof:"serve,deny" doc:"names that begin with a dot: serve, or deny (404, except .well-known)"`
-	KernelConfinement  string `env:"KERNEL_CONFINEMENT" envDefault:"auto" oneof:"auto,off" doc:"let the kernel confine the server to the files and ports it needs (Landlock): auto (if the kernel can), or off"`
+	Reload             bool   `env:"RELOAD" envDefault:"false" option:"reload" doc:"open pages reload when what they show has changed"`
+	// RebuildWait is 5 s with RELOAD unless it is set.
+	RebuildWait       time.Duration `env:"REBUILD_WAIT" envDefault:"0s" shown:"5s with RELOAD, else 0s" doc:"how long a request waits for a file that was there up to 10 s ago, while a build replaces it"`
+	Listing           bool          `env:"LISTING" envDefault:"true" doc:"show directory listings; if false, a directory without an index page gets 404"`
+	Symlinks          string        `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"symbolic links: inside (relative ones that stay in DIRECTORY), follow (all) or deny"`
+	Hidden            string        `env:"HIDDEN" envDefault:"serve" oneof:"serve,deny" doc:"names that begin with a dot: serve, or deny (404, except .well-known)"`
+	KernelConfinement string        `env:"KERNEL_CONFINEMENT" envDefault:"auto" oneof:"auto,off" doc:"let the kernel confine the server to the files and ports it needs (Landlock): auto (if the kernel can), or off"`
 	// TrustedProxies are masked; an address is a prefix of its full length.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" shown:"none" doc:"IP addresses and networks of proxies whose X-Forwarded-* and Forwarded headers are used, comma separated"`
 
@@ -227,6 +230,9 @@ func (c *Config) FitTasks(limit int64) (goMaxProcs int) {
 	return int(min(max(1, limit/16), 1<<10))
 }
 
+// rebuildWait is REBUILD_WAIT with RELOAD.
+const rebuildWait = 5 * time.Second
+
 // Load reads the arguments, without the program's name, and the environment, and checks every value. The
 // command line wins over the environment, the environment over the defaults. A variable that is empty or
 // blank counts as unset. Blanks around a variable's value are removed (an env-file with CRLF line ends leaves one);
@@ -250,6 +256,9 @@ func Load(args []string, environ map[string]string) (Config, error) {
 	l.parse()
 	if _, set := l.given["EXACT"]; !set {
 		l.config.Exact = l.config.Protocol == "HTTP/1.0"
+	}
+	if _, set := l.given["REBUILD_WAIT"]; !set && l.config.Reload {
+		l.config.RebuildWait = rebuildWait
 	}
 	l.check()
 	c := l.config

@@ -11,7 +11,7 @@ import (
 )
 
 // Handler serves next below base, "/docs/v1" or "/". Its root and base itself redirect there, and what lies outside is
-// 404. A Location that begins with a slash gets base, and before it what a proxy took away (message.Request.Prefix).
+// 404. To what is behind it the path counts as taken away (message.Request.Prefix). A Location that begins with a slash gets base, and before it what a proxy took away (message.Request.Prefix).
 func Handler(base string, next message.Handler) message.Handler {
 	segments := strings.FieldsFunc(base, func(r rune) bool { return r == '/' })
 	base = ""
@@ -29,10 +29,11 @@ func Handler(base string, next message.Handler) message.Handler {
 		case above:
 			return redirect("." + base + "/" + rest)
 		}
-		r.Target = rest
+		prefix := r.Prefix
+		r.Target, r.Prefix = rest, prefix+base
 		resp := next(ctx, r)
-		r.Target = target
-		return located(resp, r.Prefix+base)
+		r.Target, r.Prefix = target, prefix
+		return located(resp, prefix+base)
 	}
 }
 

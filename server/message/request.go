@@ -58,6 +58,9 @@ type Request struct {
 	// add to it. Whoever adds some appends its VariantOf them before it calls the handler behind it, and the site puts
 	// the whole into its entity-tags. "" is nothing added.
 	Variant string
+	// Uses is told each file of the site on which the answer depends, also a name that leads to nothing where another answer
+	// would be given if it did. It may be called until the handler returns. Nil means that nobody asks.
+	Uses func(File)
 	// Watcher tells when the client is gone; nil where the handler's context does.
 	Watcher Watcher
 	// Informer sends interim answers; nil where the client knows none (HTTP/1.0).

@@ -82,6 +82,7 @@ func Serve(ctx context.Context, setup Setup) error {
 		return err
 	}
 	siteRules := newSiteRules(c, files, scripts, upstreams, log)
+	reloading := newReloading(c, setup.Profile, files, scripts, registry, log)
 	https, err := openHTTPS(c, registry, log, setup.Terminal && log.Format() == accesslog.Text)
 	if err != nil {
 		return err
@@ -90,9 +91,9 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	handler := main.redirecting(c, withHole(surround(setup, settings, who, upstreams, siteRules.handler(welcoming(setup, scripts.methods.Serve)))))
+	handler := main.redirecting(c, withHole(surround(setup, settings, who, upstreams, reloading.handler(siteRules.handler(welcoming(setup, scripts.methods.Serve))))))
 	s := newServer(setup, origin.TrustedProxies(c.TrustedProxies).Handler(handler), disk, registry)
-	watches := []func(context.Context){who.watch, func(ctx context.Context) { heedHangups(ctx, setup.Hangups, https, log) }}
+	watches := []func(context.Context){who.watch, reloading.watch, func(ctx context.Context) { heedHangups(ctx, setup.Hangups, https, log) }}
 	if https != nil {
 		https.tell(s)
 		watches = append(watches, https.watch)

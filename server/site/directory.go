@@ -28,6 +28,7 @@ const plainForm content.Form = 1
 // Only the page with the directory's own path is kept: of others, as of /./a/, there is no end.
 func (s *Site) listDirectory(ctx context.Context, r *message.Request, t *tree.Tree, at reading, st tree.Status) message.Response {
 	name, title := at.name, at.title
+	use(r, name, st)
 	if title == "" {
 		decoded, ok := fsencode(unquote(message.Latin1(targetPath(r.Target))))
 		if !ok {

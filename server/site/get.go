@@ -28,6 +28,7 @@ func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
 	// What may not be served is not kept. A coding takes more than one look.
 	if _, coded := s.accepts(r); ok && !at.slash && !coded {
 		if src, found := s.content.Glance(s.directory, at.name); found {
+			use(r, at.name, src.Status)
 			return s.sendSource(r, src)
 		}
 	}
@@ -40,6 +41,9 @@ func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
 		at, err = reading{}, errNoName
 	}
 	resp := s.answer(ctx, r, t, at, err)
+	if r.Uses != nil && resp.Failure() != nil {
+		s.useMissing(r, t, at)
+	}
 	if resp.Status == 404 && !s.opts.Exact {
 		return s.instead(ctx, r, t, at, resp)
 	}
@@ -107,6 +111,7 @@ func (s *Site) sendDirectory(ctx context.Context, r *message.Request, t *tree.Tr
 			if resp, found := s.sendIndex(ctx, r, t, path.Join(name, page)); found {
 				return resp
 			}
+			use(r, path.Join(name, page), tree.Status{})
 		}
 	}
 	if page, st, found := s.cleanPage(t, r.Target, at); found {
@@ -169,6 +174,10 @@ func (s *Site) sendFile(ctx context.Context, r *message.Request, t *tree.Tree, n
 	if err != nil {
 		return refuse(t, name, err)
 	}
+	if !src.Beside {
+		st = src.Status
+	}
+	use(r, name, st)
 	return s.sendSource(r, src)
 }
 

@@ -198,6 +198,7 @@ func (s *Site) errorPage(ctx context.Context, r *message.Request, t *tree.Tree, 
 	if err != nil { // never the cause of another error
 		return resp, false
 	}
+	use(r, page, src.Status)
 	resp = refused
 	resp.Fields = s.unvalidated("Content-type", src.Description.(*representation).fields.Get("Content-type"))
 	resp.Body, resp.Via = src.Body, "/"+page

@@ -84,6 +84,9 @@
 {{- if .Values.tls.selfSigned -}}
 {{- $_ := set $s "TLS_SELF_SIGNED" "true" -}}
 {{- end -}}
+{{- if .Values.reload.enabled -}}
+{{- $_ := set $s "RELOAD" "true" -}}
+{{- end -}}
 {{- if include "previewd.isTrue" $s.TLS_SELF_SIGNED -}}
 {{- $names := include "previewd.serviceNames" . | fromYamlArray -}}
 {{- with $s.TLS_SELF_SIGNED_HOSTS }}{{ $names = append $names . }}{{ end -}}

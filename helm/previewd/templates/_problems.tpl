@@ -102,7 +102,7 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- $s := include "previewd.settings" . | fromYaml -}}
 {{- $tls := .Values.tls -}}
 
-{{- range list "CGI_TIMEOUT" "HEADER_TIMEOUT" "IDLE_TIMEOUT" "PROXY_TIMEOUT" "SHUTDOWN_DELAY" "SHUTDOWN_TIMEOUT" -}}
+{{- range list "CGI_TIMEOUT" "HEADER_TIMEOUT" "IDLE_TIMEOUT" "REBUILD_WAIT" "PROXY_TIMEOUT" "SHUTDOWN_DELAY" "SHUTDOWN_TIMEOUT" -}}
 {{- $text := get $given . -}}
 {{- $ms := include "previewd.milliseconds" $text -}}
 {{- if and $text (hasSuffix "_TIMEOUT" .) (ne . "SHUTDOWN_TIMEOUT") (not (float64 $ms)) -}}
@@ -117,6 +117,15 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- end -}}
 {{- if eq ($given.KERNEL_CONFINEMENT | default "") "on" -}}
 {{- $problems = append $problems "config.KERNEL_CONFINEMENT: true is neither auto nor off" -}}
+{{- end -}}
+
+{{- if .Values.reload.enabled -}}
+{{- if and $given.RELOAD (not (include "previewd.isTrue" $given.RELOAD)) -}}
+{{- $problems = append $problems "config.RELOAD is off and reload.enabled is true: leave one of the two out" -}}
+{{- end -}}
+{{- if include "previewd.isTrue" $given.EXACT -}}
+{{- $problems = append $problems "reload.enabled is not possible with config.EXACT, as http.server has nothing like it" -}}
+{{- end -}}
 {{- end -}}
 
 {{- $ports := dict -}}

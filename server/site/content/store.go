@@ -122,6 +122,8 @@ type State struct {
 	Weak bool
 	// Dated says whether the file's mtime tells when it was modified.
 	Dated bool
+	// Beside says whether the bytes are those of a precompressed file beside the one that was asked for.
+	Beside bool
 	// Description is what Options.Describe made of it.
 	Description any
 
@@ -131,7 +133,7 @@ type State struct {
 
 // describe returns the State of a file in a coding. bytes are its content, without the coding that was made here.
 func (s *Store) describe(k key, st tree.Status, tag string, bytes message.Body) *State {
-	state := &State{Name: k.name, Coding: k.coding, Status: st, Tag: tag, Dated: s.isDated(st, tag)}
+	state := &State{Name: k.name, Coding: k.coding, Status: st, Tag: tag, Dated: s.isDated(st, tag), Beside: k.coding != coding.Identity && !k.made}
 	packed := k.coding
 	if k.made {
 		packed = coding.Identity

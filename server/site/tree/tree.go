@@ -94,6 +94,14 @@ func (t *Tree) Look(name string, follow bool) (Status, error) {
 	return t.confined.look(name, follow)
 }
 
+// LookReserved is Look, links followed, for a name that may be a reserved one.
+func (t *Tree) LookReserved(name string) (Status, error) {
+	if t.directory.opts.Hidden == HiddenDeny && isHidden(name) {
+		return Status{}, errHidden
+	}
+	return t.confined.look(name, true)
+}
+
 // Stat looks at a file or directory, which need not be readable.
 func (t *Tree) Stat(name string) (Status, error) {
 	if err := t.hides(name); err != nil {

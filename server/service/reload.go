@@ -1,0 +1,51 @@
+package service
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/previewd/previewd/config"
+	"github.com/previewd/previewd/metrics"
+	"github.com/previewd/previewd/server/accesslog"
+	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/reload"
+	"github.com/previewd/previewd/server/rules"
+	"github.com/previewd/previewd/server/site"
+)
+
+// reloading is live reload; nil where it is off.
+type reloading struct{ reload *reload.Reload }
+
+func newReloading(c config.Config, profile message.Profile, files *site.Site, scripts *scripts, registry *metrics.Metrics, log *accesslog.Log) *reloading {
+	if c.Exact || !c.Reload && c.RebuildWait == 0 {
+		return nil
+	}
+	options := reload.Options{Site: files, Pages: c.Reload, Wait: c.RebuildWait, Profile: profile.WithDefaults(), Count: registry.Reload(),
+		Report: func(name, how string) { log.Debug("file changed", zap.String("name", name), zap.String("how", how)) }}
+	if obeysRules(c) {
+		options.Always = []string{rules.RedirectsFile, rules.HeadersFile}
+	}
+	if scripts.handler != nil {
+		options.IsScript = func(path string) bool {
+			_, found := scripts.handler.Find(path)
+			return found
+		}
+	}
+	return &reloading{reload.New(options)}
+}
+
+// handler puts live reload around the site.
+func (l *reloading) handler(next message.Handler) message.Handler {
+	if l == nil {
+		return next
+	}
+	return l.reload.Handler(next)
+}
+
+// watch looks at files until ctx ends.
+func (l *reloading) watch(ctx context.Context) {
+	if l != nil {
+		l.reload.Run(ctx)
+	}
+}
