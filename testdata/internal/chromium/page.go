@@ -97,6 +97,11 @@ func (p *Page) LogIn(as *Credentials) error {
 	return p.call("Fetch.enable", object{"handleAuthRequests": true}, nil)
 }
 
+// TrustAll takes every certificate.
+func (p *Page) TrustAll() error {
+	return p.call("Security.setIgnoreCertificateErrors", object{"ignore": true}, nil)
+}
+
 // Go opens a URL and waits until it is loaded.
 func (p *Page) Go(url string) error {
 	var result struct{ ErrorText string }
