@@ -42,7 +42,7 @@ func (u *Upstreams) ask(ctx context.Context, r *message.Request, route *route, t
 		return message.Fail(400, "Bad request line")
 	}
 	x := &exchange{upstreams: u, request: r, route: route, began: time.Now(), outcome: Outcome{Server: route.server.name}}
-	asked := &http.Request{Method: r.Method, URL: urlOf(route.server, target), Header: header(r.Fields), Host: route.server.host,
+	asked := &http.Request{Method: r.Method, URL: urlOf(route.server, target), Header: header(r.Fields, u.opts.Trusted != nil && u.opts.Trusted(r.Peer.Addr())), Host: route.server.host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if via(asked.Header, r) {
 		return (&message.Failure{Status: 508, Explain: "The request has come by here before: " + route.server.name + " leads back"}).Response()

@@ -12,44 +12,45 @@ import (
 // says of itself. Where a trusted proxy was believed, its hops stay before the one to it.
 func (x *exchange) forwarded(header http.Header) {
 	r := x.request
-	trusted := x.upstreams.opts.Trusted != nil && x.upstreams.opts.Trusted(r.Peer.Addr())
-	for name := range header {
-		if !trusted && strings.HasPrefix(name, "X-Forwarded-") {
-			delete(header, name)
-		}
-	}
-	hops := hops(r)
 	host := r.Fields.Get("Host")
 	if said := header.Get("X-Forwarded-Host"); said != "" { // a trusted proxy's
 		host = said
 	}
-	set := func(name, value string) {
-		delete(header, name)
-		if value != "" {
-			header[name] = []string{value}
-		}
-	}
-	set("X-Forwarded-For", strings.Join(hops, ", "))
-	set("X-Forwarded-Host", host)
-	set("X-Forwarded-Proto", r.Scheme)
 	prefix := r.Prefix
 	if x.route.path != "" {
 		prefix += x.route.prefix
 	}
-	set("X-Forwarded-Prefix", prefix)
+	hops := hops(r)
+	values := [...]string{strings.Join(hops, ", "), host, r.Scheme, prefix, standard(hops, host, r.Scheme)}
+	for i, name := range [...]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded"} {
+		if delete(header, name); values[i] != "" {
+			header[name] = values[i : i+1 : i+1]
+		}
+	}
+}
+
+// standard is the value of Forwarded: the first hop has what is said of the request.
+func standard(hops []string, host, scheme string) string {
+	var b strings.Builder
 	for i, hop := range hops {
-		if strings.Contains(hop, ":") {
-			hop = `"[` + hop + `]"`
+		if i > 0 {
+			b.WriteString(", ")
 		}
-		hops[i] = "for=" + hop
-	}
-	if len(hops) > 0 {
+		if strings.IndexByte(hop, ':') >= 0 {
+			b.WriteString(`for="[` + hop + `]"`)
+		} else {
+			b.WriteString("for=" + hop)
+		}
+		if i > 0 {
+			continue
+		}
 		if host != "" {
-			hops[0] += ";host=" + quoted(host)
+			b.WriteString(";host=")
+			writeQuoted(&b, host)
 		}
-		hops[0] += ";proto=" + r.Scheme
+		b.WriteString(";proto=" + scheme)
 	}
-	set("Forwarded", strings.Join(hops, ", "))
+	return b.String()
 }
 
 // hops are the addresses from the client, as far as it is believed, to the one that is connected here.
@@ -77,12 +78,18 @@ func hops(r *message.Request) (list []string) {
 	return append(list, peer.WithZone("").String())
 }
 
-// quoted is a host as the value of a parameter: a token, or a quoted-string (RFC 7239, section 4).
-func quoted(host string) string {
-	for i := range len(host) {
-		if !message.IsToken(host[i]) {
-			return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(host) + `"`
-		}
+// writeQuoted writes a host as the value of a parameter: a token, or a quoted-string (RFC 7239, section 4).
+func writeQuoted(b *strings.Builder, host string) {
+	if isToken(host) {
+		b.WriteString(host)
+		return
 	}
-	return host
+	b.WriteByte('"')
+	for i := range len(host) {
+		if host[i] == '"' || host[i] == '\\' {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(host[i])
+	}
+	b.WriteByte('"')
 }

@@ -30,22 +30,28 @@ func options(values []string) map[string]bool {
 	return named
 }
 
-// header returns the fields that are passed on. A name with an underscore in place of a hyphen is the same name to
-// programs that get fields as variables (RFC 3875, section 4.1.18): what is not passed on is not passed on so spelled.
-func header(fields message.Fields) http.Header {
+// header returns the fields that are passed on; of those that tell who asks, only a trusted proxy's. A name with an
+// underscore in place of a hyphen is the same name to programs that get fields as variables (RFC 3875, section 4.1.18): what
+// is not passed on is not passed on so spelled.
+func header(fields message.Fields, trusted bool) http.Header {
 	header := make(http.Header, len(fields)+8)
+	values := make([]string, len(fields))
 	named := options(fields.Values("Connection"))
-	for _, f := range fields {
+	for i, f := range fields {
 		name := textproto.CanonicalMIMEHeaderKey(f.Name)
+		read := name
 		if strings.IndexByte(name, '_') >= 0 {
-			read := textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
-			if ofTheConnection[read] || strings.HasPrefix(read, "X-Forwarded-") {
-				continue
-			}
+			read = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
 		}
-		if !ofTheConnection[name] && !named[name] {
-			header[name] = append(header[name], f.Value)
+		if ofTheConnection[read] || named[name] || strings.HasPrefix(read, "X-Forwarded-") && (!trusted || read != name) {
+			continue
 		}
+		if before := header[name]; len(before) > 0 {
+			header[name] = append(before, f.Value)
+			continue
+		}
+		values[i] = f.Value
+		header[name] = values[i : i+1 : i+1]
 	}
 	if _, found := header["User-Agent"]; !found {
 		header["User-Agent"] = nil // else net/http sends its own

@@ -37,21 +37,23 @@ type place struct {
 	port   string
 	log    string // the file for its access log
 	files  string // a path in scratch that its own files begin with
+	other  string // the address of the server that requests are passed on to, if they are
 }
 
 func kinds() []kind {
 	return []kind{
 		{name: "previewd", version: []string{"--version"}, logs: true, command: previewd},
 		{name: "nginx", tool: "nginx", packages: "nginx-light", version: []string{"-v"}, logs: true, command: nginx},
-		{name: "lighttpd", tool: "lighttpd", packages: "lighttpd lighttpd-mod-openssl", version: []string{"-v"}, logs: true, command: lighttpd},
+		{name: "lighttpd", tool: "lighttpd", packages: "lighttpd lighttpd-mod-openssl", version: []string{"-v"}, logs: true, command: lighttpd,
+			lacks: map[string]bool{"proxy": true}},
 		{name: "python", tool: "python3", packages: "python3", version: []string{"--version"}, logs: true, command: python,
-			lacks: map[string]bool{"small-tls": true, "big-tls": true, "small-h2": true, "mid-h2": true}},
+			lacks: map[string]bool{"proxy": true, "small-tls": true, "big-tls": true, "small-h2": true, "mid-h2": true}},
 		// It keeps what it serves in memory, and builds no listing.
 		{name: "nethttp", built: true, logs: true, command: program,
-			lacks: map[string]bool{"big": true, "big-tls": true, "listing": true, "listing-rebuilt": true}},
-		{name: "fileserver", built: true, command: program},
+			lacks: map[string]bool{"proxy": true, "big": true, "big-tls": true, "listing": true, "listing-rebuilt": true}},
+		{name: "fileserver", built: true, command: program, lacks: map[string]bool{"proxy": true}},
 		// The floor copies no file and builds no listing.
-		{name: "loop", built: true, command: loop, lacks: map[string]bool{"big": true, "listing": true, "listing-rebuilt": true, "small-tls": true, "big-tls": true,
+		{name: "loop", built: true, command: loop, lacks: map[string]bool{"proxy": true, "big": true, "listing": true, "listing-rebuilt": true, "small-tls": true, "big-tls": true,
 			"small-h2": true, "mid-h2": true}},
 	}
 }
@@ -65,6 +67,9 @@ func previewd(p place) (words, variables []string, err error) {
 	variables = []string{"PORT=" + p.port, "BIND=127.0.0.1", "DIRECTORY=" + p.site.root, "ADMIN_PORT=" + admin}
 	if p.work.tls {
 		variables = append(variables, "TLS_CERT="+p.site.certificate)
+	}
+	if p.work.proxied {
+		variables = append(variables, "PROXY=/=http://"+p.other)
 	}
 	return []string{p.binary}, variables, nil
 }
@@ -87,6 +92,21 @@ func nginx(p place) (words, variables []string, err error) {
 	for _, name := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&own, "\t%s_temp_path %s-%s;\n", name, p.files, name)
 	}
+	others, pass := "", ""
+	if p.work.proxied {
+		others = "upstream other { server " + p.other + "; keepalive 64; keepalive_requests 1000000000; }"
+		// What previewd tells the other server.
+		pass = `location / {
+			proxy_pass http://other;
+			proxy_http_version 1.1;
+			proxy_set_header Connection "";
+			proxy_set_header X-Forwarded-For $remote_addr;
+			proxy_set_header X-Forwarded-Host $http_host;
+			proxy_set_header X-Forwarded-Proto $scheme;
+			proxy_set_header Forwarded "for=$remote_addr;host=\"$http_host\";proto=$scheme";
+			proxy_set_header Via "1.1 nginx";
+		}`
+	}
 	text := fmt.Sprintf(`daemon off;
 user root root;
 worker_processes auto;
@@ -105,13 +125,15 @@ http {
 	keepalive_requests 1000000000;
 	autoindex on;
 %s
+	%s
 	server {
 		listen %s;
 		root %s;
 		%s
+		%s
 	}
 }
-`, p.files, p.files, p.log, own.String(), listen, p.site.root, secure)
+`, p.files, p.files, p.log, own.String(), others, listen, p.site.root, secure, pass)
 	file := p.files + ".conf"
 	return []string{toolPath("nginx"), "-c", file, "-e", p.files + ".err"}, nil, os.WriteFile(file, []byte(text), 0o644)
 }
@@ -174,6 +196,9 @@ func loop(p place) (words, variables []string, err error) {
 	}
 	return words, nil, os.WriteFile(p.files+".answer", append([]byte(head+"\r\n"), content...), 0o644)
 }
+
+// other is what requests are passed on to: the floor, with nothing of its own to do.
+func other() kind { return kind{name: "loop", built: true, command: loop} }
 
 // findTools returns an error that names the Debian packages of the commands that are missing.
 func findTools(opt options) error {

@@ -20,6 +20,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -129,11 +130,20 @@ func measure(ctx context.Context, s site, w work, opt options) (results []result
 			server.stop()
 		}
 	}()
+	address := ""
+	if w.proxied {
+		passedTo, err := start(ctx, s, other(), w, opt.binary, "")
+		if err != nil {
+			return nil, err
+		}
+		defer passedTo.stop()
+		address = strings.TrimPrefix(passedTo.url, "http://")
+	}
 	for _, k := range opt.kinds {
 		if k.lacks[w.name] {
 			continue
 		}
-		server, err := start(ctx, s, k, w, opt.binary)
+		server, err := start(ctx, s, k, w, opt.binary, address)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", k.name, err)
 		}

@@ -35,13 +35,13 @@ type server struct {
 }
 
 // start runs a server on a free port. Its standard output and standard error go to the file of its access log.
-func start(ctx context.Context, s site, k kind, w work, binary string) (*server, error) {
+func start(ctx context.Context, s site, k kind, w work, binary, other string) (*server, error) {
 	port, err := subject.FreePort()
 	if err != nil {
 		return nil, err
 	}
 	files := filepath.Join(s.scratch, w.name+"-"+k.name)
-	p := place{site: s, work: w, kind: k.name, binary: binary, port: port, log: files + ".log", files: files}
+	p := place{site: s, work: w, kind: k.name, binary: binary, port: port, log: files + ".log", files: files, other: other}
 	words, variables, err := k.command(p)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/previewd/previewd/testdata/internal/subject"
@@ -35,10 +36,12 @@ type site struct {
 
 // build builds the programs to compare with.
 func build(ctx context.Context, scratch string, opt options) error {
-	for _, k := range opt.kinds {
-		if !k.built {
+	built := map[string]bool{}
+	for _, k := range append(slices.Clone(opt.kinds), other()) {
+		if !k.built || built[k.name] {
 			continue
 		}
+		built[k.name] = true
 		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(scratch, k.name), module+k.name)
 		if text, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w: %s", k.name, err, text)

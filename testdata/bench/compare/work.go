@@ -16,7 +16,9 @@ type work struct {
 	tls, http2  bool
 	// conditional requests carry the validator of a first answer, and are answered with 304.
 	conditional bool
-	load        loader
+	// proxied requests are passed on to another server, which is not measured.
+	proxied bool
+	load    loader
 }
 
 func works() []work {
@@ -33,6 +35,7 @@ func works() []work {
 		{name: "listing-rebuilt", about: "a directory of 10,000 names, one renamed before each request, one connection", path: "/changing/", connections: 1, load: renamer},
 		{name: "small-tls", about: "1 KiB over TLS 1.3, 32 connections kept alive", path: "/small.txt", connections: 32, tls: true, load: wrk},
 		{name: "big-tls", about: "100 MiB over TLS 1.3, 4 connections kept alive", path: "/big.bin", connections: 4, tls: true, load: wrk},
+		{name: "proxy", about: "1 KiB from another server (PROXY, proxy_pass), 32 connections kept alive", path: "/small.txt", connections: 32, proxied: true, load: wrk},
 		{name: "small-h2", about: "1 KiB over HTTP/2, 32 connections of 10 streams", path: "/small.txt", connections: 32, tls: true, http2: true, load: h2load},
 		{name: "mid-h2", about: "100 KiB over HTTP/2, 32 connections of 10 streams", path: "/mid.bin", connections: 32, tls: true, http2: true, load: h2load},
 	}
