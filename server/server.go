@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/http1"
 	"github.com/previewd/previewd/server/http2"
 	"github.com/previewd/previewd/server/message"
@@ -51,6 +52,8 @@ type Server struct {
 	// HeaderTimeout bounds the reading of a request head, IdleTimeout the wait for one. Zero means 10 s
 	// and 60 s.
 	HeaderTimeout, IdleTimeout time.Duration
+	// Budget is what connections and requests take memory from beyond what each connection has; nil has no limit.
+	Budget *budget.Budget
 	// Disk limits how many connections read from files at the same time; nil is no limit.
 	Disk message.Gate
 	// MaxConnections is how many connections are open at once; 0 is no limit. For a further one, the one gives way that
@@ -88,6 +91,7 @@ func (s *Server) prepare() {
 			handler = generalOptions(handler)
 		}
 		h1.Handler, h1.Profile, h1.Expect, h1.Disk = handler, s.Profile, s.Expect, s.Disk
+		h1.Budget, h2.Budget = s.Budget, s.Budget
 		h1.Started, h1.Observe = s.Started, s.Observe
 		h1.HeaderTimeout, h1.IdleTimeout = headers, idle
 		h2.Handler, h2.Profile, h2.Bounds = handler, s.Profile, http1.Bounds
@@ -148,7 +152,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	a := &acceptor{server: s, listener: l, handlers: handlers, connections: connections{cancel: cut}}
 	s.slots.join(&a.connections)
 	if secured, ok := l.(*secure.Listener); ok {
-		a.listener, a.tls = secured.Listener, secured.Config
+		a.listener, a.tls = secured.Listener, s.secure.Config(secured.Config)
 		l = secured.Listener
 	}
 	ended := make(chan error, 1)

@@ -179,8 +179,10 @@ func (c *Conn) lastLook() bool {
 func (c *Conn) setStore(buf []byte) {
 	if c.store != nil {
 		putBuffer(c.store)
-		c.engine.buffered.Add(-c.held)
-		c.held = 0
+		if c.held > 0 {
+			c.engine.heads.Release(c.held)
+			c.held = 0
+		}
 	}
 	c.store, c.buf = buf, buf
 }
@@ -188,19 +190,15 @@ func (c *Conn) setStore(buf []byte) {
 // consume steps over n bytes of the buffer.
 func (c *Conn) consume(n int) { c.buf = c.buf[n:] }
 
-// grow makes room behind the bytes of the buffer if there is none. What exceeds freeHead comes from a
-// budget that all connections share.
+// grow makes room behind the bytes of the buffer if there is none. What exceeds a buffer of the pool comes from what all
+// connections share.
 func (c *Conn) grow() *message.Failure {
 	if len(c.buf) < cap(c.buf) {
 		return nil
 	}
-	size := bufferSize
-	if 2*len(c.buf) > bufferSize {
-		size = 2 * len(c.buf)
-	}
-	held := int64(max(0, size-freeHead))
-	if held > 0 && c.engine.buffered.Add(held) > headBudget {
-		c.engine.buffered.Add(-held)
+	size := max(bufferSize, 2*len(c.buf))
+	held := int64(size - bufferSize)
+	if held > 0 && !c.engine.heads.TryAcquire(held) {
 		return &message.Failure{Status: 503, Message: "Too many unfinished requests"}
 	}
 	var grown []byte

@@ -593,7 +593,7 @@ func TestWhatLingersHoldsNoHead(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait() // it has answered and lingers
-		if n := e.buffered.Load(); n != 0 {
+		if n, _ := e.heads.Use(); n != 0 {
 			t.Errorf("%d bytes of the budget are held", n)
 		}
 		runtime.GC()
@@ -708,7 +708,7 @@ func TestUnfinishedHeadsShareABudget(t *testing.T) {
 			refused++
 		}
 	}
-	if refused == 0 || e.buffered.Load() > headBudget {
-		t.Errorf("%d refused, %d bytes held, want some and at most %d", refused, e.buffered.Load(), headBudget)
+	if held, _ := e.heads.Use(); refused == 0 || held > headBudget {
+		t.Errorf("%d refused, %d bytes held, want some and at most %d", refused, held, headBudget)
 	}
 }

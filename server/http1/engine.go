@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
 )
 
@@ -28,6 +29,8 @@ type Engine struct {
 	HeaderTimeout time.Duration
 	// IdleTimeout bounds the time that a connection may wait for a request's first byte.
 	IdleTimeout time.Duration
+	// Budget is what heads and pieces of files take memory from; nil has no limit of its own.
+	Budget *budget.Budget
 	// Disk limits how many sendfile calls run at the same time.
 	Disk message.Gate
 
@@ -36,9 +39,10 @@ type Engine struct {
 	once     sync.Once
 	starts   [600]string // by status code: the head's beginning up to the Date, with the table's phrase
 	date     message.Date
-	buffered atomic.Int64 // bytes of unfinished heads beyond freeHead a connection
-	exchange sync.Pool    // of *exchange
-	margin   int64        // LendMargin of the connections, in bytes
+	heads    *budget.Budget // of unfinished heads beyond the first buffer of each
+	pieces   *budget.Budget // of files that are sent over TLS
+	exchange sync.Pool      // of *exchange
+	margin   int64          // LendMargin of the connections, in bytes
 }
 
 const (
@@ -60,10 +64,10 @@ const (
 	// skipTimeout and skipBytes bound the content nobody read that is skipped to keep the connection.
 	skipTimeout = 5 * time.Second
 	skipBytes   = 256 << 10
-	// freeHead is how many bytes of unfinished head a connection may hold without asking; what all
-	// connections hold beyond it shares headBudget.
-	freeHead   = 16 << 10
+	// headBudget is how many bytes all connections may hold of unfinished heads, beside a buffer of bufferSize for each.
 	headBudget = 8 << 20
+	// pieceBudget is how many bytes all pieces of files may have that are being sent over TLS, beside small ones.
+	pieceBudget = 64 * pieceCost
 	// firstRequestGrace is how long a new connection may take for its first byte while the server drains.
 	firstRequestGrace = time.Second
 )
@@ -72,7 +76,7 @@ const (
 func (e *Engine) Answering(h message.Handler) *Engine {
 	e.prepare()
 	return &Engine{Handler: h, Profile: e.Profile, Expect: e.Expect, Started: e.Started, Observe: e.Observe,
-		HeaderTimeout: e.HeaderTimeout, IdleTimeout: e.IdleTimeout, Disk: e.Disk}
+		HeaderTimeout: e.HeaderTimeout, IdleTimeout: e.IdleTimeout, Disk: e.Disk, Budget: e.Budget}
 }
 
 // Drain makes every further answer carry "Connection: close" and close. Behind a large answer, connections wait until
@@ -89,6 +93,7 @@ func (e *Engine) prepare() {
 			e.starts[status] = e.start(status, e.Profile.Reason(status))
 		}
 		e.margin = lendMargin()
+		e.heads, e.pieces = e.Budget.Part(headBudget), e.Budget.Part(pieceBudget)
 		e.exchange.New = func() any { return new(exchange) }
 	})
 }

@@ -27,6 +27,9 @@ const (
 // than is copied in any case.
 func (w *answerWriter) LendMargin(length int64) int64 {
 	w.seen = false
+	if _, lends := w.wire.(lendingWire); !lends {
+		return length
+	}
 	if length > seenMargin {
 		_, err := w.wire.underWay()
 		w.seen = err == nil

@@ -1,7 +1,6 @@
 package http1
 
 import (
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -27,12 +26,16 @@ type wire interface {
 	tryWrite(p []byte) (int, error)
 	// awaitWritable waits until the kernel takes bytes again, writeTimeout at most.
 	awaitWritable() error
-	// sendFile sends length bytes of f from offset on, copying nothing where it can.
-	sendFile(f *os.File, offset, length int64) (int64, error)
 	// underWay returns how many bytes the kernel has taken and the receiver has not read, or tcp.ErrNoReceiver.
 	underWay() (int64, error)
 	// reset makes the close of the connection abortive, so that no client takes it for the end of content.
 	reset()
+}
+
+// lendingWire is a wire that sends a file without copying it.
+type lendingWire interface {
+	// sendFile sends length bytes of f from offset on.
+	sendFile(f *os.File, offset, length int64) (int64, error)
 }
 
 // bufferSize is the size of a pooled read buffer in bytes: more than the head of most requests.
@@ -110,11 +113,6 @@ func (w streamWire) tryWrite(p []byte) (int, error) { return w.write(p, nil) }
 
 func (w streamWire) awaitWritable() error { return nil }
 
-func (w streamWire) sendFile(f *os.File, offset, length int64) (int64, error) {
-	buf := make([]byte, 64<<10)
-	return io.CopyBuffer(pieceWriter{w}, io.NewSectionReader(f, offset, length), buf)
-}
-
 func (w streamWire) underWay() (int64, error) { return 0, tcp.ErrNoReceiver }
 
 func (w streamWire) reset() { resetOnClose(w.conn) }
@@ -125,8 +123,3 @@ func resetOnClose(conn net.Conn) {
 		_ = t.SetLinger(0)
 	}
 }
-
-// pieceWriter writes to a wire, piece by piece.
-type pieceWriter struct{ w wire }
-
-func (p pieceWriter) Write(b []byte) (int, error) { return p.w.write(b, nil) }

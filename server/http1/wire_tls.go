@@ -2,9 +2,7 @@ package http1
 
 import (
 	"crypto/tls"
-	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 
@@ -16,7 +14,7 @@ import (
 func wireOf(conn net.Conn, disk message.Gate, still *atomic.Int64) wire {
 	if t, ok := conn.(*tls.Conn); ok {
 		follower, _ := t.NetConn().(recordFollower)
-		return tlsWire{streamWire{t}, t, follower, disk}
+		return tlsWire{streamWire{t}, t, follower}
 	}
 	return newWire(conn, disk, still)
 }
@@ -34,7 +32,6 @@ type tlsWire struct {
 	streamWire
 	conn    *tls.Conn
 	beneath recordFollower // nil if the connection is none
-	disk    message.Gate
 }
 
 // maxRecord is how many bytes a record of TLS carries at most (RFC 8446, section 5.1).
@@ -70,31 +67,11 @@ func (w tlsWire) unread() bool {
 
 func (w tlsWire) tryWrite(p []byte) (int, error) { return w.conn.Write(p) }
 
-func (w tlsWire) sendFile(f *os.File, offset, length int64) (int64, error) {
-	buf := pieces.Get().(*[pieceSize]byte)
-	defer pieces.Put(buf)
-	return io.CopyBuffer(onlyWriter{w.conn}, diskReader{io.NewSectionReader(f, offset, length), w.disk}, buf[:])
-}
-
-// pieceSize is how much of a file is copied at a time, in bytes.
-const pieceSize = 64 << 10
-
-var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
-
-// diskReader passes the gate for each read. It and onlyWriter hide what would make io.CopyBuffer use another
-// buffer.
-type diskReader struct {
-	io.Reader
-	disk message.Gate
-}
-
-func (r diskReader) Read(p []byte) (int, error) {
-	r.disk.Enter()
-	defer r.disk.Leave()
-	return r.Reader.Read(p)
-}
-
-type onlyWriter struct{ io.Writer }
+// pieceSize is how many bytes of a file are sent at a time, while there is memory for pieceCost: a piece and a record of it.
+const (
+	pieceSize = 64 << 10
+	pieceCost = pieceSize + maxRecord
+)
 
 // reset closes the connection beneath at once. Without it the close of a TLS connection sends a
 // close_notify, by which the client would take the content for complete (RFC 9112, section 9.8).

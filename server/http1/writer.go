@@ -39,6 +39,7 @@ type answerWriter struct {
 	headSent bool   // the kernel has taken bytes of the head
 	seen     bool   // the receiver's socket can be seen; set by LendMargin
 	still    *atomic.Int64
+	held     bool // a piece of pieceSize is, of the engine's budget
 
 	status  int
 	sent    int64 // bytes of content that the kernel took
@@ -199,6 +200,7 @@ func (w *answerWriter) sendBody(resp *message.Response) (err error) {
 
 // callBody lets the body write itself. A panic cuts the connection and reaches the operator.
 func (w *answerWriter) callBody(body message.Body) (err error) {
+	defer w.giveBack()
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in the body: %v\n%s", p, debug.Stack())
@@ -288,8 +290,27 @@ func (w *answerWriter) TryWrite(p []byte) (int, error) {
 		return 0, errTooLong
 	}
 	n, err := w.wire.tryWrite(p)
+	w.giveBack()
 	w.took(n, n, err)
 	return n, err
+}
+
+// NextPiece is for message.FileSection: what is sent over TLS is held until the client has made room for it.
+func (w *answerWriter) NextPiece() (int, error) {
+	if _, lends := w.wire.(lendingWire); lends {
+		return pieceSize, nil
+	}
+	if w.held = w.engine.pieces.TryAcquire(pieceCost); w.held {
+		return pieceSize, nil
+	}
+	return bufferSize, nil
+}
+
+func (w *answerWriter) giveBack() {
+	if w.held {
+		w.held = false
+		w.engine.pieces.Release(pieceCost)
+	}
 }
 
 // AwaitWritable waits until TryWrite will take bytes.
@@ -299,7 +320,7 @@ func (w *answerWriter) AwaitWritable() error {
 	return err
 }
 
-// SendFile sends a part of a file without copying it where the kernel can.
+// SendFile sends a part of a file without copying it. It is called where LendMargin is less than all.
 func (w *answerWriter) SendFile(f *os.File, offset, length int64) (int64, error) {
 	if length > w.left && w.left != unlimited {
 		return 0, errTooLong
@@ -307,7 +328,7 @@ func (w *answerWriter) SendFile(f *os.File, offset, length int64) (int64, error)
 	if err := w.flush(nil); err != nil {
 		return 0, err
 	}
-	n, err := w.wire.sendFile(f, offset, length)
+	n, err := w.wire.(lendingWire).sendFile(f, offset, length)
 	w.took(int(n), int(n), err)
 	return n, err
 }

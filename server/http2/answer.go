@@ -223,9 +223,7 @@ func (a *answer) NextPiece() (size int, err error) {
 			return 0, err
 		}
 	}
-	pieces := &a.conn.engine.pieces
-	if pieces.Add(1) > largePieces {
-		pieces.Add(-1)
+	if !a.conn.engine.pieces.TryAcquire(pieceSize) {
 		return smallPiece, nil
 	}
 	a.large = true
@@ -235,6 +233,6 @@ func (a *answer) NextPiece() (size int, err error) {
 func (a *answer) giveBack() {
 	if a.large {
 		a.large = false
-		a.conn.engine.pieces.Add(-1)
+		a.conn.engine.pieces.Release(pieceSize)
 	}
 }

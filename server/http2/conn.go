@@ -17,6 +17,7 @@ import (
 // Cut may be called from others.
 type Conn struct {
 	engine *Engine
+	room   Room
 	conn   *tls.Conn
 	server http.Server
 	ended  chan struct{} // closed when net/http has done with the connection
@@ -41,10 +42,11 @@ type Conn struct {
 	changedAt time.Time            // when one came or went last
 }
 
-// NewConn returns a connection that uses the settings of e. Its handshake is over, and it does not yet read.
-func (e *Engine) NewConn(conn *tls.Conn) *Conn {
+// NewConn returns a connection that uses the settings of e. Its handshake is over, and it does not yet read. The Room stays
+// the caller's.
+func (e *Engine) NewConn(conn *tls.Conn, room Room) *Conn {
 	e.prepare()
-	c := &Conn{engine: e, conn: conn, ended: make(chan struct{}), opened: time.Now(), state: conn.ConnectionState(),
+	c := &Conn{engine: e, room: room, conn: conn, ended: make(chan struct{}), opened: time.Now(), state: conn.ConnectionState(),
 		answers: make(map[*answer]struct{})}
 	c.none.L = &c.answersMu
 	c.peer, c.local = tcp.AddrPort(conn.RemoteAddr()), tcp.AddrPort(conn.LocalAddr())
@@ -71,10 +73,10 @@ func (c *Conn) Serve(ctx context.Context) {
 	c.server.Protocols.SetHTTP2(true)
 	c.server.Handler = c
 	c.server.DisableGeneralOptionsHandler = true // "OPTIONS *" is asked of the Handler as all else
-	c.server.MaxHeaderBytes = readHead
+	c.server.MaxHeaderBytes = c.room.head
 	errors := complaints{conn: c}
-	c.server.HTTP2 = &http.HTTP2Config{MaxReadFrameSize: maxFrame, MaxConcurrentStreams: c.engine.streams(),
-		MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connectionWindow, CountError: errors.count}
+	c.server.HTTP2 = &http.HTTP2Config{MaxReadFrameSize: maxFrame, MaxConcurrentStreams: c.room.streams,
+		MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: c.room.window, CountError: errors.count}
 	c.server.ErrorLog = errors.logger()
 	c.server.IdleTimeout = c.engine.IdleTimeout
 	// Of a stream whose handler has returned, look does not see what is left.

@@ -2,11 +2,11 @@ package http2
 
 import (
 	"net/netip"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
 )
 
@@ -26,14 +26,17 @@ type Engine struct {
 	// Complaint is called once for each error of a connection or a stream that net/http finds and answers by itself;
 	// it may be nil.
 	Complaint func(peer netip.AddrPort, text string)
+	// Budget is what connections and requests take memory from; nil has no limit.
+	Budget *budget.Budget
 	// IdleTimeout bounds the time that a connection may be without a request.
 	IdleTimeout time.Duration
 
 	draining atomic.Bool
-	patience atomic.Int64 // of Drain, Unix nanoseconds
-	held     atomic.Int64 // bytes of heads beyond freeHead a request
-	pieces   atomic.Int32 // how many of largePieces are under way
-	memory   memory
+	patience atomic.Int64   // of Drain, Unix nanoseconds
+	rooms    *budget.Budget // of connections
+	streams  *budget.Budget // of requests that are being answered
+	heads    *budget.Budget // of their heads beyond freeHead
+	pieces   *budget.Budget // of pieces of files
 	once     sync.Once
 	server   []string // the value of the Server field
 	date     message.Date
@@ -50,13 +53,11 @@ const (
 	// maxFrame bounds a frame that a client sends, in bytes: the least that RFC 9113, section 6.5.2, allows. A
 	// connection keeps a buffer of the largest that has come.
 	maxFrame = 16 << 10
-	// maxStreams is how many requests a connection may have under way: RFC 9113, section 6.5.2, recommends that it is
-	// no smaller than 100. fewStreams is how many it may have where memory does not allow more.
-	maxStreams, fewStreams = 100, 10
-	// What a client may have sent of each request's content, and of a connection's, before anyone reads it, in bytes.
-	// A client may send 65,535 bytes before it hears of a smaller window, and all of it together fits into the
-	// connection's: else requests whose content waits would keep that of all others from coming. net/http is said to
-	// take windows below 4 MiB and takes larger ones; a test holds that.
+	// maxStreams is how many requests a connection may have under way at the most.
+	maxStreams = 100
+	// What a client may have sent of each request's content, and of a connection's at the most, before anyone reads it, in
+	// bytes. A client may send 65,535 bytes before it hears of a smaller window. net/http is said to take windows below 4
+	// MiB and takes larger ones; a test holds that.
 	streamWindow     = 64 << 10
 	connectionWindow = maxStreams * streamWindow
 	// freeHead is how many bytes of head a request may hold, while it is answered, without asking; what all
@@ -92,9 +93,11 @@ func (e *Engine) prepare() {
 		e.Profile = e.Profile.WithDefaults()
 		e.server = []string{e.Profile.Server}
 		e.conns = make(map[*Conn]struct{})
-		if e.memory.limit == 0 {
-			e.memory.limit = debug.SetMemoryLimit(-1)
+		if e.Budget != nil {
+			_, limit := e.Budget.Use()
+			e.rooms, e.streams = e.Budget.Part(limit/2), e.Budget.Part(limit/2)
 		}
+		e.heads, e.pieces = e.Budget.Part(headBudget), e.Budget.Part(largePieces*pieceSize)
 	})
 }
 

@@ -39,7 +39,16 @@ func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.ask(c, r)
 	x.request.Informer = a
-	resp, held, refused := c.respond(r, &x.request, start)
+	var resp message.Response
+	var held int64
+	refused, room := true, e.streams.TryAcquire(streamCost)
+	if room {
+		resp, held, refused = c.respond(r, &x.request)
+	} else {
+		resp = full
+		r.Header = nil
+		e.makeRoom(start)
+	}
 	a.send(resp)
 	c.large.Store(a.sent >= largeAnswer)
 	if e.Observe != nil {
@@ -49,12 +58,15 @@ func (c *Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// net/http holds its request until the client has made room for what is buffered of the answer.
 	r.URL, r.RequestURI, r.Header = nil, "", nil
-	e.held.Add(-held)
+	e.heads.Release(held)
+	if room {
+		defer e.streams.Release(streamCost)
+	}
 	if a.broken {
 		// The stream is reset, so that content that broke off does not look complete.
 		panic(http.ErrAbortHandler)
 	}
-	if r.ContentLength != 0 && !e.isShort(time.Now()) {
+	if r.ContentLength != 0 && room {
 		a.skip(r.Body)
 	}
 }
@@ -96,13 +108,13 @@ func beyondFree(r *message.Request) int64 {
 	return int64(max(0, size-freeHead))
 }
 
-// respond asks the handler, unless memory is short, two hosts are named, or the head is too large for itself or together
+// full is what is answered where there is no memory: without content, which would wait for room that the client makes.
+var full = message.Response{Status: 503, Fields: message.Fields{{Name: "Retry-After", Value: "1"}}}
+
+// respond asks the handler, unless two hosts are named, or the head is too large for itself or together
 // with all that are held; held is what it has of the budget. A panic is answered with 500, and its stack goes to the
 // operator.
-func (c *Conn) respond(asked *http.Request, r *message.Request, now time.Time) (resp message.Response, held int64, refused bool) {
-	if c.engine.isShort(now) {
-		return message.Response{Status: 503}, 0, true
-	}
+func (c *Conn) respond(asked *http.Request, r *message.Request) (resp message.Response, held int64, refused bool) {
 	if hasOtherHost(asked) {
 		return (&message.Failure{Status: 400, Message: "The Host field and :authority differ"}).Response(), 0, true
 	}
@@ -111,8 +123,7 @@ func (c *Conn) respond(asked *http.Request, r *message.Request, now time.Time) (
 			return failure.Response(), 0, true
 		}
 	}
-	if held = beyondFree(r); held > 0 && c.engine.held.Add(held) > headBudget {
-		c.engine.held.Add(-held)
+	if held = beyondFree(r); held > 0 && !c.engine.heads.TryAcquire(held) {
 		return (&message.Failure{Status: 503, Message: "Too many unfinished requests"}).Response(), 0, true
 	}
 	defer func() {

@@ -42,7 +42,7 @@ func dialFrames(t *testing.T, e *Engine, settings ...uint32) (*frames, *Conn) {
 // speak is dialFrames on a connection whose handshake is over.
 func speak(t *testing.T, e *Engine, here, there *tls.Conn, settings ...uint32) (*frames, *Conn) {
 	t.Helper()
-	conn := e.NewConn(here)
+	conn := e.NewConn(here, unbounded)
 	over := make(chan struct{})
 	go func() {
 		defer close(over)

@@ -49,7 +49,7 @@ func connect(t *testing.T, e *Engine) *peer {
 		p.observed <- observation{x.Request.Line, x.Status, x.Sent, x.Refused, x.Failure, x.Err}
 	}
 	here, there := tlsPair(t)
-	p.conn = e.NewConn(here)
+	p.conn = e.NewConn(here, unbounded)
 	go func() {
 		defer close(p.over)
 		p.conn.Serve(context.Background())
@@ -468,7 +468,7 @@ func TestComplaintsOfNetHTTPAreHeard(t *testing.T) {
 	heard := make(chan string, 10)
 	e := &Engine{Handler: answering(message.Response{Status: 200}), Complaint: func(_ netip.AddrPort, text string) { heard <- text }}
 	here, there := tlsPair(t)
-	c := e.NewConn(here)
+	c := e.NewConn(here, unbounded)
 	over := make(chan struct{})
 	go func() { defer close(over); c.Serve(context.Background()) }()
 	fmt.Fprint(there, "GET / HTTP/1.1\r\nHost: not the preface of HTTP/2\r\n\r\n")

@@ -1,90 +1,94 @@
 package http2
 
 import (
-	"math"
-	"runtime/metrics"
-	"sync"
+	"context"
 	"time"
+
+	"github.com/previewd/previewd/server/budget"
 )
 
 const (
-	// Memory is short where so much of the limit, in percent, was left by the last garbage collection, or is taken up
-	// with what has come since. The limit is that of the Go runtime (GOMEMLIMIT): it counts streams, heads, request
-	// content and all else that a client makes the server hold, whatever holds it.
-	mostLive, mostTaken = 75, 90
-	// measureTime is for how long a measurement holds.
-	measureTime = 10 * time.Millisecond
-	// stillTime is how long a connection may stand still while memory is short.
+	// baseCost is what a connection holds in bytes beside what any TLS connection does, askedCost what a request that has
+	// been asked and is not looked at yet, streamCost what one holds while it is answered: net/http's buffer of 4 KiB, a
+	// piece of a file, its head, a stack.
+	baseCost   = 16 << 10
+	askedCost  = 8 << 10
+	streamCost = 16 << 10
+	// waitTime and stillTime are how long a connection has to have had no requests, or to have stood still, before it makes
+	// room for another where memory is short.
+	waitTime  = 100 * time.Millisecond
 	stillTime = 2 * time.Second
 )
 
-// streamCost is what a request holds in bytes, at a guess, before it can be refused: its head, unread content, a stack.
-const streamCost = 32 << 10
+// Room is what a connection may make the server hold before anything of it can be refused, as net/http has it. All of it
+// is taken from the Budget when the connection begins.
+type Room struct {
+	// streams is how many requests may be under way: RFC 9113, section 6.5.2, recommends that it is no smaller than 100.
+	streams int
+	// window is how many bytes of content may have come that nobody has read, head the size of a head that is read.
+	window, head int
 
-// streams is how many requests a new connection may have under way: fewStreams where those that are open may fill half
-// of the memory with theirs. What has come before it is refused is bounded by nothing else.
-func (e *Engine) streams() int {
+	budget *budget.Budget
+	taken  int64
+}
+
+// Without a Budget, all content of a connection that nobody has read yet fits into its window: else requests whose content
+// waits would keep that of all others from coming.
+var unbounded = Room{streams: maxStreams, window: connectionWindow, head: readHead}
+
+// With one, a connection is given much while half of what connections may take is left, and then little.
+var (
+	much   = Room{streams: maxStreams, window: 4 * streamWindow, head: 4 * streamWindow}
+	little = Room{streams: 10, window: streamWindow, head: streamWindow}
+)
+
+func (r Room) cost() int64 { return baseCost + int64(r.streams)*askedCost + int64(r.window+r.head) }
+
+// TakeRoom returns the Room of a connection that begins, to be given back by Release. Where there is none, one is looked for
+// that can end; insist waits for that.
+func (e *Engine) TakeRoom(ctx context.Context, insist bool) (r Room, ok bool) {
+	e.prepare()
+	if e.Budget == nil {
+		return unbounded, true
+	}
+	r = much
+	r.budget, r.taken = e.rooms, r.cost()
+	if used, limit := e.rooms.Use(); used+r.taken <= limit/2 && e.rooms.TryAcquire(r.taken) {
+		return r, true
+	}
+	r = little
+	r.budget, r.taken = e.rooms, r.cost()
+	if e.rooms.TryAcquire(r.taken) {
+		return r, true
+	}
+	e.makeRoom(time.Now())
+	return r, insist && e.rooms.Acquire(ctx, r.taken) == nil
+}
+
+// Release gives a Room back.
+func (r Room) Release() { r.budget.Release(r.taken) }
+
+// makeRoom ends the connection that has had no requests longest, or else the one that has stood still longest.
+func (e *Engine) makeRoom(now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if int64(len(e.conns))*maxStreams*streamCost > e.memory.limit/2 {
-		return fewStreams
-	}
-	return maxStreams
-}
-
-// memory tells when the memory that the process may have is nearly used up.
-type memory struct {
-	limit int64 // in bytes; math.MaxInt64 if there is none
-
-	mu       sync.Mutex
-	measured time.Time
-	short    bool
-}
-
-// isShort says whether memory is short, and whether that was measured just now.
-func (m *memory) isShort(now time.Time) (short, measured bool) {
-	if m.limit == math.MaxInt64 {
-		return false, false
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if now.Sub(m.measured) >= measureTime {
-		m.short, m.measured, measured = m.measure(), now, true
-	}
-	return m.short, measured
-}
-
-func (m *memory) measure() bool {
-	samples := []metrics.Sample{{Name: "/memory/classes/heap/stacks:bytes"}, {Name: "/gc/heap/live:bytes"},
-		{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(samples)
-	bytes := func(i int) int64 { return int64(samples[i].Value.Uint64()) }
-	percent := m.limit / 100
-	return bytes(0)+bytes(1) > percent*mostLive || bytes(0)+bytes(2) > percent*mostTaken
-}
-
-// isShort says whether memory is short. If it is, a connection that stands still is closed.
-func (e *Engine) isShort(now time.Time) bool {
-	short, measured := e.memory.isShort(now)
-	if short && measured {
-		e.endStill(now)
-	}
-	return short
-}
-
-// endStill closes the connection that has stood still longest, if it has for stillTime.
-func (e *Engine) endStill(now time.Time) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var stillest *Conn
-	since := now.Add(-stillTime)
+	var idle, still *Conn
+	idleSince, stillSince := now.Add(-waitTime), now.Add(-stillTime)
 	for c := range e.conns {
-		if t, still := c.Still(); still && t.Before(since) {
-			stillest, since = c, t
+		if t, ok := c.Waiting(); ok {
+			if t.Before(idleSince) {
+				idle, idleSince = c, t
+			}
+		} else if t, ok := c.Still(); ok && t.Before(stillSince) {
+			still, stillSince = c, t
 		}
 	}
-	if stillest != nil {
-		delete(e.conns, stillest)
-		stillest.Cut()
+	switch {
+	case idle != nil:
+		delete(e.conns, idle) // it is not looked at again
+		idle.GiveWay()
+	case still != nil:
+		delete(e.conns, still)
+		still.Cut()
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
 )
 
@@ -103,8 +104,8 @@ func TestAStreamThatDoesNotReadHoldsLittleOfAFile(t *testing.T) {
 			t.Fatal("the connection ended")
 		}
 	}
-	if n := e.pieces.Load(); n != 0 {
-		t.Errorf("%d streams hold a large piece", n)
+	if n, _ := e.pieces.Use(); n != 0 {
+		t.Errorf("%d bytes of large pieces are held", n)
 	}
 	if grown := heap() - before; grown > maxStreams*5*smallPiece {
 		t.Errorf("%d streams hold %d bytes each", maxStreams, grown/maxStreams)
@@ -114,6 +115,7 @@ func TestAStreamThatDoesNotReadHoldsLittleOfAFile(t *testing.T) {
 // Streams that stop to read share a bounded number of large pieces.
 func TestLargePiecesAreBounded(t *testing.T) {
 	e := &Engine{}
+	e.prepare()
 	c := &Conn{engine: e}
 	for i := range largePieces + 5 {
 		a := &answer{conn: c, sent: 1 << 20}
@@ -130,7 +132,7 @@ func TestLargePiecesAreBounded(t *testing.T) {
 // Where memory is short, requests are refused without content, which leaves whatever room the client makes.
 func TestRequestsAreRefusedWhereMemoryIsShort(t *testing.T) {
 	e := &Engine{Handler: answering(message.Response{Status: 200, Body: message.Bytes("hello")})}
-	e.memory.limit = 1 << 10
+	e.Budget = budget.New(2*streamCost - 1)
 	p := connect(t, e)
 	resp, text, err := p.ask(t, "GET", "/", nil)
 	if err != nil || resp.StatusCode != 503 || text != "" {
@@ -141,18 +143,41 @@ func TestRequestsAreRefusedWhereMemoryIsShort(t *testing.T) {
 	}
 }
 
-// A connection may have fewer streams where those of others may fill the memory.
-func TestFurtherConnectionsHaveFewStreams(t *testing.T) {
-	e := &Engine{conns: map[*Conn]struct{}{}}
-	e.memory.limit = 4 * maxStreams * streamCost
-	for i := range 5 {
-		want := maxStreams
-		if i > 2 {
-			want = fewStreams
+// A connection is given much while there is memory, then little, and then none unless another ends.
+func TestConnectionsTakeTheirRoomFromTheBudget(t *testing.T) {
+	e := &Engine{Budget: budget.New(2 * (4*much.cost() + 2*little.cost()))}
+	var rooms []Room
+	for {
+		r, ok := e.TakeRoom(t.Context(), false)
+		if !ok {
+			break
 		}
-		if got := e.streams(); got != want {
-			t.Errorf("beside %d connections: %d streams, want %d", i, got, want)
-		}
-		e.add(&Conn{})
+		rooms = append(rooms, r)
 	}
+	var many, few int
+	for _, r := range rooms {
+		switch r.streams {
+		case much.streams:
+			many++
+		case little.streams:
+			few++
+		}
+	}
+	if used, limit := e.rooms.Use(); many != 2 || few < 2 || limit-used >= little.cost() {
+		t.Errorf("%d connections have many streams and %d few; %d of %d bytes are taken", many, few, used, limit)
+	}
+	synctest.Test(t, func(t *testing.T) { // one that ends makes room for who waits
+		e := &Engine{Budget: budget.New(2 * little.cost())}
+		first, _ := e.TakeRoom(t.Context(), false)
+		go func() {
+			time.Sleep(budget.Patience / 2)
+			first.Release()
+		}()
+		if _, ok := e.TakeRoom(t.Context(), true); !ok {
+			t.Error("there is no room when another has ended")
+		}
+		if _, ok := e.TakeRoom(t.Context(), true); ok {
+			t.Error("there is room beyond the budget")
+		}
+	})
 }

@@ -36,7 +36,7 @@ type Conn struct {
 	givesWay bool
 }
 
-// NewConn returns a connection that uses the settings of e. It does not yet read.
+// NewConn returns a connection that uses the settings of e, with a configuration of Config. It does not yet read.
 func (e *Engine) NewConn(conn net.Conn, config *tls.Config) *Conn {
 	e.prepare()
 	beneath := &socket{Conn: conn, greeting: true}
@@ -45,19 +45,29 @@ func (e *Engine) NewConn(conn net.Conn, config *tls.Config) *Conn {
 
 // Serve makes the handshake, answers requests until the connection ends, and closes it.
 func (c *Conn) Serve(ctx context.Context) {
+	defer c.leaveRoom()
 	if err := c.handshake(); err != nil {
 		c.failed(ctx, err)
 		return
 	}
 	if c.conn.ConnectionState().NegotiatedProtocol == "h2" {
-		h2 := c.engine.HTTP2.NewConn(c.conn)
+		h2 := c.engine.HTTP2.NewConn(c.conn, *c.socket.room)
 		c.speak(h2)
 		h2.Serve(ctx)
 		return
 	}
+	c.leaveRoom()
 	h1 := http1.NewConn(c.engine.HTTP1, c.conn)
 	c.speak(h1)
 	h1.Serve(ctx)
+}
+
+// leaveRoom gives back what the handshake has taken for HTTP/2.
+func (c *Conn) leaveRoom() {
+	if c.socket.room != nil {
+		c.socket.room.Release()
+		c.socket.room = nil
+	}
 }
 
 // handshake bounds the handshake as a whole, as a request head is.

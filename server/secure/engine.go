@@ -2,7 +2,9 @@ package secure
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +27,29 @@ type Engine struct {
 
 	once     sync.Once
 	refusing *http1.Engine // of clients that speak plain HTTP
+}
+
+// Config returns what the connections of a listener are made with: a client is offered HTTP/2 if there is room for another
+// connection of it, or if it speaks nothing else and there is some in a while.
+func (e *Engine) Config(config *tls.Config) *tls.Config {
+	if !slices.Contains(config.NextProtos, "h2") {
+		return config
+	}
+	without := config.Clone()
+	without.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(name string) bool { return name == "h2" })
+	config = config.Clone()
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if !slices.Contains(hello.SupportedProtos, "h2") {
+			return nil, nil
+		}
+		room, ok := e.HTTP2.TakeRoom(hello.Context(), !slices.Contains(hello.SupportedProtos, "http/1.1"))
+		if !ok {
+			return without, nil
+		}
+		hello.Conn.(*socket).room = &room
+		return nil, nil
+	}
+	return config
 }
 
 func (e *Engine) prepare() {

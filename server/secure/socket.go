@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/previewd/previewd/server/http2"
 )
 
 const (
@@ -28,6 +30,8 @@ type socket struct {
 	limited atomic.Bool  // a deadline for writing is set from above
 	renewed atomic.Int64 // when the deadline for writing was set here, Unix nanoseconds; 0 if it is not
 	still   atomic.Int64 // since when a Write is under way, likewise
+
+	room *http2.Room // for HTTP/2, from the handshake on; nil if there is none
 
 	patience func() time.Time // see WaitOnClose; may be nil
 	reset    atomic.Bool      // Close resets the connection

@@ -19,6 +19,7 @@ import (
 	"github.com/previewd/previewd/metrics"
 	"github.com/previewd/previewd/server"
 	"github.com/previewd/previewd/server/accesslog"
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/origin"
 	"github.com/previewd/previewd/server/site"
@@ -58,8 +59,13 @@ func Serve(ctx context.Context, setup Setup) error {
 	if c.DiskThreads > 0 {
 		disk = message.NewGate(c.DiskThreads)
 	}
-	files := site.New(siteOptions(setup, disk))
+	var memory *budget.Budget
+	if c.MemoryBudget > 0 {
+		memory = budget.New(int64(c.MemoryBudget))
+	}
+	files := site.New(siteOptions(setup, disk, memory))
 	registry := metrics.New(setup.Build, setup.Dropped)
+	registry.WatchMemory(memory.Use)
 	registry.WatchCache(func() metrics.Cache { return metrics.Cache(files.CacheCounts()) })
 	settings := newFields(c)
 	if settings != nil {
@@ -92,7 +98,7 @@ func Serve(ctx context.Context, setup Setup) error {
 		return err
 	}
 	handler := main.redirecting(c, withHole(surround(setup, settings, who, upstreams, reloading.handler(siteRules.handler(welcoming(setup, scripts.methods.Serve))))))
-	s := newServer(setup, origin.TrustedProxies(c.TrustedProxies).Handler(handler), disk, registry)
+	s := newServer(setup, origin.TrustedProxies(c.TrustedProxies).Handler(handler), disk, memory, registry)
 	watches := []func(context.Context){who.watch, reloading.watch, func(ctx context.Context) { heedHangups(ctx, setup.Hangups, https, log) }}
 	if https != nil {
 		https.tell(s)
@@ -123,7 +129,7 @@ func Serve(ctx context.Context, setup Setup) error {
 }
 
 // newServer is the server of the site, with all who watch it.
-func newServer(setup Setup, handler message.Handler, disk message.Gate, registry *metrics.Metrics) *server.Server {
+func newServer(setup Setup, handler message.Handler, disk message.Gate, memory *budget.Budget, registry *metrics.Metrics) *server.Server {
 	c, log := setup.Config, setup.Log
 	reporter := accesslog.NewReporter(log)
 	return &server.Server{
@@ -140,6 +146,7 @@ func newServer(setup Setup, handler message.Handler, disk message.Gate, registry
 		Closed:          registry.ConnectionClosed,
 		Report:          reporter.Report,
 		Disk:            disk,
+		Budget:          memory,
 		HeaderTimeout:   c.HeaderTimeout,
 		IdleTimeout:     c.IdleTimeout,
 		MaxConnections:  c.MaxConnections,
@@ -192,7 +199,7 @@ func checks(ctx context.Context, files *site.Site, https *https, who *who, liste
 	return list
 }
 
-func siteOptions(setup Setup, disk message.Gate) site.Options {
+func siteOptions(setup Setup, disk message.Gate, memory *budget.Budget) site.Options {
 	c := setup.Config
 	return site.Options{
 		Tree: tree.Options{
@@ -205,6 +212,7 @@ func siteOptions(setup Setup, disk message.Gate) site.Options {
 			MaxFile:     int64(c.CacheMaxFile),
 			CacheSize:   int64(c.CacheSize),
 			MaxInFlight: int64(c.MaxInFlight),
+			Budget:      memory,
 			Compress:    content.Compression(c.Compress),
 			Disk:        disk,
 		},

@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync/atomic"
 
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site/coding"
 	"github.com/previewd/previewd/server/site/content"
@@ -286,16 +287,16 @@ func (l *lent) Close() error {
 	return nil
 }
 
-// room is memory for the names in directories. The zero value with left set is ready for use.
-type room struct{ left atomic.Int64 }
+// room is memory for the names in directories.
+type room struct{ *budget.Budget }
 
 // take takes some bytes, and says whether there were as many. Fewer than none are given back.
 func (r *room) take(bytes int64) bool {
-	if r.left.Add(-bytes) >= 0 || bytes <= 0 {
+	if bytes <= 0 {
+		r.Release(-bytes)
 		return true
 	}
-	r.left.Add(bytes)
-	return false
+	return r.TryAcquire(bytes)
 }
 
 // ownPath is the path of a directory to which redirects and listings lead.

@@ -71,7 +71,7 @@ func TestLargeListing(t *testing.T) {
 	} {
 		s := newSite(t, dir, change)
 		exact := how == "exact"
-		before := s.names.left.Load()
+		before, _ := s.names.Use()
 		small, want := get(t, s, "/many/")
 		if !exact && small.Fields.Get("ETag") == "" {
 			t.Errorf("%s: %d names have no validator: %q", how, maxPage, small.Fields)
@@ -91,7 +91,7 @@ func TestLargeListing(t *testing.T) {
 				t.Errorf("%s %s: coded it is another page: %q", how, target, packed.Fields)
 			}
 			// Who reads slowly and who comes meanwhile share the names, until these have changed.
-			if used := before - s.names.left.Load(); used > 2<<20 {
+			if used, _ := s.names.Use(); used-before > 2<<20 {
 				t.Errorf("%s %s: an answer takes %d bytes", how, target, used)
 			}
 			sitetest.Check(t, os.Remove(filepath.Join(dir, "many/zzz")))
@@ -102,8 +102,8 @@ func TestLargeListing(t *testing.T) {
 			sitetest.Check(t, first.Body.Close())
 		}
 		sitetest.Check(t, os.Remove(filepath.Join(dir, "many/zzz")))
-		if after := s.names.left.Load(); after != before {
-			t.Errorf("%s: %d bytes are left, %d before", how, after, before)
+		if after, _ := s.names.Use(); after != before {
+			t.Errorf("%s: %d bytes are held, %d before", how, after, before)
 		}
 	}
 }
@@ -123,7 +123,7 @@ func TestListingsWithoutRoom(t *testing.T) {
 	if resp, _ := get(t, s, "/"); resp.Status != 503 || resp.Fields.Get("Retry-After") == "" || !strings.Contains(resp.Err.Error(), "memory") {
 		t.Errorf("without room for the names: %d %q %v", resp.Status, resp.Fields, resp.Err)
 	}
-	if left := s.names.left.Load(); left != 10_000 {
-		t.Errorf("%d bytes are left", left)
+	if held, _ := s.names.Use(); held != 0 {
+		t.Errorf("%d bytes are held", held)
 	}
 }

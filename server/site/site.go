@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -65,9 +66,7 @@ func New(opts Options) *Site {
 		opts.Content.Compress = content.CompressOff
 	}
 	s := &Site{opts: opts, types: mediatype.Rules{Given: opts.Extensions, Default: opts.DefaultType}, directory: tree.New(opts.Tree)}
-	if s.names.left.Store(opts.MaxListings); opts.MaxListings == 0 {
-		s.names.left.Store(maxListings)
-	}
+	s.names.Budget = opts.Content.Budget.Part(cmp.Or(opts.MaxListings, maxListings))
 	opts.Content.Describe = s.describe
 	opts.Content.Untagged = opts.Exact
 	s.content = content.New(opts.Content)

@@ -4,6 +4,8 @@ import (
 	"io"
 	"math/bits"
 	"sync"
+
+	"github.com/previewd/previewd/server/budget"
 )
 
 // maxInFlight is the default of Options.MaxInFlight in bytes.
@@ -12,10 +14,9 @@ const maxInFlight = 16 << 20
 // minBuffer is the size in bytes of the smallest buffer; the others are its doubles.
 const minBuffer = 4 << 10
 
-// memory lends the buffers for content. The zero value with left set is ready for use.
+// memory lends the buffers for content. The zero value with its Budget set is ready for use.
 type memory struct {
-	mu   sync.Mutex
-	left int64         // bytes still to lend
+	*budget.Budget
 	free [24]sync.Pool // of *buffer, by the logarithm of size / minBuffer
 }
 
@@ -33,30 +34,13 @@ func (m *memory) lend(size int64) *buffer {
 	if size > minBuffer {
 		class = bits.Len64(uint64(size-1) / minBuffer)
 	}
-	if class >= len(m.free) || !m.take(minBuffer<<class) {
+	if class >= len(m.free) || !m.TryAcquire(minBuffer<<class) {
 		return nil
 	}
 	if c, ok := m.free[class].Get().(*buffer); ok {
 		return c
 	}
 	return &buffer{memory: m, class: class, buf: make([]byte, minBuffer<<class)}
-}
-
-// give gives back what take took.
-func (m *memory) give(n int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.left += n
-}
-
-func (m *memory) take(n int64) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if n > m.left {
-		return false
-	}
-	m.left -= n
-	return true
 }
 
 // Len returns the length in bytes.
@@ -76,6 +60,6 @@ func (c *buffer) Close() error {
 	m := c.memory
 	c.data = nil
 	m.free[c.class].Put(c)
-	m.give(minBuffer << c.class)
+	m.Release(minBuffer << c.class)
 	return nil
 }

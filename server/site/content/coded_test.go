@@ -115,7 +115,7 @@ func TestCodedContentUnderWayIsBounded(t *testing.T) {
 	if coded == 0 || coded > 64 {
 		t.Errorf("%d of 100 contents under way are compressed in memory", coded)
 	}
-	if s.memory.left != 256<<10 {
-		t.Errorf("%d bytes are left to lend", s.memory.left)
+	if used, _ := s.memory.Use(); used != 0 {
+		t.Errorf("%d bytes are still lent", used)
 	}
 }

@@ -121,8 +121,8 @@ func TestNeverMixed(t *testing.T) {
 	if after := sitetest.Descriptors(t); after > before {
 		t.Errorf("%d descriptors, %d before", after, before)
 	}
-	if s.memory.left != maxInFlight {
-		t.Errorf("%d bytes of memory left, want %d", s.memory.left, maxInFlight)
+	if used, _ := s.memory.Use(); used != 0 {
+		t.Errorf("%d bytes of memory are still lent", used)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		sitetest.Check(t, body.Close())
 	}
-	if inMemory != maxInFlight>>20 || s.memory.left != maxInFlight {
-		t.Errorf("%d MiB in memory at once, %d bytes left afterwards", inMemory, s.memory.left)
+	if used, _ := s.memory.Use(); inMemory != maxInFlight>>20 || used != 0 {
+		t.Errorf("%d MiB in memory at once, %d bytes lent afterwards", inMemory, used)
 	}
 }

@@ -99,10 +99,10 @@ func CodedTag(tag string, c coding.Coding) string {
 }
 
 // Take takes memory for content of answers under way, and says whether there was as much. Give gives it back.
-func (s *Store) Take(bytes int64) bool { return s.memory.take(bytes) }
+func (s *Store) Take(bytes int64) bool { return s.memory.TryAcquire(bytes) }
 
 // Give gives back what Take took.
-func (s *Store) Give(bytes int64) { s.memory.give(bytes) }
+func (s *Store) Give(bytes int64) { s.memory.Release(bytes) }
 
 // TakeStream takes the memory of an encoder for Encode. There is none while others have it.
 func (s *Store) TakeStream() bool { return s.takeStream() }

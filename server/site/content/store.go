@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site/cache"
 	"github.com/previewd/previewd/server/site/coding"
@@ -35,6 +36,8 @@ type Options struct {
 	// MaxInFlight is how many bytes of content are held in memory for answers in progress; what is beyond is
 	// sent from the open file. Zero is 16 MiB.
 	MaxInFlight int64
+	// Budget is what that is a part of; nil is no other.
+	Budget *budget.Budget
 	// MaxCoded is the size in bytes up to which a file beyond MaxFile is compressed here, while it is sent, and afterwards
 	// once more, better, to be kept. Zero is 16 MiB.
 	MaxCoded int64
@@ -62,7 +65,7 @@ type Store struct {
 	loads    loads
 	digests  digests
 	memory   memory
-	streams  memory // the part of it that encoders of streams may take
+	streams  *budget.Budget // the part of it that encoders of streams may take
 	encoders *coding.Encoders
 	better   better
 	looking  sync.Mutex // held while the beginning of a coded file is decoded
@@ -89,7 +92,8 @@ func New(opts Options) *Store {
 	if opts.Describe == nil {
 		opts.Describe = func(*State, Look) any { return nil }
 	}
-	s := &Store{opts: opts, memory: memory{left: left}, streams: memory{left: left / 2}, cache: cache.New[key, *State](opts.CacheSize)}
+	room := opts.Budget.Part(left)
+	s := &Store{opts: opts, memory: memory{Budget: room}, streams: room.Part(left / 2), cache: cache.New[key, *State](opts.CacheSize)}
 	if opts.Compress == CompressAuto {
 		s.encoders = coding.New(opts.Encoders)
 	}

@@ -49,21 +49,9 @@ func (s *Store) streamed(ctx context.Context, t *tree.Tree, name string, st tree
 
 // takeStream takes the memory of an encoder that a client may hold for as long as it reads. All such have half of the
 // memory for answers under way, so that slow clients leave the rest to others.
-func (s *Store) takeStream() bool {
-	if !s.streams.take(coding.StreamMemory) {
-		return false
-	}
-	if !s.memory.take(coding.StreamMemory) {
-		s.streams.give(coding.StreamMemory)
-		return false
-	}
-	return true
-}
+func (s *Store) takeStream() bool { return s.streams.TryAcquire(coding.StreamMemory) }
 
-func (s *Store) giveStream() {
-	s.memory.give(coding.StreamMemory)
-	s.streams.give(coding.StreamMemory)
-}
+func (s *Store) giveStream() { s.streams.Release(coding.StreamMemory) }
 
 // stream is a message.Body: a file that is coded while it is sent.
 type stream struct {
@@ -213,10 +201,10 @@ func (b *better) stop() {
 // as not worth it. Nothing is kept if there is no room, or the file has changed.
 func (s *Store) codeBetter(ctx context.Context, j job) {
 	limit := j.file.Length / 4 * 3
-	if !s.memory.take(limit) {
+	if !s.memory.TryAcquire(limit) {
 		return
 	}
-	defer s.memory.give(limit)
+	defer s.memory.Release(limit)
 	read := s.now()
 	packed, err := s.encoders.EncodeFrom(ctx, j.key.coding, gated{j.file}, j.file.Length, int(limit))
 	plain := errors.Is(err, coding.ErrTooLarge)

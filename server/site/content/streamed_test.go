@@ -53,8 +53,8 @@ func TestLargeTextIsCodedWhileItIsSent(t *testing.T) {
 		if after := sitetest.Descriptors(t); after > before {
 			t.Errorf("%v: %d descriptors more", c, after-before)
 		}
-		if left := s.memory.left; left != maxInFlight {
-			t.Errorf("%v: %d bytes of %d are left", c, left, maxInFlight)
+		if used, _ := s.memory.Use(); used != 0 {
+			t.Errorf("%v: %d bytes are still lent", c, used)
 		}
 	}
 }
