@@ -28,9 +28,11 @@ type exchange struct {
 	began     time.Time
 	outcome   Outcome
 
-	clock   clock
-	watcher *time.Timer   // begins to watch
-	watched chan struct{} // closed when nobody watches any more
+	clock clock
+
+	watching sync.Mutex
+	closed   bool          // nobody may begin to watch the client
+	watched  chan struct{} // closed when nobody watches any more; nil while nobody has begun
 
 	informing sync.Mutex // held while an interim answer is passed on
 	answered  bool       // no more of them may be
@@ -58,11 +60,13 @@ func (u *Upstreams) ask(ctx context.Context, r *message.Request, route *route, t
 	}
 	x.forwarded(asked.Header)
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
-	x.clock.begin(u.opts.Timeout, func() { x.cancel(errTimeout) })
+	x.closed = protocol != "" || r.Watcher == nil // who watches reads from the connection, which may become a tunnel
+	x.clock.limit, x.clock.over, x.clock.later = u.opts.Timeout, x.timeout, x.watch
 	if r.ContentLength != 0 {
 		x.content = &content{exchange: x, from: r.Content, done: make(chan struct{})}
 		asked.Body, asked.ContentLength = x.content, r.ContentLength
 	}
+	x.clock.begin(x.began, watchAfter)
 	r.Upstream.Name = route.server.name
 	if u.opts.Started != nil {
 		u.opts.Started(route.server.name)
@@ -72,9 +76,6 @@ func (u *Upstreams) ask(ctx context.Context, r *message.Request, route *route, t
 
 // answer asks, and makes an answer of what comes.
 func (x *exchange) answer(asked *http.Request, protocol string) message.Response {
-	if protocol == "" { // who watches reads from the connection, which may become a tunnel
-		x.startWatching()
-	}
 	traced := x.ctx
 	if x.request.Informer != nil {
 		traced = httptrace.WithClientTrace(traced, &httptrace.ClientTrace{Got1xxResponse: x.inform})
@@ -83,6 +84,7 @@ func (x *exchange) answer(asked *http.Request, protocol string) message.Response
 	x.informing.Lock()
 	x.answered = true
 	x.informing.Unlock()
+	x.clock.heard()
 	if err != nil {
 		return x.refuse(err, nil)
 	}
@@ -90,8 +92,10 @@ func (x *exchange) answer(asked *http.Request, protocol string) message.Response
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return x.tunnel(resp, protocol)
 	}
-	if protocol != "" {
-		x.startWatching()
+	if protocol != "" && x.request.Watcher != nil {
+		x.watching.Lock()
+		x.closed = false
+		x.watching.Unlock()
 	}
 	answer, err := x.response(resp)
 	if err != nil {
@@ -131,7 +135,10 @@ func (x *exchange) end(resp *http.Response) {
 	x.clock.stop()
 	x.cancel(nil)
 	x.content.end()
-	if x.watcher != nil && !x.watcher.Stop() {
+	x.watching.Lock()
+	x.closed = true
+	x.watching.Unlock()
+	if x.watched != nil {
 		<-x.watched
 	}
 	x.outcome.Duration = time.Since(x.began)
@@ -142,16 +149,19 @@ func (x *exchange) end(resp *http.Response) {
 	}
 }
 
-// startWatching sees to it that a server is not asked any more for a client that is gone. Over HTTP/2 the context ends.
-func (x *exchange) startWatching() {
-	if x.request.Watcher == nil {
-		return
+func (x *exchange) timeout() { x.cancel(errTimeout) }
+
+// watch sees to it that a server is not asked any more for a client that is gone. Over HTTP/2 the context ends.
+func (x *exchange) watch() {
+	x.watching.Lock()
+	defer x.watching.Unlock()
+	if !x.closed && x.watched == nil {
+		x.watched = make(chan struct{})
+		go x.awaitGone()
 	}
-	x.watched = make(chan struct{})
-	x.watcher = time.AfterFunc(watchAfter, x.watch)
 }
 
-func (x *exchange) watch() {
+func (x *exchange) awaitGone() {
 	defer close(x.watched)
 	if x.content != nil {
 		select {
@@ -163,41 +173,6 @@ func (x *exchange) watch() {
 	if x.request.Watcher.AwaitGone(x.ctx) {
 		x.cancel(errGone)
 	}
-}
-
-// clock calls a function when the server has neither sent nor taken a byte for a time. It stands still while the client is
-// waited for.
-type clock struct {
-	limit time.Duration
-	mu    sync.Mutex
-	timer *time.Timer
-	other int // how many wait for the client
-}
-
-func (c *clock) begin(limit time.Duration, over func()) {
-	c.limit, c.timer = limit, time.AfterFunc(limit, over)
-}
-
-// awaitClient says that the client is waited for, or that it no longer is.
-func (c *clock) awaitClient(yes bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if yes {
-		c.other++
-		c.timer.Stop()
-		return
-	}
-	if c.other--; c.other == 0 {
-		c.timer.Reset(c.limit)
-	}
-}
-
-// stop stops it for good.
-func (c *clock) stop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.other++
-	c.timer.Stop()
 }
 
 // content is a request's content on its way to a server.
