@@ -51,11 +51,11 @@ type Config struct {
 	// Empty is the wildcard address of both families, on one dual-stack socket.
 	Bind      string `env:"BIND" option:"bind" short:"b" metavar:"ADDRESS" shown:"all interfaces, IPv4 and IPv6" doc:"address or host name to listen on"`
 	Directory string `env:"DIRECTORY" envDefault:"." option:"directory" short:"d" metavar:"DIRECTORY" shown:"the current directory (/srv in the image)" doc:"directory to serve; also as an argument: previewd ./dir"`
-	Protocol  string `env:"PROTOCOL" envDefault:"HTTP/1.1" option:"protocol" short:"p" metavar:"VERSION" oneof:"HTTP/1.0,HTTP/1.1" doc:"HTTP version of answers, except to HTTP/2 clients: HTTP/1.0 or HTTP/1.1"`
+	Protocol  string `env:"PROTOCOL" envDefault:"HTTP/1.1" option:"protocol" short:"p" metavar:"VERSION" oneof:"HTTP/1.0,HTTP/1.1" doc:"HTTP/1.0 or HTTP/1.1: version of answers to clients that do not use HTTP/2"`
 	// Exact is true with HTTP/1.0 unless it is set, as that is http.server's own default.
 	Exact bool `env:"EXACT" envDefault:"false" option:"exact" shown:"true with -p HTTP/1.0, else false" doc:"turn off what previewd adds to http.server's answers, such as entity-tags, ranges, compression and charset"`
 
-	CGI             bool          `env:"CGI" envDefault:"false" option:"cgi" doc:"run the files below CGI_DIRECTORIES as CGI scripts"`
+	CGI             bool          `env:"CGI" envDefault:"false" option:"cgi" doc:"run executable files in CGI_DIRECTORIES as CGI scripts"`
 	CGIDirectories  []string      `env:"CGI_DIRECTORIES" envDefault:"/cgi-bin,/htbin" doc:"URL paths whose files are CGI scripts, comma separated"`
 	CGITimeout      time.Duration `env:"CGI_TIMEOUT" envDefault:"30s" positive:"true" doc:"time limit for a CGI script; then it is killed"`
 	CGIMaxProcesses int           `env:"CGI_MAX_PROCESSES" envDefault:"16" positive:"true" doc:"CGI scripts that may run at once; further requests wait"`
@@ -65,7 +65,7 @@ type Config struct {
 	TLSKey          string `env:"TLS_KEY" option:"tls-key" metavar:"PATH" shown:"in the TLS_CERT file" doc:"file with the private key (PEM)"`
 	TLSPasswordFile string `env:"TLS_PASSWORD_FILE" option:"tls-password-file" metavar:"PATH" shown:"none" doc:"file with the password of an encrypted private key"`
 	// TLSPort is ignored without a certificate, as the image always sets it. TLSPortSet tells 0 from unset.
-	TLSPort            Port     `env:"TLS_PORT" shown:"none (8443 in the image)" doc:"port for HTTPS, while HTTP stays on PORT; if unset, PORT is for HTTPS only; ignored without a certificate"`
+	TLSPort            Port     `env:"TLS_PORT" shown:"none (8443 in the image)" doc:"with a certificate: port for HTTPS, beside HTTP on PORT; if unset, PORT is for HTTPS and there is no HTTP"`
 	TLSALPN            []string `env:"TLS_ALPN" envDefault:"h2,http/1.1" doc:"protocols offered to HTTPS clients, in order of preference"`
 	TLSSelfSigned      bool     `env:"TLS_SELF_SIGNED" envDefault:"false" doc:"make a certificate for development; turns HTTPS on"`
 	TLSSelfSignedHosts []string `env:"TLS_SELF_SIGNED_HOSTS" shown:"none" doc:"further host names and addresses in the development certificate, comma separated"`
@@ -75,40 +75,40 @@ type Config struct {
 
 	// CacheSize defaults to less where Fit has found a memory limit.
 	CacheSize          Size   `env:"CACHE_SIZE" envDefault:"64MiB" shown:"64MiB, or a quarter of the container's memory limit if that is less" doc:"memory for cached files, in bytes or with KiB, MiB, GiB; 0 turns the cache off"`
-	CacheMaxFile       Size   `env:"CACHE_MAX_FILE" envDefault:"1MiB" doc:"size of the largest file that is cached"`
+	CacheMaxFile       Size   `env:"CACHE_MAX_FILE" envDefault:"1MiB" doc:"size of the largest file that is cached uncompressed"`
 	CacheControl       string `env:"CACHE_CONTROL" envDefault:"no-cache" doc:"value of the Cache-Control header that is sent with files"`
 	CacheFingerprinted bool   `env:"CACHE_FINGERPRINTED" envDefault:"false" doc:"let browsers keep files with a content hash in the name, such as app.3f9a1c2b.js, for a year"`
 	Compress           string `env:"COMPRESS" envDefault:"auto" oneof:"auto,static,off" doc:"compression: auto, static (send existing .br, .zst and .gz files, compress nothing) or off"`
 
-	IndexPages []string `env:"INDEX_PAGES" envDefault:"index.html,index.htm" doc:"names of files sent in place of a directory listing; the first that exists"`
+	IndexPages []string `env:"INDEX_PAGES" envDefault:"index.html,index.htm" doc:"file names, comma separated; the first that exists is sent instead of a directory listing"`
 	// ExtensionsMap has suffixes with their dot, whole names, and "" for names without a suffix, all in lower case, and
 	// media types as they were written.
-	ExtensionsMap map[string]string `env:"EXTENSIONS_MAP" shown:"none" doc:"media types by suffix or file name, such as .log=text/html,LICENSE=text/html; =text/plain is for names without a suffix"`
+	ExtensionsMap map[string]string `env:"EXTENSIONS_MAP" shown:"none" doc:"media types by suffix or file name, such as .log=text/html,LICENSE=text/html; an entry without a name, =text/plain, is for files without a suffix"`
 	// DefaultContentType is default_content_type of CPython 3.15.
 	DefaultContentType string `env:"DEFAULT_CONTENT_TYPE" envDefault:"application/octet-stream" option:"content-type" metavar:"TYPE" doc:"media type of files whose suffix is unknown"`
-	CleanURLs          bool   `env:"CLEAN_URLS" envDefault:"true" doc:"serve guide.html for /guide, if there is no file named guide"`
-	ErrorPages         bool   `env:"ERROR_PAGES" envDefault:"true" doc:"send 404.html with a 404: the one in the directory of the path, else in the nearest directory above"`
-	Fallback           string `env:"FALLBACK" option:"spa" metavar:"PAGE" bare:"/index.html" shown:"200.html of the site, if there is one" doc:"page sent in place of a 404 when a browser opens a page, for single-page apps; --spa alone means /index.html"`
+	CleanURLs          bool   `env:"CLEAN_URLS" envDefault:"true" doc:"serve guide.html for /guide, if there is no file guide and no directory guide with an index page"`
+	ErrorPages         bool   `env:"ERROR_PAGES" envDefault:"true" doc:"for a 404 send 404.html: of the directories on the path, that of the deepest that has one"`
+	Fallback           string `env:"FALLBACK" option:"spa" metavar:"PAGE" bare:"/index.html" shown:"200.html of the site, if there is one" doc:"page sent with 200 instead of a 404 when a browser opens a page (by Sec-Fetch-Mode or Accept), for single-page apps; --spa alone means /index.html"`
 	Rules              bool   `env:"RULES" envDefault:"true" doc:"apply the _redirects and _headers files of the site, and do not serve them"`
 	Reload             bool   `env:"RELOAD" envDefault:"false" option:"reload" doc:"open pages reload when what they show has changed"`
 	// RebuildWait is 5 s with RELOAD unless it is set.
 	RebuildWait       time.Duration `env:"REBUILD_WAIT" envDefault:"0s" shown:"5s with RELOAD, else 0s" doc:"how long a request waits for a file that was there up to 10 s ago, while a build replaces it"`
 	Listing           bool          `env:"LISTING" envDefault:"true" doc:"show directory listings; if false, a directory without an index page gets 404"`
-	Symlinks          string        `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"symbolic links: inside (relative ones that stay in DIRECTORY), follow (all) or deny"`
-	Hidden            string        `env:"HIDDEN" envDefault:"serve" oneof:"serve,deny" doc:"names that begin with a dot: serve, or deny (404, except .well-known)"`
+	Symlinks          string        `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"which symbolic links are followed: inside (relative ones that stay in DIRECTORY), follow (all) or deny (none)"`
+	Hidden            string        `env:"HIDDEN" envDefault:"serve" oneof:"serve,deny" doc:"what to do with files and directories whose name begins with a dot: serve, or deny (404, except .well-known)"`
 	KernelConfinement string        `env:"KERNEL_CONFINEMENT" envDefault:"auto" oneof:"auto,off" doc:"let the kernel confine the server to the files and ports it needs (Landlock): auto (if the kernel can), or off"`
 	// TrustedProxies are masked; an address is a prefix of its full length.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" shown:"none" doc:"IP addresses and networks of proxies whose X-Forwarded-* and Forwarded headers are used, comma separated"`
 
 	// Headers are extra_response_headers of CPython 3.15.
-	Headers      []Header `env:"HEADERS" option:"header" short:"H" metavar:"NAME VALUE" repeated:"true" shown:"none" doc:"headers for every answer, one 'Name: value' per line; the option may be repeated and also takes 'Name: value'"`
+	Headers      []Header `env:"HEADERS" option:"header" short:"H" metavar:"NAME VALUE" repeated:"true" shown:"none" doc:"headers for every answer, one 'Name: value' per line; as an option -H NAME VALUE or -H 'NAME: VALUE', once for each"`
 	CORS         []string `env:"CORS" option:"cors" metavar:"ORIGINS" bare:"*" shown:"none" doc:"origins whose pages may read answers, comma separated; * or --cors alone means all"`
 	Isolation    bool     `env:"ISOLATION" envDefault:"false" doc:"send the headers that isolate pages from other origins, so that they may use SharedArrayBuffer"`
 	BasePath     string   `env:"BASE_PATH" envDefault:"/" doc:"URL path under which the directory is served, such as /docs"`
-	AllowedHosts []string `env:"ALLOWED_HOSTS" shown:"any" doc:"host names that are answered, comma separated; .example.org includes subdomains; localhost and IP addresses always are"`
+	AllowedHosts []string `env:"ALLOWED_HOSTS" shown:"any" doc:"accept only requests for these host names, comma separated; .example.org includes subdomains; localhost and IP addresses are always accepted"`
 	Auth         []string `env:"AUTH" secret:"true" shown:"none" doc:"users and bcrypt hashes of their passwords as user:hash (htpasswd -nB), comma separated; turns authentication on"`
 	AuthFile     string   `env:"AUTH_FILE" shown:"none" doc:"password file with a line user:hash for each user (htpasswd -B); read again when it changes"`
-	PublicEnv    string   `env:"PUBLIC_ENV" shown:"none" doc:"URL path of a script with the values of the PUBLIC_* variables, such as /env.js"`
+	PublicEnv    string   `env:"PUBLIC_ENV" shown:"none" doc:"URL path of a generated JavaScript file with the values of the PUBLIC_* variables, such as /env.js"`
 
 	Proxies []Proxy `env:"PROXY" shown:"none" doc:"paths that other servers answer, such as /api=http://localhost:3000, comma separated; http://localhost:3000/v1 also replaces /api by /v1"`
 	// ProxyOrigins have no path.
@@ -120,7 +120,7 @@ type Config struct {
 	LogFormat string `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,json,text" doc:"format of the log: auto (text on a terminal, else JSON), json or text"`
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"lowest level to log: debug, info, warn or error; the access log has the level info"`
 	// AdminPortSet is false where 9090 is only the default, which gives way to a free port when it is taken.
-	AdminPort Port   `env:"ADMIN_PORT" envDefault:"9090" doc:"port for metrics, health checks and the development CA; 0 picks a free one"`
+	AdminPort Port   `env:"ADMIN_PORT" envDefault:"9090" doc:"port for metrics, health checks and the development CA; 0 picks a free one, as does the default if 9090 is taken"`
 	AdminBind string `env:"ADMIN_BIND" shown:"same as BIND" doc:"address or host name for the admin port"`
 
 	HeaderTimeout time.Duration `env:"HEADER_TIMEOUT" envDefault:"10s" positive:"true" doc:"time limit for receiving a request up to the end of its headers"`
@@ -129,7 +129,7 @@ type Config struct {
 	// 1 serves one connection at a time, as HTTPServer does without ThreadingMixIn. Fit and FitDescriptors make the default.
 	MaxConnections  int           `env:"MAX_CONNECTIONS" envDefault:"0" shown:"one for each 128 KiB of the memory limit" doc:"connections that may be open at the same time; to make room for a new one, the one that has been idle longest is closed; 0 means no limit"`
 	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to keep serving after SIGTERM, with /readyz failing, so that load balancers stop sending requests"`
-	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"8s" doc:"time limit for finishing open requests on shutdown; then their connections are closed"`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"8s" doc:"time limit for finishing open requests on shutdown; then their connections are reset"`
 
 	// The fields below have no variable of their own.
 	Command Command

@@ -18,11 +18,11 @@ An option wins over its environment variable, a variable over the default. An
 unambiguous beginning of a long option is enough: --dir for --directory.
 
 Durations are written as 500ms, 30s or 2m, booleans as true or false, lists with
-commas between their items.
+commas between their items (HEADERS: one on each line).
 
 "previewd healthcheck" exits with 0 if the server on this machine is ready, else
-with 1. Give it the BIND, ADMIN_BIND and ADMIN_PORT of the server. With a URL it
-exits with 0 if a GET of that URL gets a status below 400.
+with 1. Run it with the same BIND, ADMIN_BIND and ADMIN_PORT variables as the
+server. With a URL it exits with 0 if a GET of that URL gets a status below 400.
 
 "previewd check" prints the rules in the directory's _redirects and _headers
 files, and what is wrong with them. It exits with 1 if a line has an error.

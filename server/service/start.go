@@ -102,6 +102,11 @@ func special(c config.Config) (list []note) {
 	add(len(c.Auth)+len(c.AuthFile) > 0, "password", "every request needs one")
 	add(len(c.AllowedHosts) > 0, "hosts", "only "+strings.Join(c.AllowedHosts, ", ")+", localhost and IP addresses")
 	add(c.Fallback != "", "fallback", c.Fallback+" for pages that are not there")
+	for _, p := range c.Proxies {
+		add(true, "proxy", p.Prefix+" to "+p.Target)
+	}
+	add(c.Reload, "reload", "open pages reload when what they show has changed")
+	add(c.KernelConfinement == "off", "confined", "no: KERNEL_CONFINEMENT=off")
 	add(c.CGI, "scripts", "files below "+strings.Join(c.CGIDirectories, ", ")+" are run")
 	return list
 }

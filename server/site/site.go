@@ -79,7 +79,7 @@ func (s *Site) now() time.Time { return s.opts.Content.Now() }
 func (s *Site) CacheCounts() cache.Counts { return s.content.Counts() }
 
 // Ready says whether the directory can be opened and its names and files be read. The error tells the
-// operator who lacks which right and what to do.
+// operator which user may not read what, and how to fix it.
 func (s *Site) Ready() error { return s.directory.Ready() }
 
 // Methods returns the handlers of the methods that a Site answers: do_GET and do_HEAD. Unless it is Exact it refuses the

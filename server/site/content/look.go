@@ -11,7 +11,7 @@ import (
 // its own name. It is all of what is in memory and has no coding, and else limit bytes at most.
 type Look func(c coding.Coding, limit int) (first []byte, whole bool)
 
-// look takes two codings off: that of a precompressed neighbour, and that of the file by its name.
+// look takes two codings off: that of a precompressed file beside it, and that of the file by its name.
 func (s *Store) look(body message.Body, packed, named coding.Coding, limit int) ([]byte, bool) {
 	first, whole := beginning(body, limit)
 	for _, c := range []coding.Coding{packed, named} {

@@ -11,7 +11,7 @@ type sent struct {
 	store *Store
 	f     tree.File
 	st    tree.Status
-	// rested says whether the file was at rest with that status.
+	// rested says whether the file had not changed for long enough with that status.
 	rested bool
 	// isElsewhere says whether the name that was asked for has come to lead to another file, or to none.
 	isElsewhere func() bool

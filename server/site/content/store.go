@@ -46,7 +46,7 @@ type Options struct {
 	// Encoders limits how many files are compressed at the same time. Zero is one for each thread that runs
 	// Go code.
 	Encoders int
-	// Disk bounds how many requests use the file system at a time; nil is no limit. Whoever calls a method with a
+	// Disk limits how many requests use the file system at the same time; nil is no limit. Whoever calls a method with a
 	// context has entered it. It is left while a file is waited for or encoded.
 	Disk message.Gate
 	// Now is the clock, nil for time.Now.

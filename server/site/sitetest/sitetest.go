@@ -11,7 +11,7 @@ import (
 )
 
 // Build makes a directory: a name that ends in a slash is a directory, content "-> x" makes a symbolic
-// link to x. Files are old, so that they are at rest.
+// link to x. Files are old: they have not changed for long.
 func Build(t testing.TB, dir string, files map[string]string) string {
 	t.Helper()
 	old := time.Unix(784111777, 0) // Sun, 06 Nov 1994 08:49:37 GMT
@@ -39,7 +39,7 @@ func Check(t testing.TB, err error) {
 	}
 }
 
-// Later is a clock for which the files of a test have been at rest for long.
+// Later is a clock for which the files of a test have not changed for long.
 func Later() time.Time { return time.Now().Add(time.Minute) }
 
 // Every calls change at an interval, until the test ends.

@@ -134,7 +134,7 @@ func explainSpecial(name string, mode fs.FileMode) *refusal {
 }
 
 // Ready says whether the directory can be opened and its names and files be read. The error tells the
-// operator who lacks which right and what to do.
+// operator which user may not read what, and how to fix it.
 func (d *Directory) Ready() error {
 	if _, err := identify(d.opts.Directory); err != nil {
 		return d.explain(err)
