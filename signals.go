@@ -6,6 +6,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/previewd/previewd/server"
 )
 
 // repeatTime is how long a signal may come again and count as the same one: some supervisors signal a
@@ -18,14 +20,17 @@ const repeatTime = 250 * time.Millisecond
 func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	// To ignore it would make scripts ignore it too: so it is noticed, and nobody looks.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		defer signal.Stop(signals)
 		select {
-		case <-signals:
-			cancel()
+		case s := <-signals:
+			if s == os.Interrupt {
+				cancel(server.ErrInterrupted)
+			}
+			cancel(nil)
 		case <-ctx.Done():
 		}
 		for repeated := time.After(repeatTime); repeated != nil; {
@@ -40,7 +45,7 @@ func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 		}
 		os.Exit(exitFailure)
 	}()
-	return ctx, cancel
+	return ctx, func() { cancel(nil) }
 }
 
 // hangups returns a channel that receives for each SIGHUP until ctx ends, which is when the program does: a drain is

@@ -72,6 +72,10 @@ type Server struct {
 	slots  slots
 }
 
+// ErrInterrupted is the cause of the end of Serve's ctx where someone waits for it, at a terminal: then connections of which no
+// byte has come are not waited for.
+var ErrInterrupted = errors.New("interrupted")
+
 // CutError is returned by Serve when the drain took longer than ShutdownTimeout.
 type CutError struct {
 	// Connections is how many were cut with an answer unfinished.
@@ -114,7 +118,7 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 // Serve accepts connections on the listeners until ctx ends, then drains. It keeps accepting for ShutdownDelay, and
 // closes each connection after its answer. It then empties the backlogs, closes the listeners, and waits for the
 // requests that have begun, at most ShutdownTimeout. It is serve_forever, and with a ctx the loop that handles requests
-// while a condition holds. A listener of Secure uses TLS. If a listener fails, Serve ends.
+// while a condition holds. The cause of ctx may be ErrInterrupted. A listener of Secure uses TLS. If a listener fails, Serve ends.
 //
 // It returns nil, a *CutError, or a listener's error. It closes the listeners.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
@@ -167,7 +171,9 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	waitUntil := time.Now().Add(s.ShutdownDelay + patience - reserve)
 	s.http1.Drain(waitUntil)
 	s.http2.Drain(waitUntil)
-	a.acceptSilent()
+	if !errors.Is(context.Cause(ctx), ErrInterrupted) {
+		a.acceptSilent()
+	}
 	if failure == nil {
 		select {
 		case failure = <-ended:
