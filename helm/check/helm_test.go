@@ -234,7 +234,7 @@ func TestNotes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			text := notes(t, dir, args...)
 			golden(t, "notes/"+name+".txt", text)
-			for _, want := range []string{"The site is at\n", "kubectl port-forward -n team service/", "\nIt serves "} {
+			for _, want := range []string{"The site is at\n", "kubectl port-forward ", "\nIt serves "} {
 				if !strings.Contains(text, want) {
 					t.Errorf("the notes lack %q", want)
 				}
@@ -254,7 +254,7 @@ func TestNotes(t *testing.T) {
 	if text := notes(t, dir, all["tls-existingsecret"]...); strings.Contains(text, "localhost:8080") || !strings.Contains(text, "\n  kubectl port-forward -n team service/demo-previewd 8443:8443\n\nand go to https://localhost:8443/.\n") {
 		t.Errorf("the notes of a redirection:\n%s", text)
 	}
-	if text := notes(t, dir, all["ingress"]...); !strings.Contains(text, "As config.HTTPS_REDIRECT is set, it redirects you to port 443.\n") {
+	if text := notes(t, dir, all["ingress"]...); !strings.Contains(text, "config.HTTPS_REDIRECT sends the browser to port 443. Open the https\n") || strings.Contains(text, "localhost") {
 		t.Errorf("the notes of a redirection to a proxy:\n%s", text)
 	}
 	if text := notes(t, dir, append(set("content.image=site:1"), "--kube-version", "1.34.1-gke.100")...); !strings.Contains(text, "feature gate ImageVolume") {
@@ -273,9 +273,9 @@ func TestNotes(t *testing.T) {
 		"ingress by a wildcard": {"ingress: {enabled: true, hosts: [{host: a.example.com}, {host: example.com}, {host: a.b.example.com}], tls: [{hosts: ['*.example.com']}]}",
 			[]string{"https://a.example.com/", "http://example.com/", "http://a.b.example.com/"}},
 		"ingress for all": {"ingress: {enabled: true, hosts: [{host: a.example}, {paths: [{path: /any}]}], tls: [{secretName: a}]}",
-			[]string{"https://a.example/", "https://<any host>/any"}},
+			[]string{"https://a.example/", "https://(every host name)/any"}},
 		"ingress without a host": {"ingress: {enabled: true, hosts: [{paths: [{path: /any}]}], tls: [{secretName: a, hosts: [a.example]}]}",
-			[]string{"http://<any host>/any"}},
+			[]string{"http://(every host name)/any"}},
 		"route by https": {"httpRoute: {enabled: true, parentRefs: [{name: g, sectionName: https}], hostnames: [a.example], rules: [{matches: [{path: {type: PathPrefix, value: /docs}}]}]}",
 			[]string{"https://a.example/docs"}},
 		"route by http": {"httpRoute: {enabled: true, parentRefs: [{name: g, sectionName: web-http}], hostnames: [a.example]}",

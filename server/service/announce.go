@@ -58,8 +58,12 @@ func (s start) fields(setup Setup, urls []string, admin string) []zap.Field {
 	if s.authority != "" {
 		list = append(list, zap.String("ca_sha256", s.authority))
 	}
+	var special []string
 	for _, n := range s.special {
-		list = append(list, zap.String(n.name, n.text))
+		special = append(special, n.name+": "+n.text)
+	}
+	if special != nil {
+		list = append(list, zap.Strings("special", special))
 	}
 	return list
 }

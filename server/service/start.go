@@ -91,7 +91,8 @@ func interfaceAddresses() []netip.Addr {
 	return list[:min(len(list), maxInterfaces)]
 }
 
-// special lists the settings that change what a visitor sees or may do.
+// special lists the settings that change what a visitor sees or may do. Of the kernel's confinement, confineProcess tells
+// what is in force.
 func special(c config.Config) (list []note) {
 	add := func(is bool, name, text string) {
 		if is {
@@ -106,7 +107,6 @@ func special(c config.Config) (list []note) {
 		add(true, "proxy", p.Prefix+" to "+p.Target)
 	}
 	add(c.Reload, "reload", "open pages reload when what they show has changed")
-	add(c.KernelConfinement == "off", "confined", "no: KERNEL_CONFINEMENT=off")
 	add(c.CGI, "scripts", "files below "+strings.Join(c.CGIDirectories, ", ")+" are run")
 	return list
 }
