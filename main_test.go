@@ -147,6 +147,7 @@ type runningService struct {
 	addr   string
 	stop   func() (code int, stderr string)
 	stderr *output
+	pid    int
 }
 
 var startLine = regexp.MustCompile(`^Serving HTTP(?:S on 127\.0\.0\.1 port ([0-9]+) \(https| on 127\.0\.0\.1 port ([0-9]+) \(http)://127\.0\.0\.1:([0-9]+)/\) \.\.\.$`)
@@ -188,7 +189,7 @@ func startProgram(t *testing.T, path string, environ []string) runningService {
 	if found == nil || found[1]+found[2] != found[3] {
 		t.Fatalf("start line %q", line)
 	}
-	return runningService{net.JoinHostPort("127.0.0.1", found[3]), stop, &stderr}
+	return runningService{net.JoinHostPort("127.0.0.1", found[3]), stop, &stderr, program.Process.Pid}
 }
 
 // player is the client of a transcript. It opens a connection for the first request, and again after one

@@ -145,7 +145,7 @@ type Config struct {
 	Warnings []string
 
 	// MaxInFlight bounds the content in memory for answers in progress, in bytes; 0 is the default. DiskThreads
-	// bounds the threads that wait for a disk; 0 is no bound. Fit and FitTasks set them.
+	// bounds the threads that wait for a disk; 0 is the default. Fit and FitTasks set them.
 	MaxInFlight Size
 	DiskThreads int
 	// MemoryBudget bounds what answers and clients may hold in all, beside the cache and the connections themselves, in bytes;

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -309,7 +308,7 @@ func TestAnAnswerThatStandsStillGivesWay(t *testing.T) {
 	}
 }
 
-// scarce is a listener that fails for some calls, for want of descriptors unless it has another reason.
+// scarce is a listener that fails for some calls.
 type scarce struct {
 	net.Listener
 	failures atomic.Int32
@@ -318,19 +317,26 @@ type scarce struct {
 
 func (l *scarce) Accept() (net.Conn, error) {
 	if l.failures.Add(-1) >= 0 {
-		return nil, &net.OpError{Op: "accept", Err: cmp.Or[error](l.reason, syscall.EMFILE)}
+		return nil, &net.OpError{Op: "accept", Err: l.reason}
 	}
 	return l.Listener.Accept()
 }
 
 func (l *scarce) SetDeadline(t time.Time) error { return l.Listener.(deadliner).SetDeadline(t) }
 
+// The process has none left (EMFILE), or the machine (ENFILE).
 func TestOutOfDescriptorsClosesTheOldestIdleConnection(t *testing.T) {
+	for _, reason := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE} {
+		t.Run(reason.Error(), func(t *testing.T) { outOfDescriptors(t, reason) })
+	}
+}
+
+func outOfDescriptors(t *testing.T, reason error) {
 	inner, err := Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &scarce{Listener: inner}
+	l := &scarce{Listener: inner, reason: reason}
 	var reports atomic.Int32
 	answered := make(chan struct{}, 3)
 	s := &Server{Handler: hello, Report: func(error) { reports.Add(1) },

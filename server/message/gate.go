@@ -1,5 +1,7 @@
 package message
 
+import "time"
+
 // Gate limits how many goroutines are inside at the same time. A nil Gate has no limit.
 //
 // It is for system calls that may wait for a disk: each of them takes a thread, the kernel gives a container
@@ -13,6 +15,30 @@ func NewGate(n int) Gate { return make(Gate, n) }
 func (g Gate) Enter() {
 	if g != nil {
 		g <- struct{}{}
+	}
+}
+
+// GatePatience is how long a request waits where nobody leaves a Gate, as on a mount that hangs: longer than any disk that
+// answers takes, and less than the 30 s after which proxies give up.
+const GatePatience = 10 * time.Second
+
+// EnterInTime is Enter for a request: it gives up after GatePatience, and says whether there was room.
+func (g Gate) EnterInTime() bool {
+	if g == nil {
+		return true
+	}
+	select {
+	case g <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(GatePatience)
+	defer timer.Stop()
+	select {
+	case g <- struct{}{}:
+		return true
+	case <-timer.C:
+		return false
 	}
 }
 

@@ -35,10 +35,33 @@ func TestGateBoundsWhoIsInside(t *testing.T) {
 	})
 }
 
+// Law: a request waits for GatePatience and no longer, and not at all where there is room.
+func TestARequestGivesUpWhereNobodyLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, began := NewGate(1), time.Now()
+		if !g.EnterInTime() || time.Since(began) != 0 {
+			t.Error("there is room")
+		}
+		if g.EnterInTime() || time.Since(began) != GatePatience {
+			t.Errorf("entered, or gave up after %v", time.Since(began))
+		}
+		go func() {
+			time.Sleep(GatePatience / 2)
+			g.Leave()
+		}()
+		if !g.EnterInTime() || time.Since(began) != GatePatience*3/2 {
+			t.Errorf("not entered after %v", time.Since(began))
+		}
+	})
+}
+
 func TestNilGateBoundsNothing(t *testing.T) {
 	var g Gate
 	for range 3 {
 		g.Enter()
+	}
+	if !g.EnterInTime() {
+		t.Error("it gave up")
 	}
 	g.Leave()
 }

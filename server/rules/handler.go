@@ -3,10 +3,10 @@ package rules
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +39,7 @@ type Options struct {
 // Rules are those that the files of a site hold now.
 type Rules struct {
 	opts    Options
-	looking sync.Mutex // held while current is replaced
+	looking message.Gate // one is inside while current is replaced
 	current atomic.Pointer[rules]
 }
 
@@ -68,12 +68,15 @@ func New(opts Options) *Rules {
 	if opts.Report == nil {
 		opts.Report = func([]Problem) {}
 	}
-	return &Rules{opts: opts}
+	return &Rules{opts: opts, looking: message.NewGate(1)}
 }
 
 // Problems are those of the files as they are now.
 func (rs *Rules) Problems() []Problem {
-	now := rs.look()
+	now, inTime := rs.look()
+	if !inTime {
+		return []Problem{{RedirectsFile, 0, "it cannot be read: " + errHangs.Error(), true}}
+	}
 	var list []Problem
 	for _, f := range now.files {
 		list = append(list, f.problems...)
@@ -84,18 +87,23 @@ func (rs *Rules) Problems() []Problem {
 	return list
 }
 
-// look returns the rules, which were looked at within MaxAge.
-func (rs *Rules) look() *rules {
+// errHangs is why the rules cannot be looked at in time.
+var errHangs = errors.New("the file system of the directory does not answer")
+
+// look returns the rules, which were looked at within MaxAge; or that a look takes too long, as on a mount that hangs.
+func (rs *Rules) look() (now *rules, inTime bool) {
 	if now := rs.current.Load(); now != nil && rs.opts.Now().Sub(now.looked) < MaxAge {
-		return now
+		return now, true
 	}
-	rs.looking.Lock()
-	defer rs.looking.Unlock()
+	if !rs.looking.EnterInTime() {
+		return nil, false
+	}
+	defer rs.looking.Leave()
 	old, began := rs.current.Load(), rs.opts.Now()
 	if old != nil && began.Sub(old.looked) < MaxAge {
-		return old
+		return old, true
 	}
-	now := &rules{redirects: &Redirects{}, headers: &Headers{}}
+	now = &rules{redirects: &Redirects{}, headers: &Headers{}}
 	if old != nil {
 		*now = *old
 	}
@@ -109,7 +117,7 @@ func (rs *Rules) look() *rules {
 		return problems
 	})
 	rs.current.Store(now)
-	return now
+	return now, true
 }
 
 // read looks at one file. One that cannot be read leaves the rules as they were.
@@ -141,7 +149,12 @@ func (rs *Rules) read(name string, f *file, parse func([]byte) []Problem) {
 // Handler puts the rules around the handler of the site.
 func (rs *Rules) Handler(next message.Handler) message.Handler {
 	return func(ctx context.Context, r *message.Request) message.Response {
-		now := rs.look()
+		now, inTime := rs.look()
+		if !inTime {
+			resp := (&message.Failure{Status: 503, Explain: "The files of this site cannot be read now", Cause: errHangs}).Response()
+			resp.Fields = message.Fields{{Name: "Retry-After", Value: "1"}}
+			return resp
+		}
 		if len(now.redirects.rules) == 0 && len(now.headers.blocks) == 0 {
 			return next(ctx, r)
 		}

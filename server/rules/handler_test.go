@@ -114,7 +114,7 @@ func TestAFileThatCannotBeRead(t *testing.T) {
 			for _, p := range rs.Problems() {
 				got += p.String()
 			}
-			if got != c.want || len(rs.look().redirects.All()) != 1 {
+			if now, _ := rs.look(); got != c.want || len(now.redirects.All()) != 1 {
 				t.Errorf("%q: problems %q, want %q", c.broken, got, c.want)
 			}
 		}
@@ -245,4 +245,42 @@ func TestRulesThatFetch(t *testing.T) {
 	if want := []string{"3", "4", "5"}; !slices.Equal(problems[:min(3, len(problems))], want) {
 		t.Errorf("lines with problems: got %q, want %q first", problems, want)
 	}
+}
+
+// hanging is a site whose file system does not answer.
+type hanging struct {
+	files
+	answers chan struct{}
+}
+
+func (h hanging) Look(name, seen string, limit int64) ([]byte, string, error) {
+	<-h.answers
+	return h.files.Look(name, seen, limit)
+}
+
+// Law: while one request hangs with the rules' files, others are told so in time, and it is a problem. All is well afterwards.
+func TestAMountThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		site := hanging{files{"/_redirects": "/a /one 301\n"}, make(chan struct{})}
+		rs := New(Options{Site: site})
+		handler := rs.Handler(func(context.Context, *message.Request) message.Response { return message.Response{Status: 200} })
+		ask := func() int { return handler(t.Context(), &message.Request{Method: "GET", Target: "/a"}).Status }
+		first := make(chan int)
+		go func() { first <- ask() }()
+		synctest.Wait()
+		began := time.Now()
+		if status := ask(); status != 503 || time.Since(began) != message.GatePatience {
+			t.Errorf("got %d after %v", status, time.Since(began))
+		}
+		if problems := rs.Problems(); len(problems) != 1 || !problems[0].Error {
+			t.Errorf("problems: %v", problems)
+		}
+		close(site.answers)
+		if status := <-first; status != 301 {
+			t.Errorf("the first got %d", status)
+		}
+		if status := ask(); status != 301 {
+			t.Errorf("afterwards: %d", status)
+		}
+	})
 }

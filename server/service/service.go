@@ -3,6 +3,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,10 @@ import (
 	"github.com/previewd/previewd/server/site/content"
 	"github.com/previewd/previewd/server/site/tree"
 )
+
+// defaultDiskThreads is how many threads may wait for a disk where there is no limit of tasks. A mount that hangs would take
+// one for each request otherwise, and a Go program that has 10,000 dies.
+const defaultDiskThreads = 256
 
 // Setup is what a service is made of.
 type Setup struct {
@@ -55,10 +60,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err := checkDirectory(c); err != nil {
 		return err
 	}
-	var disk message.Gate
-	if c.DiskThreads > 0 {
-		disk = message.NewGate(c.DiskThreads)
-	}
+	disk := message.NewGate(cmp.Or(c.DiskThreads, defaultDiskThreads))
 	var memory *budget.Budget
 	if c.MemoryBudget > 0 {
 		memory = budget.New(int64(c.MemoryBudget))

@@ -16,13 +16,18 @@ import (
 
 // The life of a GET, in the order in which it happens: send_head. The listing of a directory is in directory.go.
 
+// errHangs is the cause where there is no room for another thread that waits for the disk.
+var errHangs = errors.New("the file system of the directory does not answer, or too slowly")
+
 // Serve answers a GET or HEAD request.
 //
 // A file that is kept costs one stat by its path on Linux. Another small one costs: stat the directory, stat, openat2,
 // fstat, pread, fstat, close.
 func (s *Site) Serve(ctx context.Context, r *message.Request) message.Response {
 	disk := s.opts.Content.Disk
-	disk.Enter()
+	if !disk.EnterInTime() {
+		return busy("The files of this site cannot be read now", errHangs)
+	}
 	defer disk.Leave()
 	at, ok := translatePath(r.Target)
 	// What may not be served is not kept. A coding takes more than one look.

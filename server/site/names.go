@@ -55,7 +55,9 @@ func (s *Site) hasIndex(t *tree.Tree, name string) bool {
 // without an index page has none. Rules ask it.
 func (s *Site) Find(target string) (file string, found bool) {
 	disk := s.opts.Content.Disk
-	disk.Enter()
+	if !disk.EnterInTime() {
+		return "", false // the request that follows is told
+	}
 	defer disk.Leave()
 	at, ok := translatePath(target)
 	if ok && !at.slash && s.content.IsKept(s.directory, at.name) {

@@ -20,6 +20,9 @@ func notFound(cause error) message.Response {
 // unavailable is the answer when a file is there and cannot be read now. http.server does not know it.
 func unavailable(name string, cause error) message.Response {
 	f := &message.Failure{Status: 503, Explain: "The file is being changed; try again", Cause: fmt.Errorf("%q: %w", name, cause)}
+	if tree.IsTemporary(cause) {
+		f.Explain = "The file cannot be read now"
+	}
 	if errors.Is(cause, content.ErrRestless) {
 		f.Explain = "The file kept changing while it was read"
 	}

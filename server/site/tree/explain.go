@@ -44,9 +44,10 @@ func (t *Tree) Explain(name string, err error) error {
 	return nil
 }
 
-// IsTemporary says whether it is the system that fell short, not the name.
+// IsTemporary says whether it is the system that fell short, not the name: its descriptors or memory, a disk, or the server
+// of a network file system (ESTALE, ETIMEDOUT, ENOTCONN).
 func IsTemporary(err error) bool {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.EIO} {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.EIO, syscall.ESTALE, syscall.ETIMEDOUT, syscall.ENOTCONN} {
 		if errors.Is(err, e) {
 			return true
 		}
