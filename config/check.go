@@ -226,6 +226,8 @@ func (f field) allowed() string {
 		return "not a TCP port, allowed are 0 to 65535 (0 = any free one)"
 	case reflect.TypeFor[bool]():
 		return "not a boolean, allowed are true, false, 1, 0, yes, no, on and off"
+	case reflect.TypeFor[Listing]():
+		return "not a kind of listing, allowed are rich, plain and false (true means rich)"
 	case reflect.TypeFor[Size]():
 		return "not a size, allowed are bytes or a number of KiB, MiB, GiB or TiB, such as 64MiB"
 	case reflect.TypeFor[time.Duration]():

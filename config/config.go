@@ -33,6 +33,9 @@ type Port uint16
 // Size is a number of bytes.
 type Size int64
 
+// Listing is a kind of directory listings: rich, plain or false.
+type Listing string
+
 // Header is a field that is added to answers.
 type Header struct{ Name, Value string }
 
@@ -93,7 +96,8 @@ type Config struct {
 	Reload             bool   `env:"RELOAD" envDefault:"false" option:"reload" doc:"open pages reload when what they show has changed"`
 	// RebuildWait is 5 s with RELOAD unless it is set.
 	RebuildWait       time.Duration `env:"REBUILD_WAIT" envDefault:"0s" shown:"5s with RELOAD, else 0s" doc:"how long a request waits for a file that was there up to 10 s ago, while a build replaces it"`
-	Listing           bool          `env:"LISTING" envDefault:"true" doc:"show directory listings; if false, a directory without an index page gets 404"`
+	Listing           Listing       `env:"LISTING" envDefault:"rich" doc:"directory listings: rich (or true), plain (http.server's page) or false (404, and no archives)"`
+	Archive           bool          `env:"ARCHIVE" envDefault:"true" doc:"let clients download a directory as an archive: ?archive=zip or ?archive=tar.gz"`
 	Symlinks          string        `env:"SYMLINKS" envDefault:"inside" oneof:"inside,follow,deny" doc:"which symbolic links are followed: inside (relative ones that stay in DIRECTORY), follow (all) or deny (none)"`
 	Hidden            string        `env:"HIDDEN" envDefault:"serve" oneof:"serve,deny" doc:"what to do with files and directories whose name begins with a dot: serve, or deny (404, except .well-known)"`
 	KernelConfinement string        `env:"KERNEL_CONFINEMENT" envDefault:"auto" oneof:"auto,off" doc:"let the kernel confine the server to the files and ports it needs (Landlock): auto (if the kernel can), or off"`

@@ -27,6 +27,7 @@ func parsers() map[reflect.Type]env.ParserFunc {
 		reflect.TypeFor[int]():               parserOf(parseCount),
 		reflect.TypeFor[time.Duration]():     parserOf(parseDuration),
 		reflect.TypeFor[Size]():              parserOf(parseSize),
+		reflect.TypeFor[Listing]():           parserOf(parseListing),
 		reflect.TypeFor[[]string]():          parserOf(parseList),
 		reflect.TypeFor[[]netip.Prefix]():    parserOf(parsePrefixes),
 		reflect.TypeFor[map[string]string](): parserOf(parseExtensions),
@@ -56,6 +57,22 @@ func parseBool(text string) (bool, error) {
 		return false, nil
 	}
 	return false, errValue
+}
+
+// parseListing takes what a boolean may be too.
+func parseListing(text string) (Listing, error) {
+	switch word := strings.ToLower(text); word {
+	case "rich", "plain":
+		return Listing(word), nil
+	}
+	on, err := parseBool(text)
+	switch {
+	case err != nil:
+		return "", err
+	case on:
+		return "rich", nil
+	}
+	return "false", nil
 }
 
 func parseCount(text string) (int, error) {

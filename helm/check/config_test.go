@@ -91,6 +91,8 @@ func TestForms(t *testing.T) {
 		{"LISTING: off", "LISTING", "false"},
 		{"LISTING: 'off'", "LISTING", "off"},
 		{"LISTING: 0", "LISTING", "0"},
+		{"LISTING: plain", "LISTING", "plain"},
+		{"ARCHIVE: no", "ARCHIVE", "false"},
 		{"COMPRESS: off", "COMPRESS", "off"},
 		{"KERNEL_CONFINEMENT: off", "KERNEL_CONFINEMENT", "off"},
 		{"HTTPS_REDIRECT: off", "HTTPS_REDIRECT", "off"},

@@ -108,7 +108,7 @@ func TestRefused(t *testing.T) {
 		"protocol": {"config: {PROTOCOL: HTTP/2}", nil,
 			`config.PROTOCOL: "HTTP/2" is none of HTTP/1.0, HTTP/1.1`},
 		"listing": {"config: {LISTING: maybe}", nil,
-			`config.LISTING: "maybe" is not true or false`},
+			`config.LISTING: "maybe" is not rich, plain, true or false`},
 		"port_too_large": {"config: {PORT: 65536}", nil,
 			"config.PORT: 65536 is not a port from 1 to 65535"},
 		"port_none": {"config: {PORT: 0}", nil,

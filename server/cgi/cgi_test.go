@@ -257,7 +257,7 @@ func newServiceThatStops(t *testing.T, within time.Duration, change func(*cgi.Op
 
 	user, err := cgi.Prepare(os.DirFS("/"))
 	check(err)
-	siteOptions := site.Options{Tree: tree.Options{Directory: dir}, IndexPages: []string{"index.html"}, Listing: true}
+	siteOptions := site.Options{Tree: tree.Options{Directory: dir}, IndexPages: []string{"index.html"}, Listing: site.ListingPlain}
 	options := cgi.Options{
 		Directories: []string{"/cgi-bin/"}, Timeout: 20 * time.Second, MaxProcesses: 16,
 		// A program with the race detector sleeps for a second at its end unless it is told not to.

@@ -111,6 +111,9 @@ func (s *Site) sendDirectory(ctx context.Context, r *message.Request, t *tree.Tr
 	if bare && (s.opts.Exact || s.hasIndex(t, name)) {
 		return s.sendToSlash(t, r.Target, at)
 	}
+	if format, asked := s.archiveAsked(r.Target); asked && !bare && (s.hasIndex(t, name) || !s.hasFallback(t)) {
+		return s.sendArchive(ctx, r, name, format)
+	}
 	if !bare {
 		for _, page := range s.opts.IndexPages {
 			if resp, found := s.sendIndex(ctx, r, t, path.Join(name, page)); found {
@@ -123,7 +126,7 @@ func (s *Site) sendDirectory(ctx context.Context, r *message.Request, t *tree.Tr
 		return s.sendFile(ctx, r, t, page, st)
 	}
 	switch {
-	case !s.opts.Listing, !s.opts.Exact && s.hasFallback(t):
+	case s.opts.Listing == ListingOff, !s.opts.Exact && s.hasFallback(t):
 		if _, err := t.Stat(name); err != nil {
 			return refuse(t, name, err)
 		}

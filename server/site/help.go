@@ -25,7 +25,7 @@ const (
 // help is what the page of a 404 says to a person: the nearest directory that exists, and what is there that has a name like
 // the one asked for. Nothing is said where listings are off, and nothing to what no person will read.
 func (s *Site) help(r *message.Request, t *tree.Tree, at reading) *message.Help {
-	if !s.opts.Listing || s.opts.Exact || !isRead(r.Fields) || at.name == "" {
+	if s.opts.Listing == ListingOff || s.opts.Exact || !isRead(r.Fields) || at.name == "" {
 		return nil
 	}
 	asked, ok := newAsked(r, at.name)

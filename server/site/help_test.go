@@ -109,7 +109,7 @@ func TestHelpTellsOfNothingThatIsNotServed(t *testing.T) {
 			t.Errorf("%s: got %q", target, got)
 		}
 	}
-	for name, off := range map[string]func(*Options){"LISTING": func(o *Options) { o.Listing = false }, "EXACT": func(o *Options) { o.Exact = true }} {
+	for name, off := range map[string]func(*Options){"LISTING": func(o *Options) { o.Listing = ListingOff }, "EXACT": func(o *Options) { o.Exact = true }} {
 		if got := helpFor(t, newSite(t, dir, off), "", "/note/x"); got != "" {
 			t.Errorf("%s: got %q", name, got)
 		}

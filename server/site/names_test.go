@@ -140,7 +140,7 @@ func TestErrorPage(t *testing.T) {
 	dir := sitetest.Build(t, t.TempDir(), map[string]string{
 		"404.html": "top", "docs/404.html": "docs", "docs/deep/er/404.html": "er", "odd/404.html/x": "x", "other/x": "x",
 	})
-	s := newSite(t, dir, withPages, func(o *Options) { o.Listing = false })
+	s := newSite(t, dir, withPages, func(o *Options) { o.Listing = ListingOff })
 	for target, want := range map[string]string{
 		"/none": "top", "/docs/none": "docs", "/docs/none/more": "docs", "/docs/deep/none": "docs", "/docs/deep/er/none": "er", "/docs/": "docs",
 		"/odd/none": "top", "/other/none.js": "top", "/docsx": "top", "/404.html/": "top",

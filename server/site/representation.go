@@ -1,12 +1,14 @@
 package site
 
 import (
+	"strings"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site/coding"
 	"github.com/previewd/previewd/server/site/conditional"
 	"github.com/previewd/previewd/server/site/content"
+	"github.com/previewd/previewd/server/site/listing"
 	"github.com/previewd/previewd/server/site/mediatype"
 )
 
@@ -92,8 +94,11 @@ func (s *Site) represent(state *content.State, mediaType string, c coding.Coding
 }
 
 // describePage returns the representation of the page of a directory. One that is made while it is sent has no tag.
-func (s *Site) describePage(state *content.State) *representation {
+func (s *Site) describePage(state *content.State, form content.Form) *representation {
 	of := &representation{mediaType: "text/html; charset=utf-8"}
+	if form == jsonForm {
+		of.mediaType = "application/json"
+	}
 	fields := message.Fields{{Name: "Content-type", Value: of.mediaType}}
 	if s.opts.Exact {
 		of.fields = fields
@@ -108,10 +113,21 @@ func (s *Site) describePage(state *content.State) *representation {
 		fields = append(fields, message.Field{Name: "ETag", Value: of.validators.ETag})
 	}
 	fields = append(fields, message.Field{Name: "Cache-Control", Value: "no-cache"})
+	var vary []string
 	if s.opts.Content.Compress != content.CompressOff {
-		fields = append(fields, message.Field{Name: "Vary", Value: "Accept-Encoding"})
+		vary = append(vary, "Accept-Encoding")
 	}
-	of.fields, of.unchanged = fields, fields[begin:]
+	if form != plainForm {
+		vary = append(vary, "Accept")
+	}
+	if vary != nil {
+		fields = append(fields, message.Field{Name: "Vary", Value: strings.Join(vary, ", ")})
+	}
+	of.unchanged = fields[begin:len(fields):len(fields)]
+	if form == richForm {
+		fields = append(fields, message.Field{Name: "Content-Security-Policy", Value: listing.Policy})
+	}
+	of.fields = fields
 	return of
 }
 

@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"sync"
@@ -28,10 +29,14 @@ type sharedKey struct {
 
 // shared is what was read for all who asked.
 type shared struct {
-	all  *sharing
-	key  sharedKey
-	dir  *listing.Directory // nil where the page is all that is needed
-	page content.Source     // its Body is nil where it is made while it is sent
+	all *sharing
+	key sharedKey
+	dir *listing.Directory // nil where the page is all that is needed
+	// readme is the name of the file whose text is shown below the names, "" if there is none. sum tells what a rich page
+	// shows from anything else that might be.
+	readme, text string
+	sum          [sha256.Size]byte
+	page         content.Source // its Body is nil where it is made while it is sent
 	// free gives back what both take; it may be nil.
 	free    func()
 	settled bool

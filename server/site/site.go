@@ -13,6 +13,19 @@ import (
 	"github.com/previewd/previewd/server/site/tree"
 )
 
+// Listing is a choice in Options.
+type Listing string
+
+// The choices for Options.Listing.
+const (
+	// ListingRich shows sizes and times too, and answers with JSON whoever asks for that. With Exact it is ListingPlain.
+	ListingRich Listing = "rich"
+	// ListingPlain shows the page of http.server.
+	ListingPlain Listing = "plain"
+	// ListingOff shows none: a directory without an index page is 404.
+	ListingOff Listing = "false"
+)
+
 // Options says what a Site serves and how.
 type Options struct {
 	// Tree says which directory is served, and what is found in it.
@@ -26,8 +39,14 @@ type Options struct {
 	Extensions map[string]string
 	// DefaultType is the media type of files whose name tells nothing; "" is application/octet-stream.
 	DefaultType string
-	// Listing allows directory listings. Without them a directory without an index page is 404.
-	Listing bool
+	// Listing is ListingRich, ListingPlain or ListingOff (also if empty).
+	Listing Listing
+	// Archives allows directories to be downloaded as archives, where there are listings.
+	Archives bool
+	// EmptyHint is said on the page of an empty directory at the top.
+	EmptyHint string
+	// Zone is the time zone of listings, nil for the system's.
+	Zone *time.Location
 	// MaxListings is how many bytes the names in directories may take that are being listed, for all answers under way
 	// together. Zero is 256 MiB.
 	MaxListings int64
@@ -55,6 +74,7 @@ type Site struct {
 	listings  sharing
 	names     room
 	searching sync.Mutex // for similar names: one request at a time
+	archives  chan struct{}
 }
 
 // New returns a Site. The directory is looked at for the first time by Serve or Ready.
@@ -62,10 +82,17 @@ func New(opts Options) *Site {
 	if opts.Content.Now == nil {
 		opts.Content.Now = time.Now
 	}
+	if opts.Listing == "" {
+		opts.Listing = ListingOff
+	}
+	if opts.Zone == nil {
+		opts.Zone = time.Local
+	}
 	if opts.Content.Compress == "" || opts.Exact {
 		opts.Content.Compress = content.CompressOff
 	}
-	s := &Site{opts: opts, types: mediatype.Rules{Given: opts.Extensions, Default: opts.DefaultType}, directory: tree.New(opts.Tree)}
+	s := &Site{opts: opts, types: mediatype.Rules{Given: opts.Extensions, Default: opts.DefaultType}, directory: tree.New(opts.Tree),
+		archives: make(chan struct{}, maxArchives)}
 	s.names.Budget = opts.Content.Budget.Part(cmp.Or(opts.MaxListings, maxListings))
 	opts.Content.Describe = s.describe
 	opts.Content.Untagged = opts.Exact

@@ -20,7 +20,7 @@ import (
 
 // newSite returns a Site with http.server's defaults, changed by with.
 func newSite(t testing.TB, dir string, with ...func(*Options)) *Site {
-	opts := Options{Tree: tree.Options{Directory: dir}, IndexPages: []string{"index.html", "index.htm"}, Listing: true, CacheControl: "no-cache",
+	opts := Options{Tree: tree.Options{Directory: dir}, IndexPages: []string{"index.html", "index.htm"}, Listing: ListingPlain, CacheControl: "no-cache",
 		Content: content.Options{MaxFile: 1 << 20, CacheSize: 16 << 20, Compress: content.CompressAuto}}
 	for _, change := range with {
 		change(&opts)
@@ -194,7 +194,7 @@ color-scheme: light dark;
 	if !strings.Contains(page, `<a href="out/">out@</a>`) {
 		t.Errorf("a link to a directory lacks its slash in\n%s", page)
 	}
-	if resp, _ = get(t, newSite(t, dir, func(o *Options) { o.Listing = false }), "/"); resp.Status != 404 || resp.Reason != "File not found" {
+	if resp, _ = get(t, newSite(t, dir, func(o *Options) { o.Listing = ListingOff }), "/"); resp.Status != 404 || resp.Reason != "File not found" {
 		t.Errorf("no listings: %d %q", resp.Status, resp.Reason)
 	}
 }

@@ -73,7 +73,7 @@ func absent(t *testing.T, format string, args ...any) {
 // the console and the same failed requests.
 func likePython(t *testing.T, dir string, pages []real) {
 	t.Helper()
-	ours := serve(t, dir, "SYMLINKS=follow")
+	ours := serve(t, dir, "SYMLINKS=follow", "LISTING=plain")
 	theirs := start(t, []string{"python3", "-m", "http.server"}, dir)
 	for _, of := range pages {
 		t.Run(of.path, func(t *testing.T) {

@@ -23,7 +23,7 @@ func TestSample(t *testing.T) {
 
 	p = open(t, s.url+"/log/")
 	p.is(200)
-	p.shows("Directory listing for /log/", "tide table.txt", "Røde Ø.txt", "latest.txt@")
+	p.shows("tide table.txt", "Røde Ø.txt", "latest.txt", "→")
 	p.quiet()
 
 	p = open(t, s.url+"/nowhere")

@@ -43,6 +43,28 @@ func (s *Store) load(ctx context.Context, t *tree.Tree, name string, f tree.File
 	}
 }
 
+// Section opens a file to be sent from the disk, whatever its size, once it is at rest. An error is one of t.Open, or a
+// *ReadError. The caller closes it.
+func (s *Store) Section(ctx context.Context, t *tree.Tree, name string) (*message.FileSection, tree.Status, error) {
+	f, st, err := t.Open(name)
+	if err != nil {
+		return nil, st, err
+	}
+	l := loading{store: s, ctx: ctx, t: t, name: name, f: f, start: s.now(), untagged: true}
+	defer l.forget()
+	for {
+		found, err := l.loadSection(st)
+		if err != nil {
+			f.Close()
+			return nil, st, &ReadError{err}
+		}
+		if found.body != nil {
+			return found.body.(*message.FileSection), found.st, nil
+		}
+		st = found.st
+	}
+}
+
 // room returns an empty content for a file, nil if the file is to be sent from the disk: it is too large, or
 // nothing would be gained as the content is not kept, its tag is known, and it is not for encoding.
 func (s *Store) room(st tree.Status, encoding bool) *buffer {
@@ -95,7 +117,7 @@ func (l *loading) loadSection(st tree.Status) (loaded, error) {
 			return loaded{st: after}, err
 		}
 	}
-	if s.opts.Untagged {
+	if s.opts.Untagged || l.untagged {
 		return loaded{l.section(found, settled, seen), found, ""}, nil
 	}
 	tag, known := s.digests.get(found)
@@ -183,6 +205,8 @@ type loading struct {
 	// early is the file as it was when it was first seen to change, nil if it was not.
 	early   *buffer
 	earlySt tree.Status
+	// untagged is set where nobody asks for a tag.
+	untagged bool
 	// growth is that of a file that is sent from the disk.
 	growth growth
 }

@@ -2,6 +2,8 @@
 package listing
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"path"
@@ -16,12 +18,24 @@ type Directory struct {
 	// Status is that of the directory before its names were read.
 	Status tree.Status
 	// Entries are the names in the order in which they are shown. Mode of a link that leads to a directory has
-	// fs.ModeDir too, as far as links are followed.
+	// fs.ModeDir too, as far as links are followed, and of one that leads to nothing that is served fs.ModeIrregular.
 	Entries []tree.Entry
+	// Details are what else is shown of the entries, nil if that is nothing.
+	Details []Detail
 	// Links are the symbolic links among them.
 	Links Links
 	// Taken is how many bytes of the Room it takes.
 	Taken int64
+}
+
+// Detail is what is shown of an entry beside its name: of a link what is shown of the file that it leads to.
+type Detail struct {
+	Size  int64
+	Mtime tree.Instant
+	// Target is where a link leads, where that may be told.
+	Target string
+	// Refused is set for a link that is not followed for a policy.
+	Refused bool
 }
 
 // Links are the symbolic links in a listing: their names, and whether they led to a directory.
@@ -61,11 +75,21 @@ func (l Links) LeadAsBefore(t *tree.Tree, directory string) bool {
 	return true
 }
 
+// Options say what is read of a directory.
+type Options struct {
+	// Room is where the names are put.
+	Room tree.Room
+	// Natural puts directories first and numbers in the order of their values; else the order is that of http.server.
+	Natural bool
+	// Detailed is up to how many names of which the details are read: each entry is looked at.
+	Detailed int
+}
+
 // Read reads a directory. An error is one of t.ReadDir; then nothing of the room is taken.
-func Read(t *tree.Tree, name string, room tree.Room) (_ *Directory, err error) {
+func Read(t *tree.Tree, name string, opts Options) (_ *Directory, err error) {
 	d := &Directory{}
-	counted := func(n int64) bool {
-		if !room(n) {
+	take := func(n int64) bool {
+		if !opts.Room(n) {
 			return false
 		}
 		d.Taken += n
@@ -73,33 +97,120 @@ func Read(t *tree.Tree, name string, room tree.Room) (_ *Directory, err error) {
 	}
 	defer func() {
 		if err != nil {
-			room(-d.Taken)
+			opts.Room(-d.Taken)
 		}
 	}()
-	if d.Entries, d.Status, err = t.ReadDir(name, counted); err != nil {
+	open, st, err := t.OpenDir(name)
+	if err != nil {
 		return nil, err
 	}
-	for i := range d.Entries {
-		e := &d.Entries[i]
-		if e.Mode&fs.ModeSymlink == 0 {
-			continue
+	defer open.Close()
+	d.Status = st
+	if d.Entries, err = open.Entries(take); err != nil {
+		return nil, err
+	}
+	if len(d.Entries) <= opts.Detailed {
+		if !take(int64(len(d.Entries)) * int64(unsafe.Sizeof(Detail{}))) {
+			return nil, tree.ErrNoRoom
 		}
-		l := link{e.Name, leadsToDirectory(t, name, e.Name)}
-		if d.Links = append(d.Links, l); l.isDir {
-			e.Mode |= fs.ModeDir
+		d.addDetails(open)
+	}
+	for i := range d.Entries {
+		if d.Entries[i].Mode&fs.ModeSymlink != 0 {
+			d.follow(t, name, i)
 		}
 	}
-	if !counted(int64(cap(d.Links)) * int64(unsafe.Sizeof(link{}))) {
+	if !take(int64(d.Links.Size())) {
 		return nil, tree.ErrNoRoom
 	}
 	// The order takes memory only while it is made.
 	passing := int64(len(d.Entries)) * orderSize
-	if !room(passing) {
+	if !opts.Room(passing) {
 		return nil, tree.ErrNoRoom
 	}
-	sortEntries(d.Entries)
-	room(-passing)
+	if opts.Natural {
+		sortNaturally(d)
+	} else {
+		sortEntries(d.Entries)
+	}
+	opts.Room(-passing)
 	return d, nil
+}
+
+// addDetails looks at each entry. One that is gone by now is left out.
+func (d *Directory) addDetails(open *tree.Dir) {
+	kept := d.Entries[:0]
+	d.Details = make([]Detail, 0, len(d.Entries))
+	for _, e := range d.Entries {
+		st, err := open.Look(e.Name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		detail := Detail{Size: st.Size, Mtime: st.Mtime}
+		if err == nil {
+			e.Mode = st.Mode.Type()
+		}
+		if e.Mode&fs.ModeSymlink != 0 {
+			// Where an absolute link leads is the operator's business.
+			if target, err := open.Target(e.Name); err == nil && !strings.HasPrefix(target, "/") {
+				detail.Target = target
+			}
+		}
+		kept, d.Details = append(kept, e), append(d.Details, detail)
+	}
+	d.Entries = kept
+}
+
+// follow looks where a link leads.
+func (d *Directory) follow(t *tree.Tree, name string, i int) {
+	e := &d.Entries[i]
+	st, err := t.Stat(path.Join(name, e.Name))
+	switch {
+	case err == nil && st.Mode.IsDir():
+		e.Mode |= fs.ModeDir
+	case err != nil || !st.Mode.IsRegular():
+		e.Mode |= fs.ModeIrregular
+	}
+	d.Links = append(d.Links, link{e.Name, e.Mode.IsDir()})
+	if d.Details == nil {
+		return
+	}
+	detail := &d.Details[i]
+	if err == nil {
+		detail.Size, detail.Mtime = st.Size, st.Mtime
+	}
+	if detail.Refused = tree.IsRefused(err); detail.Refused {
+		detail.Target = ""
+	}
+}
+
+// Sum tells what is shown of the directory, and texts beside it, from anything else that might be.
+func (d *Directory) Sum(beside ...string) [sha256.Size]byte {
+	hash := sha256.New()
+	var b []byte
+	for _, text := range beside {
+		b = append(binary.LittleEndian.AppendUint64(b, uint64(len(text))), text...)
+	}
+	for i, e := range d.Entries {
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(e.Name)))
+		b = binary.LittleEndian.AppendUint32(append(b, e.Name...), uint32(e.Mode))
+		if d.Details != nil {
+			detail := &d.Details[i]
+			for _, n := range []int64{detail.Size, detail.Mtime.Sec, detail.Mtime.Nsec, int64(len(detail.Target))} {
+				b = binary.LittleEndian.AppendUint64(b, uint64(n))
+			}
+			b = append(b, detail.Target...)
+			if detail.Refused {
+				b = append(b, 1)
+			}
+		}
+		if len(b) >= pieceSize {
+			_, _ = hash.Write(b) // never fails: hash.Hash
+			b = b[:0]
+		}
+	}
+	_, _ = hash.Write(b)
+	return [sha256.Size]byte(hash.Sum(nil))
 }
 
 // IsNoRoom says whether a directory has more names than there is memory for.

@@ -3,6 +3,7 @@ package listing
 import (
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/previewd/previewd/server/message"
@@ -23,13 +24,73 @@ func sortEntries(list []tree.Entry) {
 		}
 		compare = func(a, b int32) int { return strings.Compare(keys[a], keys[b]) }
 	}
-	arrange(list, compare)
+	arrange(len(list), compare, func(to, from int32) { list[to], list[from] = list[from], list[to] })
 }
 
-// arrange sorts by the places of entries, stably. Sorting the entries themselves so would take longer, or twice the
-// memory.
-func arrange(list []tree.Entry, compare func(a, b int32) int) {
-	order := make([]int32, len(list))
+// sortNaturally puts directories first, and the names in the order in which people read them: 2 before 10, and a beside A.
+func sortNaturally(d *Directory) {
+	list := d.Entries
+	compare := func(a, b int32) int {
+		if x, y := list[a].Mode.IsDir(), list[b].Mode.IsDir(); x != y {
+			if x {
+				return -1
+			}
+			return 1
+		}
+		if c := compareNaturally(list[a].Name, list[b].Name); c != 0 {
+			return c
+		}
+		return strings.Compare(list[a].Name, list[b].Name)
+	}
+	arrange(len(list), compare, func(to, from int32) {
+		list[to], list[from] = list[from], list[to]
+		if d.Details != nil {
+			d.Details[to], d.Details[from] = d.Details[from], d.Details[to]
+		}
+	})
+}
+
+// compareNaturally compares two names without regard to case, and digits by the number that they are.
+func compareNaturally(a, b string) int {
+	for a != "" && b != "" {
+		if isDigit(a[0]) && isDigit(b[0]) {
+			x, y := digits(a), digits(b)
+			a, b = a[len(x):], b[len(y):]
+			x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
+			if len(x) != len(y) {
+				return len(x) - len(y)
+			}
+			if c := strings.Compare(x, y); c != 0 {
+				return c
+			}
+			continue
+		}
+		x, n := utf8.DecodeRuneInString(a)
+		y, m := utf8.DecodeRuneInString(b)
+		if x != y {
+			if x, y = unicode.ToLower(x), unicode.ToLower(y); x != y {
+				return int(x - y)
+			}
+		}
+		a, b = a[n:], b[m:]
+	}
+	return len(a) - len(b)
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// digits is what a text has of digits at its beginning.
+func digits(s string) string {
+	n := 0
+	for n < len(s) && isDigit(s[n]) {
+		n++
+	}
+	return s[:n]
+}
+
+// arrange sorts n things by their places, stably. Sorting the things themselves so would take longer, or twice the memory.
+func arrange(n int, compare func(a, b int32) int, swap func(a, b int32)) {
+	order := make([]int32, n)
 	for i := range order {
 		order[i] = int32(i)
 	}
@@ -39,19 +100,17 @@ func arrange(list []tree.Entry, compare func(a, b int32) int) {
 		}
 		return int(a - b)
 	})
-	// Each cycle of the permutation is gone through once.
+	// Each cycle of the permutation is gone through once: what belongs at a place comes there, and what was there goes on.
 	for start := range order {
-		if order[start] < 0 {
-			continue
-		}
-		first := list[start]
-		at := int32(start)
-		for order[at] != int32(start) {
+		for at := int32(start); order[at] != at; {
 			from := order[at]
-			list[at], order[at] = list[from], -1
+			order[at] = at
+			if from == int32(start) {
+				break
+			}
+			swap(at, from)
 			at = from
 		}
-		list[at], order[at] = first, -1
 	}
 }
 

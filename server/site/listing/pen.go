@@ -29,6 +29,13 @@ func (p *pen) free() {
 	pieces.Put(p.lent)
 }
 
+// add adds texts to the page.
+func (p *pen) add(texts ...string) {
+	for _, text := range texts {
+		p.text = append(p.text, text...)
+	}
+}
+
 // pause is called between two entries: it hands on what there is if that is a piece.
 func (p *pen) pause() error {
 	if len(p.text) < pieceSize {

@@ -230,11 +230,11 @@ func (p *Page) Text() string {
 
 // Colours is how many colours the visible part of the page is drawn in.
 func (p *Page) Colours() (int, error) {
-	var shot struct{ Data []byte }
-	if err := p.call("Page.captureScreenshot", nil, &shot); err != nil {
+	shot, err := p.Picture()
+	if err != nil {
 		return 0, err
 	}
-	picture, err := png.Decode(bytes.NewReader(shot.Data))
+	picture, err := png.Decode(bytes.NewReader(shot))
 	if err != nil {
 		return 0, err
 	}
@@ -402,3 +402,48 @@ func (r *Request) isOpen(loader string) bool {
 }
 
 func (r *Request) answered(with *response) { r.Status, r.MediaType = with.Status, with.MimeType }
+
+// Screen gives the page a screen of so many pixels, and a person who prefers dark colours or light ones.
+func (p *Page) Screen(width, height int, dark bool) error {
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	if err := p.call("Emulation.setEmulatedMedia", object{"features": []object{{"name": "prefers-color-scheme", "value": scheme}}}, nil); err != nil {
+		return err
+	}
+	return p.call("Emulation.setDeviceMetricsOverride", object{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}, nil)
+}
+
+// Picture is the visible part of the page as PNG.
+func (p *Page) Picture() ([]byte, error) {
+	var shot struct{ Data []byte }
+	err := p.call("Page.captureScreenshot", nil, &shot)
+	return shot.Data, err
+}
+
+// Press presses a key that writes nothing, such as ArrowDown, and lets it go.
+func (p *Page) Press(key string) error {
+	codes := map[string]int{"Enter": 13, "Escape": 27, "ArrowUp": 38, "ArrowDown": 40}
+	down := object{"type": "rawKeyDown", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
+	if key == "Enter" {
+		down["type"], down["text"] = "keyDown", "\r"
+	}
+	if err := p.call("Input.dispatchKeyEvent", down, nil); err != nil {
+		return err
+	}
+	return p.call("Input.dispatchKeyEvent", object{"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}, nil)
+}
+
+// Type types a text, character by character.
+func (p *Page) Type(text string) error {
+	for _, c := range text {
+		if err := p.call("Input.dispatchKeyEvent", object{"type": "keyDown", "key": string(c), "text": string(c)}, nil); err != nil {
+			return err
+		}
+		if err := p.call("Input.dispatchKeyEvent", object{"type": "keyUp", "key": string(c)}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,278 @@
+package site
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/site/archive"
+	"github.com/previewd/previewd/server/site/sitetest"
+	"github.com/previewd/previewd/server/site/tree"
+)
+
+func withArchives(o *Options) { later(o); o.Listing, o.Archives = ListingRich, true }
+
+// unpackZip and unpackTar return the entries of an archive as lines: name, mode, time, content.
+func unpackZip(t *testing.T, text string) (list []string) {
+	t.Helper()
+	r, err := zip.NewReader(strings.NewReader(text), int64(len(text)))
+	sitetest.Check(t, err)
+	for _, f := range r.File {
+		in, err := f.Open()
+		sitetest.Check(t, err)
+		content, err := io.ReadAll(in)
+		sitetest.Check(t, err)
+		list = append(list, fmt.Sprintf("%s %v %s %s", f.Name, f.Mode(), f.Modified.UTC().Format("2006-01-02 15:04:05"), content))
+	}
+	return list
+}
+
+func unpackTar(t *testing.T, text string) (list []string) {
+	t.Helper()
+	packed, err := gzip.NewReader(strings.NewReader(text))
+	sitetest.Check(t, err)
+	r := tar.NewReader(packed)
+	for {
+		head, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		sitetest.Check(t, err)
+		content, err := io.ReadAll(r)
+		sitetest.Check(t, err)
+		list = append(list, fmt.Sprintf("%s %v %s %s", head.Name, head.FileInfo().Mode(), head.ModTime.UTC().Format("2006-01-02 15:04:05"), string(content)+head.Linkname))
+	}
+}
+
+// Law: an archive has every file that is served below the directory, in the order of their names, and is the same each time.
+func TestArchives(t *testing.T) {
+	files := map[string]string{"site/docs/b.txt": "b", "site/docs/a/x.txt": strings.Repeat("x", 300_000), "site/docs/a-b": "", "site/docs/index.html": "index",
+		"site/docs/Ærø \"1\".txt": "æ", "site/docs/.hidden": "h", "site/docs/to-file": "-> b.txt", "site/docs/to-dir": "-> a", "site/docs/out": "-> ../../secret",
+		"site/docs/dead": "-> gone", "site/docs/to-hidden": "-> .hidden", "site/docs/empty/": "", "secret": "s", "site/docs/" + strings.Repeat("long", 50): "l", "site/docs/back\\slash": ""}
+	dir := sitetest.Build(t, t.TempDir(), files)
+	sitetest.Check(t, os.Chmod(filepath.Join(dir, "site/docs/b.txt"), 0o751))
+	for _, name := range []string{"docs", "docs/a", "docs/empty"} {
+		sitetest.Check(t, os.Chtimes(filepath.Join(dir, "site", name), sitetest.Later(), sitetest.Later().AddDate(-30, 0, 0)))
+	}
+	for how, c := range map[string]struct {
+		change func(*Options)
+		names  string
+	}{
+		"inside": {func(*Options) {}, "docs/ .hidden a/ a/x.txt a-b b.txt back\\slash empty/ index.html LONG to-dir to-file to-hidden Ærø"},
+		"deny":   {func(o *Options) { o.Tree.Symlinks = tree.SymlinksDeny }, "docs/ .hidden a/ a/x.txt a-b b.txt back\\slash empty/ index.html LONG Ærø"},
+		"hidden": {func(o *Options) { o.Tree.Hidden = tree.HiddenDeny }, "docs/ a/ a/x.txt a-b b.txt back\\slash empty/ index.html LONG to-dir to-file Ærø"},
+		"follow": {func(o *Options) { o.Tree.Symlinks = tree.SymlinksFollow }, "docs/ .hidden a/ a/x.txt a-b b.txt back\\slash empty/ index.html LONG out to-dir to-file to-hidden Ærø"},
+	} {
+		s := newSite(t, filepath.Join(dir, "site"), withArchives, c.change)
+		for query, unpack := range map[string]func(*testing.T, string) []string{"?archive=zip": unpackZip, "?x=1&archive=tar.gz#f": unpackTar} {
+			resp, text := get(t, s, "/docs/"+query)
+			if resp.Status != 200 || resp.Body.Len() != -1 || resp.Fields.Get("ETag") != "" {
+				t.Fatalf("%s %s: %d %q", how, query, resp.Status, resp.Fields)
+			}
+			if _, again := get(t, s, "/docs/"+query); again != text {
+				t.Errorf("%s %s: another archive the second time", how, query)
+			}
+			entries := unpack(t, text)
+			var names []string
+			for i, e := range entries {
+				e = strings.Replace(e, "\"1\".txt ", "", 1)
+				name, _, _ := strings.Cut(e, " ")
+				if i > 0 {
+					name = strings.TrimPrefix(name, "docs/")
+				}
+				names = append(names, strings.Replace(name, strings.Repeat("long", 50), "LONG", 1))
+			}
+			want := strings.Fields(c.names)
+			if strings.Contains(query, "zip") {
+				want[slices.Index(want, "back\\slash")] = "back_slash"
+			}
+			if !slices.Equal(names, want) {
+				t.Errorf("%s %s: got %q\nwant %q", how, query, names, want)
+			}
+			for _, want := range []string{"docs/b.txt -rwxr-x--x 1994-11-06 08:49:37 b", "docs/a/x.txt -rw-r--r-- 1994-11-06 08:49:37 " + strings.Repeat("x", 300_000)} {
+				if !slices.Contains(entries, want) {
+					t.Errorf("%s %s: no entry %.60q", how, query, want)
+				}
+			}
+			if how == "inside" {
+				link := slices.IndexFunc(entries, func(e string) bool { return strings.HasPrefix(e, "docs/to-dir ") })
+				if !strings.HasPrefix(entries[link], "docs/to-dir L") || !strings.HasSuffix(entries[link], " a") {
+					t.Errorf("%s: the link is %q", query, entries[link])
+				}
+			}
+		}
+		if held, _ := s.names.Use(); held != 0 || len(s.archives) != 0 {
+			t.Errorf("%s: %d bytes are not given back, %d archives are open", how, held, len(s.archives))
+		}
+	}
+}
+
+// TestArchivesAreAskedFor: where there are archives, and what they are called.
+func TestArchivesAreAskedFor(t *testing.T) {
+	dir := sitetest.Build(t, filepath.Join(t.TempDir(), "my site"), map[string]string{"d/x": "x", "Ærø d/x": "", "i/index.html": "index", "f.txt": "f"})
+	s := newSite(t, dir, withArchives)
+	for target, want := range map[string]string{
+		"/?archive=zip":                   `attachment; filename="my site.zip"`,
+		"/d/?archive=tar.gz":              `attachment; filename="d.tar.gz"`,
+		"/d/../d/?archive=zip":            `attachment; filename="d.zip"`,
+		"/i/?archive=zip":                 `attachment; filename="i.zip"`,
+		"/%C3%86r%C3%B8%20d/?archive=zip": `attachment; filename="_r_ d.zip"; filename*=UTF-8''%C3%86r%C3%B8%20d.zip`,
+		"/d/?archive=rar":                 "",
+		"/d/?archive=":                    "",
+		"/d/?archives=zip":                "",
+		"/f.txt?archive=zip":              "",
+		"/i/?page=archive=zip":            "",
+	} {
+		if resp, _ := get(t, s, target); resp.Status != 200 || resp.Fields.Get("Content-Disposition") != want {
+			t.Errorf("%s: %d %q, want %s", target, resp.Status, resp.Fields, want)
+		}
+	}
+	if resp, _ := get(t, s, "/d?archive=zip"); resp.Status != 301 || resp.Fields.Get("Location") != "./d/?archive=zip" {
+		t.Errorf("without a slash: %d %q", resp.Status, resp.Fields)
+	}
+	if resp, _ := get(t, s, "/nowhere/?archive=zip"); resp.Status != 404 {
+		t.Errorf("of nothing: %d", resp.Status)
+	}
+	if _, page := get(t, s, "/d/"); !strings.Contains(page, `name="archive" value="zip"`) {
+		t.Error("the listing has no button")
+	}
+	for how, change := range map[string]func(*Options){"off": func(o *Options) { o.Archives = false }, "exact": func(o *Options) { o.Exact = true },
+		"no listings": func(o *Options) { o.Listing = ListingOff }} {
+		s := newSite(t, dir, withArchives, change)
+		for _, target := range []string{"/d/?archive=zip", "/i/?archive=zip"} {
+			if resp, page := get(t, s, target); resp.Fields.Get("Content-Disposition") != "" || strings.Contains(page, "value=\"zip\"") {
+				t.Errorf("%s: %s: %d %q", how, target, resp.Status, resp.Fields)
+			}
+		}
+	}
+	if resp, _ := get(t, newSite(t, dir, withArchives, func(o *Options) { o.Listing = ListingPlain }), "/d/?archive=zip"); resp.Fields.Get("Content-Disposition") == "" {
+		t.Errorf("with the plain page: %q", resp.Fields)
+	}
+}
+
+// changing is a Writer that changes something when the first bytes come.
+type changing struct {
+	bytes.Buffer
+	change func()
+}
+
+func (c *changing) Write(p []byte) (int, error) {
+	if c.change != nil {
+		c.change()
+		c.change = nil
+	}
+	return c.Buffer.Write(p)
+}
+
+// Law: what changes while an archive is sent ends it before its end.
+func TestArchivesOfWhatChanges(t *testing.T) {
+	noise := make([]byte, 300_000)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise) // never fails
+	for _, format := range []string{"zip", "tar.gz"} {
+		for what, change := range map[string]func(dir string) error{
+			"a file that is being sent":   func(dir string) error { return os.WriteFile(filepath.Join(dir, "d/a"), noise[:150_000], 0o644) },
+			"a file that is to come":      func(dir string) error { return os.Remove(filepath.Join(dir, "d/z")) },
+			"a new name":                  func(dir string) error { return os.WriteFile(filepath.Join(dir, "d/new"), nil, 0o644) },
+			"a directory that is to come": func(dir string) error { return os.RemoveAll(filepath.Join(dir, "d/e")) },
+			"":                            func(string) error { return nil },
+		} {
+			dir := sitetest.Build(t, t.TempDir(), map[string]string{"d/a": string(noise), "d/e/x": "x", "d/z": "z"})
+			sitetest.Check(t, os.Chtimes(filepath.Join(dir, "d"), sitetest.Later(), sitetest.Later().AddDate(-30, 0, 0)))
+			s := newSite(t, dir, withArchives)
+			resp := s.Serve(t.Context(), &message.Request{Method: "GET", Target: "/d/?archive=" + format})
+			out := &changing{change: func() { sitetest.Check(t, change(dir)) }}
+			_, err := resp.Body.WriteTo(out)
+			sitetest.Check(t, resp.Body.Close())
+			if (err == nil) != (what == "") || err != nil && !errors.Is(err, message.ErrChanged) {
+				t.Errorf("%s, %q: %v", format, what, err)
+			}
+			text := out.String()
+			if _, zipErr := zip.NewReader(strings.NewReader(text), int64(len(text))); format == "zip" && (zipErr == nil) != (what == "") {
+				t.Errorf("%q: the archive looks whole: %v", what, zipErr)
+			}
+			if packed, err := gzip.NewReader(strings.NewReader(text)); format == "tar.gz" && err == nil {
+				if _, err := io.Copy(io.Discard, packed); (err == nil) != (what == "") {
+					t.Errorf("%q: the archive looks whole: %v", what, err)
+				}
+			}
+		}
+	}
+}
+
+// TestArchivesEndWithTheirClient: and then another may be had.
+func TestArchivesAreBounded(t *testing.T) {
+	files := map[string]string{}
+	for i := range 1000 {
+		files[fmt.Sprintf("d/file %d", i)] = "x"
+	}
+	dir := sitetest.Build(t, t.TempDir(), files)
+	s := newSite(t, dir, withArchives)
+	ctx, cancel := context.WithCancel(t.Context())
+	ask := func(format string) message.Response {
+		return s.Serve(ctx, &message.Request{Method: "GET", Target: "/d/?archive=" + format})
+	}
+	var open []message.Response
+	for range maxArchives {
+		open = append(open, ask("tar.gz"))
+	}
+	if resp := ask("zip"); resp.Status != 503 || resp.Fields.Get("Retry-After") != "10" {
+		t.Errorf("one too many: %d %q", resp.Status, resp.Fields)
+	}
+	cancel()
+	for _, resp := range open {
+		if _, err := resp.Body.WriteTo(io.Discard); !errors.Is(err, context.Canceled) {
+			t.Errorf("the client has gone: %v", err)
+		}
+		sitetest.Check(t, resp.Body.Close())
+	}
+	if resp, _ := get(t, s, "/d/?archive=zip"); resp.Status != 200 {
+		t.Errorf("afterwards: %d", resp.Status)
+	}
+	s = newSite(t, dir, withArchives, func(o *Options) { o.MaxListings = 200_000 })
+	if resp, _ := get(t, s, "/d/?archive=zip"); resp.Status != 503 || !strings.Contains(resp.Failure().Explain, "tar.gz") || !archive.IsTooMany(resp.Failure().Cause) {
+		t.Errorf("too many files for a .zip: %d %v", resp.Status, resp.Err)
+	}
+	if resp, text := get(t, s, "/d/?archive=tar.gz"); resp.Status != 200 || len(unpackTar(t, text)) != 1001 {
+		t.Errorf("not too many for a .tar.gz: %d", resp.Status)
+	}
+	s = newSite(t, dir, withArchives, func(o *Options) { o.Content.MaxInFlight = 1 << 20 })
+	if resp, _ := get(t, s, "/d/?archive=tar.gz"); resp.Status != 503 {
+		t.Errorf("without memory: %d", resp.Status)
+	}
+	if held, _ := s.names.Use(); held != 0 || len(s.archives) != 0 {
+		t.Errorf("%d bytes are not given back", held)
+	}
+}
+
+// TestUnreadableIsLeftOut: what is not served is not in the archive, and the log says so.
+func TestUnreadableIsLeftOut(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may read everything")
+	}
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{"d/secret": "s", "d/x": "x", "d/closed/x": ""})
+	sitetest.Check(t, os.Chmod(filepath.Join(dir, "d/secret"), 0))
+	sitetest.Check(t, os.Chmod(filepath.Join(dir, "d/closed"), 0))
+	t.Cleanup(func() { _ = os.Chmod(filepath.Join(dir, "d/closed"), fs.ModePerm) })
+	s := newSite(t, dir, withArchives)
+	r := &message.Request{Method: "GET", Target: "/d/?archive=tar.gz"}
+	resp := s.Serve(t.Context(), r)
+	var out bytes.Buffer
+	_, err := resp.Body.WriteTo(&out)
+	sitetest.Check(t, errors.Join(err, resp.Body.Close()))
+	if got := unpackTar(t, out.String()); len(got) != 2 || len(r.Notes) != 2 {
+		t.Errorf("got %q, notes %q", got, r.Notes)
+	}
+}
