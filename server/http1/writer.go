@@ -290,13 +290,13 @@ func (w *answerWriter) TryWrite(p []byte) (int, error) {
 		return 0, errTooLong
 	}
 	n, err := w.wire.tryWrite(p)
-	w.giveBack()
 	w.took(n, n, err)
 	return n, err
 }
 
 // NextPiece is for message.FileSection: what is sent over TLS is held until the client has made room for it.
 func (w *answerWriter) NextPiece() (int, error) {
+	w.giveBack() // of the piece before
 	if _, lends := w.wire.(lendingWire); lends {
 		return pieceSize, nil
 	}

@@ -95,7 +95,7 @@ func (e *Engine) prepare() {
 		e.conns = make(map[*Conn]struct{})
 		if e.Budget != nil {
 			_, limit := e.Budget.Use()
-			e.rooms, e.streams = e.Budget.Part(limit/2), e.Budget.Part(limit/2)
+			e.rooms, e.streams = e.Budget.Part(limit/10*3), e.Budget.Part(limit/10)
 		}
 		e.heads, e.pieces = e.Budget.Part(headBudget), e.Budget.Part(largePieces*pieceSize)
 	})

@@ -17,7 +17,7 @@ const (
 	// waitTime and stillTime are how long a connection has to have had no requests, or to have stood still, before it makes
 	// room for another where memory is short.
 	waitTime  = 100 * time.Millisecond
-	stillTime = 2 * time.Second
+	stillTime = 5 * time.Second
 )
 
 // Room is what a connection may make the server hold before anything of it can be refused, as net/http has it. All of it

@@ -132,7 +132,7 @@ func TestLargePiecesAreBounded(t *testing.T) {
 // Where memory is short, requests are refused without content, which leaves whatever room the client makes.
 func TestRequestsAreRefusedWhereMemoryIsShort(t *testing.T) {
 	e := &Engine{Handler: answering(message.Response{Status: 200, Body: message.Bytes("hello")})}
-	e.Budget = budget.New(2*streamCost - 1)
+	e.Budget = budget.New(10*streamCost - 1)
 	p := connect(t, e)
 	resp, text, err := p.ask(t, "GET", "/", nil)
 	if err != nil || resp.StatusCode != 503 || text != "" {
@@ -145,7 +145,7 @@ func TestRequestsAreRefusedWhereMemoryIsShort(t *testing.T) {
 
 // A connection is given much while there is memory, then little, and then none unless another ends.
 func TestConnectionsTakeTheirRoomFromTheBudget(t *testing.T) {
-	e := &Engine{Budget: budget.New(2 * (4*much.cost() + 2*little.cost()))}
+	e := &Engine{Budget: budget.New(10 * (4*much.cost() + 2*little.cost()) / 3)}
 	var rooms []Room
 	for {
 		r, ok := e.TakeRoom(t.Context(), false)
@@ -167,7 +167,7 @@ func TestConnectionsTakeTheirRoomFromTheBudget(t *testing.T) {
 		t.Errorf("%d connections have many streams and %d few; %d of %d bytes are taken", many, few, used, limit)
 	}
 	synctest.Test(t, func(t *testing.T) { // one that ends makes room for who waits
-		e := &Engine{Budget: budget.New(2 * little.cost())}
+		e := &Engine{Budget: budget.New(10 * (little.cost() + 1) / 3)}
 		first, _ := e.TakeRoom(t.Context(), false)
 		go func() {
 			time.Sleep(budget.Patience / 2)

@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
-// Group is a memory control group.
-type Group struct{ dir string }
+// Group is a memory control group, and one of tasks if these are limited.
+type Group struct {
+	dirs []string // in each of the hierarchies
+	v2   bool
+}
 
 // NewGroup makes a group, of version 2 where that has the memory controller. It needs root.
 func NewGroup(mebibytes int) (*Group, error) {
@@ -18,29 +21,50 @@ func NewGroup(mebibytes int) (*Group, error) {
 	if _, err := os.Stat("/sys/fs/cgroup/memory"); err == nil {
 		root, limit = "/sys/fs/cgroup/memory", "memory.limit_in_bytes"
 	}
-	g := &Group{filepath.Join(root, name)}
-	if err := os.Mkdir(g.dir, 0o755); err != nil {
+	g := &Group{[]string{filepath.Join(root, name)}, limit == "memory.max"}
+	if err := os.Mkdir(g.dirs[0], 0o755); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(g.dir, limit), []byte(strconv.Itoa(mebibytes<<20)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(g.dirs[0], limit), []byte(strconv.Itoa(mebibytes<<20)), 0o644); err != nil {
 		g.Remove()
 		return nil, fmt.Errorf("limiting memory: %w", err)
 	}
 	return g, nil
 }
 
+// LimitTasks limits how many threads the group may have.
+func (g *Group) LimitTasks(tasks int) error {
+	dir := g.dirs[0]
+	if !g.v2 {
+		dir = filepath.Join("/sys/fs/cgroup/pids", filepath.Base(dir))
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+		g.dirs = append(g.dirs, dir)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "pids.max"), []byte(strconv.Itoa(tasks)), 0o644); err != nil {
+		return fmt.Errorf("limiting tasks: %w", err)
+	}
+	return nil
+}
+
 // Within is the command line that starts a command in the group.
 func (g *Group) Within(command []string) []string {
-	enter := `echo $$ >"$0/cgroup.procs" && exec "$@"`
-	return append([]string{"/bin/sh", "-c", enter, g.dir}, command...)
+	for _, dir := range g.dirs {
+		enter := `echo $$ >"$0/cgroup.procs" && exec "$@"`
+		command = append([]string{"/bin/sh", "-c", enter, dir}, command...)
+	}
+	return command
 }
 
 // Remove removes the group once its process has ended. What cannot be removed is empty.
 func (g *Group) Remove() {
-	for range 20 {
-		if os.Remove(g.dir) == nil {
-			return
+	for _, dir := range g.dirs {
+		for range 20 {
+			if os.Remove(dir) == nil {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 }

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// client asks as people do, again and again, over a new connection each time, and looks at what comes.
+type client struct {
+	name    string
+	workers int
+	pause   time.Duration
+	url     string
+	h2      bool
+	header  [2]string
+	right   func(*http.Response, []byte) error
+
+	mu      sync.Mutex
+	took    []time.Duration
+	refused int // with 503 and Retry-After
+	broken  int // seen to be incomplete, or the connection was closed before
+	wrong   error
+}
+
+func (s *site) clients() []*client {
+	plain, secure := "http://"+s.plain, "https://"+s.secure
+	is := func(want []byte) func(*http.Response, []byte) error {
+		return func(_ *http.Response, got []byte) error {
+			if !bytes.Equal(got, want) {
+				return fmt.Errorf("%d bytes, want %d, or others", len(got), len(want))
+			}
+			return nil
+		}
+	}
+	const often, seldom = 50 * time.Millisecond, 500 * time.Millisecond
+	return []*client{
+		{name: "page", workers: 1, pause: often, url: plain + "/", right: is([]byte(page))},
+		{name: "page, TLS", workers: 1, pause: often, url: secure + "/", right: is([]byte(page))},
+		{name: "page, HTTP/2", workers: 1, pause: often, url: secure + "/", h2: true, right: is([]byte(page))},
+		{name: "download", workers: 2, pause: seldom, url: plain + "/large.bin", right: is(s.large)},
+		{name: "download, TLS", workers: 2, pause: seldom, url: secure + "/large.bin", right: is(s.large)},
+		{name: "download, HTTP/2", workers: 1, pause: seldom, url: secure + "/large.bin", h2: true, right: is(s.large)},
+		{name: "range", workers: 1, pause: seldom, url: plain + "/large.bin", header: [2]string{"Range", "bytes=5000000-5999999"}, right: is(s.large[5_000_000:6_000_000])},
+		{name: "listing", workers: 2, pause: seldom, url: plain + "/many/", right: s.hasNames},
+		{name: "coded while sent", workers: 2, pause: seldom, url: plain + "/text.txt", header: [2]string{"Accept-Encoding", "gzip"}, right: isCoded(s.text)},
+		{name: "coded and kept", workers: 2, pause: seldom, url: plain + "/style-7.css", header: [2]string{"Accept-Encoding", "gzip"}, right: isCoded(s.text[:200_007])},
+		{name: "script", workers: 2, pause: seldom, url: plain + "/cgi-bin/hello", right: is([]byte("hello\n"))},
+		{name: "probe", workers: 1, pause: seldom, url: "http://" + s.admin + "/livez", right: is([]byte("ok\n"))},
+	}
+}
+
+// hasNames wants a listing to be whole.
+func (s *site) hasNames(_ *http.Response, page []byte) error {
+	if n := bytes.Count(page, []byte(">file-")); n != s.names || !bytes.Contains(page, []byte("</html>")) {
+		return fmt.Errorf("%d names, want %d", n, s.names)
+	}
+	return nil
+}
+
+// isCoded wants content as it is or in gzip.
+func isCoded(want []byte) func(*http.Response, []byte) error {
+	return func(resp *http.Response, got []byte) error {
+		if resp.Header.Get("Content-Encoding") == "gzip" {
+			r, err := gzip.NewReader(bytes.NewReader(got))
+			if err != nil {
+				return err
+			}
+			if got, err = io.ReadAll(r); err != nil {
+				return err
+			}
+		}
+		if !bytes.Equal(got, want) {
+			return fmt.Errorf("%d bytes, want %d, or others", len(got), len(want))
+		}
+		return nil
+	}
+}
+
+// keepAsking asks until ctx ends.
+func (c *client) keepAsking(ctx context.Context) {
+	for ctx.Err() == nil {
+		start := time.Now()
+		refused, err := c.ask(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		c.note(time.Since(start), refused, err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(c.pause):
+		}
+	}
+}
+
+func (c *client) note(took time.Duration, refused bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var w *wrongAnswer
+	switch {
+	case errors.As(err, &w):
+		c.wrong = err
+	case err != nil:
+		c.broken++
+	case refused:
+		c.refused++
+	default:
+		c.took = append(c.took, took)
+	}
+}
+
+// wrongAnswer is one that looked whole and right to the client, and was not.
+type wrongAnswer struct{ error }
+
+// ask asks once. It reports whether the server says that it is busy.
+func (c *client) ask(ctx context.Context) (refused bool, err error) {
+	ctx, end := context.WithTimeout(ctx, patience)
+	defer end()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url, nil)
+	if err != nil {
+		return false, err
+	}
+	if c.header[0] != "" {
+		r.Header.Set(c.header[0], c.header[1])
+	}
+	transport := &http.Transport{DisableKeepAlives: !c.h2, DisableCompression: true, ForceAttemptHTTP2: c.h2,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	transport.DialContext = func(dialing context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(dialing, network, addr)
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = conn.Close() }) // whatever is still on it
+		}
+		return conn, err
+	}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(r)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	switch {
+	case err != nil:
+		return false, err
+	case resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
+		return true, nil
+	case resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent:
+		return false, &wrongAnswer{errors.New(resp.Status)}
+	}
+	if err := c.right(resp, content); err != nil {
+		return false, &wrongAnswer{err}
+	}
+	return false, nil
+}
+
+func (c *client) report() string {
+	slices.Sort(c.took)
+	n := len(c.took)
+	if n == 0 {
+		return fmt.Sprintf("client  %-24s no answer, %d refused, %d broken off", c.name, c.refused, c.broken)
+	}
+	return fmt.Sprintf("client  %-24s %6d answers, %d refused, %d broken off; median %v, 99 in 100 within %v, slowest %v", c.name, n, c.refused,
+		c.broken, c.took[n/2].Round(time.Millisecond), c.took[n*99/100].Round(time.Millisecond), c.took[n-1].Round(time.Millisecond))
+}
+
+// mostBroken is of how many answers, in percent, a client may see that they broke off or did not come, beside two: its
+// connection may be the one that has waited longest.
+const mostBroken = 10
+
+func (c *client) problem() error {
+	all := len(c.took) + c.refused + c.broken
+	switch {
+	case c.wrong != nil:
+		return fmt.Errorf("%s: %w", c.name, c.wrong)
+	case len(c.took) == 0:
+		return fmt.Errorf("%s: no answer", c.name)
+	case c.broken > 2 && c.broken*100 > all*mostBroken:
+		return fmt.Errorf("%s: %d of %d answers broke off or did not come", c.name, c.broken, all)
+	}
+	return nil
+}
