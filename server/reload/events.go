@@ -31,6 +31,9 @@ type shows map[string]string
 
 // listening is what a page sends when it begins to listen.
 type listening struct {
+	// ID tells streams apart, in the words of the page. Ends is the one before, which ends; without Shows that is all.
+	ID   string `json:"id"`
+	Ends string `json:"ends"`
 	// Page is the path of the page.
 	Page string `json:"page"`
 	// Shows has the paths of all that the page has loaded, with what it was told of each, nil where that is nothing.
@@ -63,6 +66,11 @@ func (rl *Reload) events(ctx context.Context, r *message.Request, next message.H
 			resp.Failure().Cause = fmt.Errorf("reading what a page shows: %w", err)
 			return resp
 		}
+		rl.end(asked.Ends)
+		if asked.Ends != "" && asked.Shows == nil {
+			return message.Response{Status: 204, Fields: fields[1:2]}
+		}
+		p.id = asked.ID
 		rl.load(p, &asked, &answering{reload: rl, next: next, ctx: ctx, request: r})
 	default:
 		resp := message.Fail(405, "")
@@ -76,6 +84,21 @@ func (rl *Reload) events(ctx context.Context, r *message.Request, next message.H
 	}
 	rl.opts.Count.StreamOpened()
 	return message.Response{Status: 200, Fields: fields, Body: &stream{reload: rl, ctx: ctx, page: p}}
+}
+
+// end ends a stream of which its page says that it has left it: over HTTP/1.1 the end of a connection shows only when it is written to.
+func (rl *Reload) end(id string) {
+	if id == "" {
+		return
+	}
+	rl.mu.Lock()
+	defer rl.mu.Unlock()
+	for p := range rl.pages {
+		if p.id == id {
+			close(p.wake)
+			rl.leave(p)
+		}
+	}
 }
 
 // load finds the names that a page has to be told of, and notes what of it the page does not know.

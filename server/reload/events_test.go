@@ -98,6 +98,30 @@ func TestKeepAlive(t *testing.T) {
 	})
 }
 
+// TestPagesEndTheirStreams: a page that listens anew ends its stream before, and one that is left says so.
+func TestPagesEndTheirStreams(t *testing.T) {
+	rn := run(t, newFiles(), 0)
+	post := func(content string) message.Response {
+		return rn.handler(t.Context(), &message.Request{Method: "POST", Target: eventsPath, Content: strings.NewReader(content)})
+	}
+	streams := 0
+	for _, c := range []struct {
+		content         string
+		status, streams int
+	}{
+		{`{"id":"a","shows":{}}`, 200, 1}, {`{"id":"b","ends":"a","shows":{}}`, 200, 1}, {`{"id":"c","shows":{}}`, 200, 2},
+		{`{"ends":"other"}`, 204, 2}, {`{"ends":"b"}`, 204, 1}, {`{"ends":"c"}`, 204, 0},
+	} {
+		resp := post(c.content)
+		if streams = len(rn.pages); resp.Status != c.status || streams != c.streams {
+			t.Errorf("%s: %d, %d streams, want %d, %d", c.content, resp.Status, streams, c.status, c.streams)
+		}
+		if resp.Body != nil {
+			t.Cleanup(func() { _ = resp.Body.Close() })
+		}
+	}
+}
+
 // TestStreamRequests: what is no request of a page is refused.
 func TestStreamRequests(t *testing.T) {
 	rn := run(t, newFiles(), 0)

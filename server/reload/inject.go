@@ -37,7 +37,7 @@ func (a *answering) answer() message.Response {
 		r.Fields = whole(given)
 	}
 	resp := a.ask()
-	if rl.opts.Wait > 0 && resp.Status == 404 {
+	if rl.opts.Wait > 0 && slices.ContainsFunc(a.files, func(f message.File) bool { return !f.State.Found }) {
 		if missed := rl.missed(a.files, time.Now()); len(missed) > 0 {
 			resp = a.await(missed, resp)
 		}

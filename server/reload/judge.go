@@ -5,6 +5,9 @@ import "time"
 const (
 	// rest is how long nothing known may change for a build to be over.
 	rest = 300 * time.Millisecond
+	// patience is how long nothing known may change for a build to be over that has left the document as it was: what this
+	// names has the same name afterwards, and will be there.
+	patience = 5 * time.Second
 	// givenUp is how long nothing known changes in a build that is taken to be over although the document is missing.
 	givenUp = 60 * time.Second
 )
@@ -30,15 +33,16 @@ type sight struct {
 //
 // While all that the page shows is still there, two looks that agree are enough. Where something of it is gone, a build is on:
 // it is over when the document is there and nothing known has changed for a while, whatever else is gone, as bundlers
-// rename what they build. was is the verdict before, quiet how long nothing known has changed.
+// rename what they build; the while is longer where the document is the same. was is the verdict before, quiet how long nothing known has changed.
 func judge(sights []sight, was verdict, quiet time.Duration) verdict {
-	changed, gone, documentGone, agreed := false, false, false, true
+	changed, gone, documentChanged, documentGone, agreed := false, false, false, false, true
 	for _, s := range sights {
 		if s.shown == s.now {
 			continue
 		}
 		changed = true
 		agreed = agreed && s.agreed
+		documentChanged = documentChanged || s.document
 		if s.now == 0 {
 			gone = true
 			documentGone = documentGone || s.document
@@ -48,7 +52,14 @@ func judge(sights []sight, was verdict, quiet time.Duration) verdict {
 	case !changed && (was != building || quiet >= rest):
 		return same
 	case !changed, gone, was == building:
-		if quiet >= rest && !documentGone || quiet >= givenUp {
+		enough := rest
+		switch {
+		case documentGone:
+			enough = givenUp
+		case gone && !documentChanged:
+			enough = patience
+		}
+		if quiet >= enough {
 			return reload
 		}
 		return building

@@ -15,8 +15,8 @@ const (
 
 // page is one that listens, and what it shows. The lock of its Reload is held for all that changes.
 type page struct {
-	path string
-	uses []use
+	id, path string
+	uses     []use
 	// all says that this is no page, but someone who wants to be told of all that is known.
 	all bool
 

@@ -70,29 +70,39 @@ func (rl *Reload) wasThere(n *name, now time.Time) bool {
 }
 
 // isBuilt says whether a build is over: every document that was there before it is there, and nothing known has changed for a
-// while. The lock is held.
+// while, which is longer where no document has changed. The lock is held.
 func (rl *Reload) isBuilt(now time.Time) bool {
 	quiet := now.Sub(rl.changed)
 	if quiet < rest {
 		return false
 	}
-	return quiet >= givenUp || !rl.documentIsGone(now)
+	gone, changed := rl.documents(now)
+	switch {
+	case gone:
+		return quiet >= givenUp
+	case changed:
+		return true
+	}
+	return quiet >= recent
 }
 
-func (rl *Reload) documentIsGone(now time.Time) bool {
+// documents says whether a document is gone that was there before the build, and whether one has changed in it.
+func (rl *Reload) documents(now time.Time) (gone, changed bool) {
 	for _, t := range rl.known.targets {
 		if !t.document {
 			continue
 		}
 		for _, s := range []*serving{&t.served, &t.before} {
 			for i, n := range s.names {
-				if s.versions[i] != 0 && !n.seen.Found && n.holders > 0 && rl.wasThere(n, now) {
-					return true
+				if s.versions[i] == 0 || n.holders == 0 {
+					continue
 				}
+				gone = gone || !n.seen.Found && rl.wasThere(n, now)
+				changed = changed || n.seen.Found && !n.changed.Before(rl.build)
 			}
 		}
 	}
-	return false
+	return gone, changed
 }
 
 // wait has a request wait, whose names were missed. It returns nil where no more may wait.
@@ -122,7 +132,7 @@ func (rl *Reload) wait(missed []*name) *waiter {
 }
 
 // await waits for what was missed, at most as long as Options say, and asks again. While a build is on, what still
-// misses is 503.
+// misses is 503. missing is the answer without it: 404, or the listing of a directory without its index page.
 func (a *answering) await(missed []*name, missing message.Response) message.Response {
 	rl := a.reload
 	w := rl.wait(missed)
@@ -151,12 +161,13 @@ func (a *answering) await(missed []*name, missing message.Response) message.Resp
 		}
 		missing.Discard()
 		missing = a.ask()
-		if missing.Status != 404 || over || stopped {
+		still := rl.missed(a.files, time.Now())
+		if len(still) == 0 || over || stopped {
 			return missing
 		}
 		if !waits {
 			missing.Discard()
-			return rebuilding(missed)
+			return rebuilding(still)
 		}
 	}
 }

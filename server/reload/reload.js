@@ -293,7 +293,9 @@
     return list;
   }
 
-  const above = window.parent === window ? undefined : scriptOf(window.parent);
+  function above() {
+    return window.parent === window ? undefined : scriptOf(window.parent);
+  }
 
   // All that this page and its frames show.
   function showAll(all = {}) {
@@ -348,7 +350,7 @@
 
   const firstWait = 250, longestWait = 5000; // milliseconds between two tries
   const silence = 40000; // milliseconds; the server says something each 15 s
-  let stream, timer, wait = firstWait, forbidden = false;
+  let stream, id = '', timer, wait = firstWait, forbidden = false;
 
   function receive(kind, data) {
     switch (kind) {
@@ -364,11 +366,24 @@
     }
   }
 
+  function newID() {
+    return Math.random().toString(36).slice(2) + Date.now().toString(36);
+  }
+
   async function listen() {
     clearTimeout(timer);
-    if (above) return above.listenAgain();
+    const parent = window.parent === window ? null : windowOf(window.parent);
+    if (parent?.__previewd) {
+      rest();
+      return parent.__previewd.listenAgain();
+    }
+    if (parent && parent.document.readyState !== 'complete') {
+      timer = setTimeout(listen, 100); // its script may be on its way
+      return;
+    }
     if (stream || leaving || forbidden || document.visibilityState === 'hidden') return;
     const own = stream = new AbortController();
+    const before = id;
     let watch, began = performance.now(), received = false;
     const alive = () => {
       clearTimeout(watch);
@@ -378,7 +393,7 @@
       alive();
       const response = await fetch(events, {
         method: 'POST', cache: 'no-store', signal: own.signal, headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify({ page, age: performance.now(), shows: showAll() }),
+        body: JSON.stringify({ id: id = newID(), ends: before, page, age: performance.now(), shows: showAll() }),
       });
       if (!response.ok) throw new Error(String(response.status));
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -409,26 +424,30 @@
     if (!soon) wait = Math.min(2 * wait, longestWait);
   }
 
+  // Ends the stream, and says so: that a connection has ended is not always seen at the other end.
   function rest() {
     clearTimeout(timer);
-    stream?.abort();
+    if (!stream) return;
+    stream.abort();
     stream = undefined;
+    navigator.sendBeacon?.(events, JSON.stringify({ ends: id }));
   }
 
   // Begins to listen anew, as there is more to say.
   let again;
   function listenAgain() {
-    if (above) return above.listenAgain();
+    if (above()) return above().listenAgain();
     again ??= setTimeout(() => {
       again = undefined;
       if (leaving) return;
-      rest();
+      stream?.abort(); // the next one takes its place
+      stream = undefined;
       listen();
     }, 250);
   }
 
   function seen() {
-    if (above) return;
+    if (above()) return;
     if (document.visibilityState === 'hidden') return rest();
     wait = firstWait;
     listen();
@@ -450,7 +469,7 @@
 
   Object.defineProperty(window, '__previewd', { value: { show, showAll, note, listenAgain } });
 
-  new PerformanceObserver(() => gather() && (stream || above) && listenAgain()).observe({ type: 'resource' });
+  new PerformanceObserver(() => gather() && (stream || above()) && listenAgain()).observe({ type: 'resource' });
   // What the page is made of is there when it is loaded, but one that takes long may change before.
   if (document.readyState === 'complete') listen();
   else {

@@ -16,6 +16,7 @@ import (
 type Page struct {
 	browser *Browser
 	session string
+	profile string
 	frame   string // the ID of the main frame
 
 	// The browser's lock is held for what follows.
@@ -26,6 +27,7 @@ type Page struct {
 	loader   string    // of the document
 	status   int       // of the page itself
 	problems []string
+	warnings []string
 	user     *Credentials
 	logins   int
 }
@@ -49,18 +51,39 @@ type Request struct {
 // Open opens an empty page.
 func (b *Browser) Open() (*Page, error) {
 	var context struct{ BrowserContextID string }
-	var target struct{ TargetID string }
-	var attached struct{ SessionID string }
 	if err := b.call("", "Target.createBrowserContext", nil, &context); err != nil {
 		return nil, err
 	}
-	if err := b.call("", "Target.createTarget", object{"url": "about:blank", "browserContextId": context.BrowserContextID}, &target); err != nil {
+	return b.open(context.BrowserContextID)
+}
+
+// Beside opens another tab of the same window, which hides this one.
+func (p *Page) Beside() (*Page, error) { return p.browser.open(p.profile) }
+
+// Show brings the tab to the front.
+func (p *Page) Show() error { return p.call("Page.bringToFront", nil, nil) }
+
+// Offline takes the page's network away, or gives it back.
+func (p *Page) Offline(is bool) error {
+	return p.call("Network.emulateNetworkConditions", object{"offline": is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}, nil)
+}
+
+// TrustAll has the page take any certificate.
+func (p *Page) TrustAll() error {
+	return p.call("Security.setIgnoreCertificateErrors", object{"ignore": true}, nil)
+}
+
+// open opens an empty page of a profile.
+func (b *Browser) open(profile string) (*Page, error) {
+	var target struct{ TargetID string }
+	var attached struct{ SessionID string }
+	if err := b.call("", "Target.createTarget", object{"url": "about:blank", "browserContextId": profile}, &target); err != nil {
 		return nil, err
 	}
 	if err := b.call("", "Target.attachToTarget", object{"targetId": target.TargetID, "flatten": true}, &attached); err != nil {
 		return nil, err
 	}
-	p := &Page{browser: b, session: attached.SessionID, frame: target.TargetID, byID: map[string]*Request{}, active: time.Now()}
+	p := &Page{browser: b, session: attached.SessionID, profile: profile, frame: target.TargetID, byID: map[string]*Request{}, active: time.Now()}
 	b.mu.Lock()
 	b.pages[p.session] = p
 	b.mu.Unlock()
@@ -260,6 +283,13 @@ func (p *Page) Problems() []string {
 	return slices.Clone(p.problems)
 }
 
+// Warnings are those that the page's scripts have written to the console.
+func (p *Page) Warnings() []string {
+	p.browser.mu.Lock()
+	defer p.browser.mu.Unlock()
+	return slices.Clone(p.warnings)
+}
+
 // Requests are those that have begun, in their order; a redirect is one of its own.
 func (p *Page) Requests() []Request {
 	p.browser.mu.Lock()
@@ -343,7 +373,7 @@ func (p *Page) note(session, method string, params json.RawMessage) ([]command, 
 	case "Runtime.exceptionThrown":
 		p.problems = append(p.problems, e.ExceptionDetails.String())
 	case "Runtime.consoleAPICalled":
-		if e.Type != "error" && e.Type != "assert" {
+		if e.Type != "error" && e.Type != "assert" && e.Type != "warning" {
 			break
 		}
 		words := []string{"console." + e.Type + ":"}
@@ -352,6 +382,10 @@ func (p *Page) note(session, method string, params json.RawMessage) ([]command, 
 				a.Description = fmt.Sprint(a.Value)
 			}
 			words = append(words, a.Description)
+		}
+		if e.Type == "warning" {
+			p.warnings = append(p.warnings, strings.Join(words[1:], " "))
+			break
 		}
 		p.problems = append(p.problems, strings.Join(words, " "))
 	case "Log.entryAdded":
