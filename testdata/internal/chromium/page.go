@@ -38,6 +38,8 @@ type Credentials struct{ Name, Password string }
 // Request is one that the page made, or a worker of it.
 type Request struct {
 	Method, URL string
+	// Begun is when the browser said that it asks.
+	Begun time.Time
 	// Status is the answer's code, 0 without an answer.
 	Status int
 	// MediaType is the answer's, as the browser understood it.
@@ -66,11 +68,6 @@ func (p *Page) Show() error { return p.call("Page.bringToFront", nil, nil) }
 // Offline takes the page's network away, or gives it back.
 func (p *Page) Offline(is bool) error {
 	return p.call("Network.emulateNetworkConditions", object{"offline": is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}, nil)
-}
-
-// TrustAll has the page take any certificate.
-func (p *Page) TrustAll() error {
-	return p.call("Security.setIgnoreCertificateErrors", object{"ignore": true}, nil)
 }
 
 // open opens an empty page of a profile.
@@ -409,7 +406,7 @@ func (p *Page) noteRequest(method string, e *event) {
 		if r != nil && e.RedirectResponse != nil {
 			r.answered(e.RedirectResponse)
 		}
-		r = &Request{Method: e.Request.Method, URL: e.Request.URL, loader: e.LoaderID}
+		r = &Request{Method: e.Request.Method, URL: e.Request.URL, Begun: time.Now(), loader: e.LoaderID}
 		p.byID[e.RequestID] = r
 		p.requests = append(p.requests, r)
 	case "Network.responseReceived":
