@@ -12,6 +12,8 @@ const (
 	// With what it takes to wake up it stays below 1.5 %.
 	period = 50 * time.Millisecond
 	costs  = 80
+	// second is how soon what a look has found changed is looked at again, alone.
+	second = 35 * time.Millisecond
 )
 
 // Run looks at what pages use, until ctx ends; then it ends their streams. While nobody listens it waits, and no clock runs.
@@ -24,16 +26,31 @@ func (rl *Reload) Run(ctx context.Context) {
 			return
 		case <-rl.arrived:
 		}
-		for pause := period; rl.listened(); pause = max(period, l.cost*costs) {
-			timer := time.NewTimer(pause)
-			select {
-			case <-ctx.Done():
-				timer.Stop()
+		for pause := period; rl.listened(); {
+			if !sleep(ctx, pause) {
 				return
-			case <-timer.C:
 			}
-			l.look(rl)
+			l.look(rl, false)
+			pause = max(period, l.cost*costs)
+			if l.moving {
+				if !sleep(ctx, second) {
+					return
+				}
+				l.look(rl, true)
+			}
 		}
+	}
+}
+
+// sleep waits, and says whether ctx goes on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 
@@ -64,14 +81,15 @@ type looker struct {
 	states []message.FileState
 	sights []sight
 	cost   time.Duration // of the last look
+	moving bool          // it has found a change
 }
 
-// look looks at all names that somebody holds, once.
-func (l *looker) look(rl *Reload) {
+// look looks at all names that somebody holds, once, or only at those that have changed.
+func (l *looker) look(rl *Reload, moving bool) {
 	l.names, l.paths = l.names[:0], l.paths[:0]
 	rl.mu.Lock()
 	for _, n := range rl.known.names {
-		if n.holders > 0 {
+		if n.holders > 0 && (!moving || !n.agreed) {
 			l.names, l.paths = append(l.names, n), append(l.paths, n.path)
 		}
 	}
@@ -91,6 +109,7 @@ func (l *looker) look(rl *Reload) {
 
 // compare compares what was found with what was known, and tells the pages.
 func (l *looker) compare(rl *Reload, now time.Time) {
+	l.moving = false
 	moved := false // something is not as the look before has found it, or has come to rest
 	for i, n := range l.names {
 		state := l.states[i]
@@ -102,7 +121,7 @@ func (l *looker) compare(rl *Reload, now time.Time) {
 			n.agreed = true
 			continue
 		}
-		moved = true
+		moved, l.moving = true, true
 		rl.opts.Count.Changed()
 		rl.opts.Report(n.path, howChanged(n.seen, state))
 		if !state.Found && rl.build.IsZero() {
