@@ -337,7 +337,7 @@ func TestHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := open(t, s.url+"/files/")
-	list.shows("/files/")
+	list.shows("files")
 	s.listens(t, 2)
 	written(t, dir, "guide/start.html", "<h1>Guide</h1>", "files/new.txt", "new")
 	missing.must(missing.Await("document.body.innerText.includes('Guide')"))
