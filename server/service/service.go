@@ -85,7 +85,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	upstreams, err := newUpstreams(c, registry)
+	upstreams, err := newUpstreams(c, memory, registry)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/previewd/previewd/config"
 	"github.com/previewd/previewd/metrics"
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/origin"
 	"github.com/previewd/previewd/server/upstream"
@@ -15,12 +16,12 @@ import (
 // upstreams are the servers that PROXY and PROXY_ORIGINS name; nil are none.
 type upstreams struct{ *upstream.Upstreams }
 
-func newUpstreams(c config.Config, registry *metrics.Metrics) (*upstreams, error) {
+func newUpstreams(c config.Config, memory *budget.Budget, registry *metrics.Metrics) (*upstreams, error) {
 	if len(c.Proxies)+len(c.ProxyOrigins) == 0 {
 		return nil, nil
 	}
 	opts := upstream.Options{Origins: c.ProxyOrigins, KeepHost: c.ProxyHost == "keep", Timeout: c.ProxyTimeout,
-		Trusted: origin.TrustedProxies(c.TrustedProxies).Contain}
+		Budget: memory, Trusted: origin.TrustedProxies(c.TrustedProxies).Contain}
 	for _, p := range c.Proxies {
 		opts.Routes = append(opts.Routes, upstream.Route{Prefix: p.Prefix, Target: p.Target})
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
 )
 
@@ -48,6 +49,9 @@ func (u *Upstreams) ask(ctx context.Context, r *message.Request, route *route, t
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if via(asked.Header, r) {
 		return (&message.Failure{Status: 508, Explain: "The request has come by here before: " + route.server.name + " leads back"}).Response()
+	}
+	if u.opts.Budget.Acquire(ctx, cost) != nil {
+		return budget.Full()
 	}
 	if u.opts.KeepHost {
 		if host := r.Fields.Get("Host"); host != "" {
@@ -141,6 +145,7 @@ func (x *exchange) end(resp *http.Response) {
 	if x.watched != nil {
 		<-x.watched
 	}
+	x.upstreams.opts.Budget.Release(cost)
 	x.outcome.Duration = time.Since(x.began)
 	x.outcome.Received += x.content.read()
 	x.request.Upstream.Duration, x.request.Upstream.Received = x.outcome.Duration, x.outcome.Received
@@ -270,7 +275,7 @@ func (b *body) Len() int64 { return b.resp.ContentLength }
 // WriteTo passes the content on as it comes.
 func (b *body) WriteTo(w io.Writer) (n int64, err error) {
 	x := b.exchange
-	n, err = move(clientEnd{w, &x.clock}, b.resp.Body)
+	n, err = move(clientEnd{w, &x.clock}, b.resp.Body, x.upstreams.opts.Budget)
 	x.outcome.Sent += n
 	var taken *writeError
 	if err != nil && !errors.As(err, &taken) {

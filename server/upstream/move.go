@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"sync"
+
+	"github.com/previewd/previewd/server/budget"
 )
 
 // Bytes are moved through small buffers as long as few come at a time, so that what waits holds little.
@@ -20,23 +22,22 @@ type writeError struct{ error }
 func (e *writeError) Unwrap() error { return e.error }
 
 // move copies each piece that comes to w, up to the end of r, and returns how many bytes were taken. An error of w is a
-// *writeError.
-func move(w io.Writer, r io.Reader) (n int64, err error) {
-	for full := false; ; {
+// *writeError. A large buffer is taken from room, where it has one.
+func move(w io.Writer, r io.Reader, room *budget.Budget) (n int64, err error) {
+	for much := false; err == nil; {
 		var m int
-		if full {
-			m, full, err = movePiece(w, r, large.Get().(*[largeBuffer]byte)[:])
+		if much && room.TryAcquire(largeBuffer) {
+			m, much, err = movePiece(w, r, large.Get().(*[largeBuffer]byte)[:])
+			room.Release(largeBuffer)
 		} else {
-			m, full, err = movePiece(w, r, small.Get().(*[smallBuffer]byte)[:])
+			m, much, err = movePiece(w, r, small.Get().(*[smallBuffer]byte)[:])
 		}
 		n += int64(m)
-		if errors.Is(err, io.EOF) {
-			return n, nil
-		}
-		if err != nil {
-			return n, err
-		}
 	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, err
 }
 
 // movePiece reads once and writes what has come. more is reported where a small buffer was filled, or a large one by half.

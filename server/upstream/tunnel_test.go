@@ -126,7 +126,7 @@ func TestHalfATunnelEnds(t *testing.T) {
 		close(left)
 		<-t.Context().Done()
 	})
-	f := start(t, upstream.Options{Timeout: 200 * time.Millisecond, Routes: []upstream.Route{{Prefix: "/", Target: "http://" + address}}})
+	f := start(t, upstream.Options{Timeout: 2 * time.Second, Routes: []upstream.Route{{Prefix: "/", Target: "http://" + address}}})
 	conn := f.dial(t).(*net.TCPConn)
 	if _, err := io.WriteString(conn, handshake); err != nil {
 		t.Fatal(err)

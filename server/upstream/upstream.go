@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
 )
 
@@ -26,6 +27,9 @@ const (
 	maxConnections, maxIdle = 512, 64
 	// maxHead bounds the head of an answer, in bytes.
 	maxHead = 256 << 10
+	// cost is what a request to a server holds at the least, in bytes: a connection of net/http with its two goroutines, the
+	// heads, and small buffers.
+	cost = 32 << 10
 )
 
 // Options says which servers there are, and how they are asked.
@@ -42,6 +46,9 @@ type Options struct {
 	Roots *x509.CertPool
 	// Trusted says whether forwarding fields are believed that come from an address; nil trusts none.
 	Trusted func(netip.Addr) bool
+
+	// Budget is what a request takes from as long as it is under way; nil has no limit.
+	Budget *budget.Budget
 
 	// Started is called for each request that a server is to be asked, Switched when it has become a tunnel, and Ended at
 	// its end. Each may be nil.
