@@ -275,7 +275,7 @@ func (b *body) Len() int64 { return b.resp.ContentLength }
 // WriteTo passes the content on as it comes.
 func (b *body) WriteTo(w io.Writer) (n int64, err error) {
 	x := b.exchange
-	n, err = move(clientEnd{w, &x.clock}, b.resp.Body, x.upstreams.opts.Budget)
+	n, err = move(clientEnd{w, &x.clock}, b.resp.Body, x.upstreams.room)
 	x.outcome.Sent += n
 	var taken *writeError
 	if err != nil && !errors.As(err, &taken) {

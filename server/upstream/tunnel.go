@@ -77,7 +77,7 @@ func (t *tunnel) direction(w interface {
 	io.Writer
 	CloseWrite() error
 }, r io.Reader) int64 {
-	n, err := move(heard{t, w}, r, t.exchange.upstreams.opts.Budget)
+	n, err := move(heard{t, w}, r, t.exchange.upstreams.room)
 	if err != nil {
 		t.cut(err)
 		return n

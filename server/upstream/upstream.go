@@ -29,7 +29,9 @@ const (
 	maxHead = 256 << 10
 	// cost is what a request to a server holds at the least, in bytes: a connection of net/http with its two goroutines, the
 	// heads, and small buffers.
-	cost = 32 << 10
+	cost = 24 << 10
+	// largeShare is the share of the budget that large buffers may take.
+	largeShare = 8
 )
 
 // Options says which servers there are, and how they are asked.
@@ -84,11 +86,16 @@ type Upstreams struct {
 	transport *http.Transport
 	routes    []*route
 	origins   []*server
+	room      *budget.Budget // of large buffers
 }
 
 // New returns the servers of opts. Nothing is asked of them yet.
 func New(opts Options) (*Upstreams, error) {
 	u := &Upstreams{opts: opts}
+	if opts.Budget != nil {
+		_, limit := opts.Budget.Use()
+		u.room = opts.Budget.Part(limit / largeShare)
+	}
 	for _, r := range opts.Routes {
 		parsed, err := parseRoute(r.Prefix, r.Target)
 		if err != nil {
