@@ -118,6 +118,9 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err := files.Ready(); err != nil {
 		log.Warn(err.Error())
 	}
+	if warning := warnOfEmpty(setup, os.ReadFile); warning != "" {
+		log.Warn(warning)
+	}
 	if gaveWay(c, adminListener.Addr()) {
 		log.Warn(fmt.Sprintf("port %d is taken, so that metrics and health are at another: set ADMIN_PORT, as previewd healthcheck cannot know it", c.AdminPort),
 			zap.String("admin", adminListener.Addr().String()))
@@ -227,6 +230,7 @@ func siteOptions(setup Setup, disk message.Gate, memory *budget.Budget) site.Opt
 		Listing:       site.Listing(c.Listing),
 		MaxListings:   int64(c.MaxListings),
 		Archives:      c.Archive,
+		EmptyHint:     hintOfEmpty(setup),
 		Exact:         c.Exact,
 		CacheControl:  c.CacheControl,
 		Fingerprinted: c.CacheFingerprinted,

@@ -34,6 +34,56 @@ func welcoming(setup Setup, next message.Handler) message.Handler {
 	}
 }
 
+// emptyHint is said on the page of a directory that is mounted and empty.
+const emptyHint = "If there should be files here, check the path before the colon of -v: where it does not exist, Docker makes an empty directory."
+
+// hintOfEmpty is what the listing of a mounted directory says when that is empty; "" where nothing is mounted.
+func hintOfEmpty(setup Setup) string {
+	if directory := setup.Config.Directory; setup.MountPoint == "" || filepath.Clean(directory) != setup.MountPoint || !isMounted(os.ReadFile, directory) {
+		return ""
+	}
+	return emptyHint
+}
+
+// warnOfEmpty returns what the log says at the start of an image whose directory is empty: a path of -v was mistyped on one
+// side of its colon. read reads a file.
+func warnOfEmpty(setup Setup, read func(string) ([]byte, error)) string {
+	directory := setup.Config.Directory
+	if setup.MountPoint == "" || filepath.Clean(directory) != setup.MountPoint || !isEmpty(directory) {
+		return ""
+	}
+	if isMounted(read, directory) {
+		return "the directory that is mounted at " + directory + " is empty; if there should be files in it, check the path before the colon of -v: " +
+			"where it does not exist, Docker makes an empty directory"
+	}
+	warning := directory + " is empty, and nothing is mounted there: start the container with -v \"$PWD:" + directory + ":ro\""
+	if others := otherMounts(read); len(others) > 0 {
+		warning += "; mounted at another path: " + strings.Join(others, ", ")
+	}
+	return warning
+}
+
+// otherMounts are the paths at which a user has mounted something: neither the root, nor what an engine puts into every
+// container.
+func otherMounts(read func(string) ([]byte, error)) (paths []string) {
+	text, err := read("/proc/self/mountinfo")
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(text)) {
+		parts := strings.Fields(line)
+		if len(parts) < 5 || parts[4] == "/" {
+			continue
+		}
+		switch top, _, _ := strings.Cut(parts[4][1:], "/"); top {
+		case "proc", "sys", "dev", "etc", "run", "tmp", "var":
+			continue
+		}
+		paths = append(paths, parts[4])
+	}
+	return paths
+}
+
 // isMounted says whether something is mounted on a directory: the fifth part of a line of mountinfo, see proc(5).
 func isMounted(read func(string) ([]byte, error), directory string) bool {
 	text, err := read("/proc/self/mountinfo")

@@ -70,3 +70,28 @@ func TestIsMounted(t *testing.T) {
 		t.Error("mounted without a mountinfo")
 	}
 }
+
+// TestWarnOfEmpty: a path of -v that was mistyped, on either side of its colon, is told at the start.
+func TestWarnOfEmpty(t *testing.T) {
+	empty, filled := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(filled, "x"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const usual = "1 0 0:50 / / rw - overlay overlay rw\n2 1 0:5 / /proc rw - proc proc rw\n3 2 0:6 / /dev/shm rw - tmpfs shm rw\n4 1 8:1 /x /etc/hosts rw - ext4 /dev/vda1 rw\n"
+	mounted := func(path string) string { return "5 1 8:1 /home/me/site " + path + " ro - ext4 /dev/vda1 rw\n" }
+	for _, c := range []struct{ name, mountPoint, directory, mounts, want string }{
+		{"mounted and filled", filled, filled, mounted(filled), ""},
+		{"copied into an image", filled, filled, "", ""},
+		{"no image", "", empty, "", ""},
+		{"another directory", filled, empty, "", ""},
+		{"mounted and empty", empty, empty, mounted(empty), "check the path before the colon of -v"},
+		{"nothing mounted", empty, empty, "", "nothing is mounted there"},
+		{"mounted elsewhere", empty, empty, mounted("/src"), "; mounted at another path: /src"},
+	} {
+		read := func(string) ([]byte, error) { return []byte(usual + c.mounts), nil }
+		got := warnOfEmpty(Setup{Config: config.Config{Directory: c.directory}, MountPoint: c.mountPoint}, read)
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) || strings.Contains(got, "/etc/hosts") {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
