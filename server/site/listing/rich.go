@@ -85,6 +85,7 @@ func (p *Rich) Write(to io.Writer) error {
 <title>Directory listing for `, escape(p.Path), "</title>\n", Icon, "<style>", styles, "</style>\n</head>\n<body>\n")
 	p.addHeader(w)
 	w.add("<main>\n")
+	p.addBar(w)
 	if len(p.Directory.Entries) == 0 {
 		w.add(`<div class="empty"><p>This folder is empty.</p>`)
 		if p.Hint != "" {
@@ -105,7 +106,7 @@ func (p *Rich) Write(to io.Writer) error {
 	return w.flush()
 }
 
-// addHeader adds the way to the directory, and what may be done with all of it.
+// addHeader adds the way to the directory.
 func (p *Rich) addHeader(w *pen) {
 	parts := strings.Split(strings.Trim(p.Path, "/"), "/")
 	own := parts[len(parts)-1]
@@ -124,6 +125,10 @@ func (p *Rich) addHeader(w *pen) {
 		own = "Home"
 	}
 	w.add("<h1><bdi>", escape(own), "</bdi></h1>\n</header>\n")
+}
+
+// addBar adds what there is of all names together, and what may be done with them.
+func (p *Rich) addBar(w *pen) {
 	if len(p.Directory.Entries) == 0 {
 		return
 	}
