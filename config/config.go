@@ -186,7 +186,7 @@ func address(host string, port Port) string {
 }
 
 // Fit adapts the defaults to limit, the memory limit of the control group in bytes. The cache takes at most a
-// quarter of it, unless CACHE_SIZE is set. Five sixteenths are the budget of all that clients make the server hold. Content for answers in progress takes at most an eighth, and the names in
+// quarter of it, unless CACHE_SIZE is set. Another quarter is the budget of all that clients make the server hold. Content for answers in progress takes at most a tenth, and the names in
 // directories a fifth. MaxConnections is one for each connectionShare of it, unless it is set.
 //
 // It returns the value for debug.SetMemoryLimit: 85 % of limit, less the cache, which is outside the Go heap, but at
@@ -196,8 +196,8 @@ func (c *Config) Fit(limit int64) (goMemLimit int64) {
 	if !c.cacheSizeSet {
 		c.CacheSize = min(c.CacheSize, Size(limit/4))
 	}
-	c.MemoryBudget = Size(limit / 16 * 5)
-	c.MaxInFlight = min(16<<20, Size(limit/8))
+	c.MemoryBudget = Size(limit / 4)
+	c.MaxInFlight = min(16<<20, Size(limit/10))
 	if !c.maxConnectionsSet {
 		c.MaxConnections = int(min(max(1, limit/connectionShare), math.MaxInt32))
 	}

@@ -93,7 +93,8 @@ func (e *Engine) prepare() {
 			e.starts[status] = e.start(status, e.Profile.Reason(status))
 		}
 		e.margin = lendMargin()
-		e.heads, e.pieces = e.Budget.Part(headBudget), e.Budget.Part(pieceBudget)
+		_, limit := e.Budget.Use()
+		e.heads, e.pieces = e.Budget.Part(min(headBudget, limit/5)), e.Budget.Part(min(pieceBudget, limit/10))
 		e.exchange.New = func() any { return new(exchange) }
 	})
 }

@@ -23,7 +23,7 @@ func TestPiecesOfAFileAreOfTheBudget(t *testing.T) {
 	if err := os.WriteFile(name, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ limit, held int64 }{{1 << 20, pieceCost}, {pieceCost - 1, 0}} {
+	for _, c := range []struct{ limit, held int64 }{{10 * pieceCost, pieceCost}, {10*pieceCost - 10, 0}} {
 		e := &Engine{HeaderTimeout: time.Minute, IdleTimeout: time.Minute, Budget: budget.New(c.limit), Handler: func(context.Context, *message.Request) message.Response {
 			f, err := os.Open(name)
 			return message.Response{Status: 200, Body: &message.FileSection{File: f, Length: int64(len(content))}, Err: err}

@@ -93,11 +93,11 @@ func (e *Engine) prepare() {
 		e.Profile = e.Profile.WithDefaults()
 		e.server = []string{e.Profile.Server}
 		e.conns = make(map[*Conn]struct{})
+		_, limit := e.Budget.Use()
 		if e.Budget != nil {
-			_, limit := e.Budget.Use()
 			e.rooms, e.streams = e.Budget.Part(limit/10*3), e.Budget.Part(limit/10)
 		}
-		e.heads, e.pieces = e.Budget.Part(headBudget), e.Budget.Part(largePieces*pieceSize)
+		e.heads, e.pieces = e.Budget.Part(min(headBudget, limit/5)), e.Budget.Part(min(largePieces*pieceSize, limit/10))
 	})
 }
 
