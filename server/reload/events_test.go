@@ -34,8 +34,8 @@ func TestEveryoneIsTold(t *testing.T) {
 		if e := <-events; e != (heard{"reload", `["/"]`}) {
 			t.Errorf("got %q", e)
 		}
-		if rn.counts.sent != 2 || rn.counts.changes != 3 || rn.counts.streams != 1 {
-			t.Errorf("counted %d reloads, %d changes and %d streams", rn.counts.sent, rn.counts.changes, rn.counts.streams)
+		if streams, changes, sent, _ := rn.counted(); sent != 2 || changes != 3 || streams != 1 {
+			t.Errorf("counted %d reloads, %d changes and %d streams", sent, changes, streams)
 		}
 	})
 }
@@ -63,8 +63,9 @@ func TestStreamsAreBounded(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if rn.counts.streams != 0 || len(rn.pages) != 0 || rn.held != 0 {
-			t.Errorf("%d streams, %d pages and %d names are left", rn.counts.streams, len(rn.pages), rn.held)
+		streams, _, _, _ := rn.counted()
+		if pages, held, _, _ := rn.holds(); streams != 0 || pages != 0 || held != 0 {
+			t.Errorf("%d streams, %d pages and %d names are left", streams, pages, held)
 		}
 		if resp := rn.handler(t.Context(), &message.Request{Method: "GET", Target: eventsPath}); resp.Status != 503 {
 			t.Errorf("a stream of a server that stops: %d", resp.Status)
@@ -113,7 +114,7 @@ func TestPagesEndTheirStreams(t *testing.T) {
 		{`{"ends":"other"}`, 204, 2}, {`{"ends":"b"}`, 204, 1}, {`{"ends":"c"}`, 204, 0},
 	} {
 		resp := post(c.content)
-		if streams = len(rn.pages); resp.Status != c.status || streams != c.streams {
+		if streams, _, _, _ = rn.holds(); resp.Status != c.status || streams != c.streams {
 			t.Errorf("%s: %d, %d streams, want %d, %d", c.content, resp.Status, streams, c.status, c.streams)
 		}
 		if resp.Body != nil {
@@ -142,8 +143,8 @@ func TestStreamRequests(t *testing.T) {
 		}
 		resp.Discard()
 	}
-	if rn.held != 0 || len(rn.pages) != 0 {
-		t.Errorf("%d names and %d pages are left", rn.held, len(rn.pages))
+	if pages, held, _, _ := rn.holds(); held != 0 || pages != 0 {
+		t.Errorf("%d names and %d pages are left", held, pages)
 	}
 }
 
@@ -159,8 +160,9 @@ func TestNamesAreBounded(t *testing.T) {
 		for i := range maxNames + 50 {
 			rn.get(fmt.Sprintf("/%d.css", i), nil)
 		}
-		if len(rn.known.names) > maxNames || rn.counts.dropped < 50 {
-			t.Errorf("%d names are known, %d dropped", len(rn.known.names), rn.counts.dropped)
+		_, _, _, dropped := rn.counted()
+		if _, _, names, _ := rn.holds(); names > maxNames || dropped < 50 {
+			t.Errorf("%d names are known, %d dropped", names, dropped)
 		}
 		events, leaveToo := rn.listen("", nil, 0)
 		defer leaveToo()

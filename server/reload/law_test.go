@@ -181,17 +181,17 @@ func TestNobodyListens(t *testing.T) {
 		f.write("index.html", "page")
 		c := run(t, f, 0).open("/")
 		c.live(time.Second)
-		before := f.looks
+		before := f.looked()
 		c.live(time.Second)
-		if n := (f.looks - before); n < 19 || n > 21 {
+		if n := f.looked() - before; n < 19 || n > 21 {
 			t.Errorf("%d looks in a second, want 20", n)
 		}
 		c.leave()
 		time.Sleep(time.Second)
-		before = f.looks
+		before = f.looked()
 		time.Sleep(time.Hour)
-		if f.looks != before {
-			t.Errorf("%d looks while nobody listens", f.looks-before)
+		if n := f.looked() - before; n != 0 {
+			t.Errorf("%d looks while nobody listens", n)
 		}
 	})
 }

@@ -54,7 +54,7 @@ func TestRequestsWait(t *testing.T) {
 					t.Errorf("503 has %q", resp.Fields)
 				}
 				synctest.Wait()
-				if len(rn.waiters) != 0 {
+				if _, _, _, waiters := rn.holds(); waiters != 0 {
 					t.Error("a request still waits")
 				}
 				time.Sleep(2 * time.Hour)
@@ -72,7 +72,7 @@ func TestPagesOfABuild(t *testing.T) {
 		rn.open("/").leave()
 		f.remove("index.html")
 		c := rn.open("/")
-		if c.rn.files.asked["/"] < 3 || c.text == "" {
+		if c.rn.files.askedFor("/") < 3 || c.text == "" {
 			t.Errorf("the page says %q", c.text)
 		}
 		c.live(time.Second)

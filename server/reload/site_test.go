@@ -66,6 +66,19 @@ func (f *files) names() []string {
 	return slices.Sorted(maps.Keys(f.states))
 }
 
+// looked is how many looks there were at a name, askedFor how often a path was asked for.
+func (f *files) looked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.looks
+}
+
+func (f *files) askedFor(path string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked[path]
+}
+
 func (f *files) content(name string) (string, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -147,6 +160,21 @@ func run(t *testing.T, f *files, wait time.Duration) *running {
 	stop := func() { cancel(); <-ended }
 	t.Cleanup(stop)
 	return &running{rl, t, f, c, rl.Handler(f.serve), stop}
+}
+
+// counted is what was counted until now.
+func (rn *running) counted() (streams, changes, sent, dropped int) {
+	c := rn.counts
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.streams, c.changes, c.sent, c.dropped
+}
+
+// holds is how many pages listen, names they hold, names are known and requests wait.
+func (rn *running) holds() (pages, held, names, waiters int) {
+	rn.mu.Lock()
+	defer rn.mu.Unlock()
+	return len(rn.pages), rn.held, len(rn.known.names), len(rn.waiters)
 }
 
 var navigation = message.Fields{{Name: "Sec-Fetch-Dest", Value: "document"}, {Name: "Sec-Fetch-Mode", Value: "navigate"}, {Name: "Accept", Value: "text/html"}}
