@@ -50,7 +50,6 @@ func versionOf(s message.FileState) version {
 type target struct {
 	path     string
 	document bool // it was asked for as a page
-	html     bool // the answer was HTML
 	// served are the names and versions of the last answer, before those of the last one that was different.
 	served, before serving
 	element        *list.Element

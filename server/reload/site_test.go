@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,12 +57,6 @@ func (f *files) rename(from, to string) {
 	f.states[to], f.text[to] = f.states[from], f.text[from]
 	delete(f.states, from)
 	delete(f.text, from)
-}
-
-func (f *files) names() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Sorted(maps.Keys(f.states))
 }
 
 // looked is how many looks there were at a name, askedFor how often a path was asked for.
