@@ -168,7 +168,7 @@ func TestListingForEveryone(t *testing.T) {
 					p.must(os.WriteFile(filepath.Join(pictures, what+".png"), shot, 0o644))
 				}
 				p.must(p.Await("document.documentElement.scrollWidth <= innerWidth"))
-				if len(axe) == 0 || path == "/many/" && dark {
+				if len(axe) == 0 || path == "/many/" { // whose rows are like those of the others, and take axe-core a minute
 					continue
 				}
 				p.must(p.Value(string(axe)+"\n;0", nil))
