@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/previewd/previewd/server/message"
 )
 
 // Conn is a net.Conn, of which one goroutine reads and one writes at a time. Until it has to wait, its system calls
@@ -53,7 +55,7 @@ func (c *Conn) begin(deadline *int64) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.polled.Load() != nil || c.closed || deadline != nil && *deadline != 0 && time.Now().UnixNano() >= *deadline {
+	if c.polled.Load() != nil || c.closed || deadline != nil && *deadline != 0 && message.Instant(time.Now()) >= *deadline {
 		return false
 	}
 	c.calls++
@@ -86,10 +88,10 @@ func (c *Conn) poll() (*polled, error) {
 	file := os.NewFile(c.fd, "tcp")
 	raw, err := file.SyscallConn()
 	if err == nil && c.readBy != 0 {
-		err = file.SetReadDeadline(time.Unix(0, c.readBy))
+		err = file.SetReadDeadline(message.TimeOf(c.readBy))
 	}
 	if err == nil && c.writeBy != 0 {
-		err = file.SetWriteDeadline(time.Unix(0, c.writeBy))
+		err = file.SetWriteDeadline(message.TimeOf(c.writeBy))
 	}
 	p := &polled{file, raw}
 	c.polled.Store(p) // whatever the error: the file closes the descriptor from now on
@@ -221,7 +223,7 @@ func (c *Conn) keepDeadline(t time.Time, kept *int64) bool {
 	}
 	*kept = 0
 	if !t.IsZero() {
-		*kept = max(t.UnixNano(), 1)
+		*kept = message.Instant(t)
 	}
 	return true
 }
