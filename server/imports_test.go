@@ -1,7 +1,10 @@
 package server
 
 import (
+	"bytes"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -35,12 +38,13 @@ func TestImportsGoOneWay(t *testing.T) {
 		"server/stack":            "",
 		"server/tcp":              "server/message",
 		"server/upstream":         "server/budget server/message",
-		"server/site":             "server/budget server/message server/site/archive server/site/cache server/site/coding server/site/conditional server/site/content server/site/listing server/site/mediatype server/site/similar server/site/tree",
+		"server/site":             "server/budget server/message server/site/archive server/site/cache server/site/coding server/site/conditional server/site/content server/site/fingerprint server/site/listing server/site/mediatype server/site/similar server/site/tree",
 		"server/site/archive":     "server/message server/site/tree",
 		"server/site/cache":       "",
 		"server/site/coding":      "server/message",
 		"server/site/conditional": "server/message",
 		"server/site/content":     "server/budget server/message server/site/cache server/site/coding server/site/tree",
+		"server/site/fingerprint": "",
 		"server/site/listing":     "server/message server/site/tree",
 		"server/site/mediatype":   "server/message server/site/coding",
 		"server/site/similar":     "",
@@ -71,6 +75,27 @@ func TestImportsGoOneWay(t *testing.T) {
 			if found && !strings.Contains(" "+may+" ", " "+ours+" ") {
 				t.Errorf("%q imports %q, allowed are %q", name, ours, may)
 			}
+		}
+	}
+}
+
+// TestPackagesAreShort: a package has at most 2,600 lines without its tests.
+func TestPackagesAreShort(t *testing.T) {
+	list, err := exec.Command("go", "list", "-f", `{{$dir := .Dir}}{{.ImportPath}}{{range .GoFiles}} {{$dir}}/{{.}}{{end}}`, "github.com/previewd/previewd/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for line := range strings.Lines(string(list)) {
+		fields, lines := strings.Fields(line), 0
+		for _, file := range fields[1:] {
+			text, err := os.ReadFile(filepath.FromSlash(file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines += bytes.Count(text, []byte("\n"))
+		}
+		if lines > 2600 {
+			t.Errorf("%s has %d lines", fields[0], lines)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/previewd/previewd/server/site/coding"
 	"github.com/previewd/previewd/server/site/conditional"
 	"github.com/previewd/previewd/server/site/content"
+	"github.com/previewd/previewd/server/site/fingerprint"
 	"github.com/previewd/previewd/server/site/listing"
 	"github.com/previewd/previewd/server/site/mediatype"
 )
@@ -170,7 +171,7 @@ func entityTag(tag string, weak bool) string {
 const immutable = "public, max-age=31536000, immutable"
 
 func (s *Site) cacheControl(name string) string {
-	if s.opts.Fingerprinted && isFingerprinted(name) {
+	if s.opts.Fingerprinted && fingerprint.IsIn(name) {
 		return immutable
 	}
 	return s.opts.CacheControl

@@ -1,4 +1,4 @@
-package site
+package fingerprint
 
 import (
 	"encoding/base32"
@@ -26,7 +26,7 @@ func TestFingerprinted(t *testing.T) {
 		_nuxt/DtPYlI17.js _nuxt/entry.DtPYlI17.css _nuxt/index.B3x4kQ9Z.js
 		q-DtPYlI17.js root-DtPYlI17.js index-kw2q9a7d.js app-27e20196a850.css app-3f9a1c2b4d5e6f70_bg.wasm entry-9f86d081884c7d659a2feaa0c55ad015.js
 		9f86d081884c7d659a2feaa0c55ad015.png`) {
-		if !isFingerprinted(name) {
+		if !IsIn(name) {
 			t.Errorf("%s: no fingerprint", name)
 		}
 	}
@@ -45,7 +45,7 @@ func TestFingerprinted(t *testing.T) {
 		report-123e4567-e89b-12d3-a456-426614174000.json 123e4567-e89b-12d3-a456-426614174000.js _nuxt/builds/latest.json _nuxt/builds/meta/123e4567-e89b-12d3-a456-426614174000.json
 		doc-RFC9110.html invoice-INV20261.pdf scan-00012345.png index.html sw.js service-worker.js manifest.webmanifest app.component.js
 		my-element.js a-be-or-no-to.js go-to_IN_v2.js data_2026_q1.json report_final_v2.json camelCase-toDoItem.js utf8-base64.js`), "", "a", "/") {
-		if isFingerprinted(name) {
+		if IsIn(name) {
 			t.Errorf("%s: a fingerprint", name)
 		}
 	}
@@ -65,7 +65,7 @@ func TestMostHashesAreSeen(t *testing.T) {
 		for range 1000 {
 			b := make([]byte, 6)
 			_, _ = random.Read(b)
-			if isFingerprinted("index-" + c.make(b)[:8] + ".js") {
+			if IsIn("index-" + c.make(b)[:8] + ".js") {
 				seen++
 			}
 		}

@@ -1,16 +1,15 @@
-package site
+// Package fingerprint finds the hash of a file's content in its name, as bundlers write it. A name is taken for one only
+// where nothing else is likely: a date, a version or a word in its place would leave browsers with an old file for a year, a
+// hash that is not seen costs them a question.
+package fingerprint
 
 import (
 	"path"
 	"strings"
 )
 
-// A fingerprint is the hash of a file's content in its name, as bundlers write it. A name is taken for one only where
-// nothing else is likely: a date, a version or a word in its place would leave browsers with an old file for a year, a
-// hash that is not seen costs them a question.
-
-// isFingerprinted says whether the name of a file says by itself which content it has.
-func isFingerprinted(name string) bool {
+// IsIn says whether the name of a file, a path of the site, says by itself which content it has.
+func IsIn(name string) bool {
 	at := strings.LastIndexByte(name, '/') + 1
 	dir, base := "/"+name[:at], withoutOuterSuffixes(name[at:])
 	ext := path.Ext(base)
