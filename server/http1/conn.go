@@ -30,7 +30,7 @@ type Conn struct {
 	tls         *tls.ConnectionState
 	opened      time.Time
 	deadline    time.Time    // of reads, as the kernel's poller has it; zero if there is none
-	waiting     atomic.Int64 // since when it answers nothing, Unix nanoseconds; 0 while it does
+	waiting     atomic.Int64 // since when it answers nothing, a message.Instant; 0 while it does
 	still       atomic.Int64 // since when the kernel takes nothing of the answer, likewise
 	woken       atomic.Bool  // Wake or GiveWay was called
 	givesWay    atomic.Bool  // GiveWay was called
@@ -66,7 +66,7 @@ func (c *Conn) Still() (since time.Time, still bool) { return instant(&c.still) 
 
 func instant(ns *atomic.Int64) (t time.Time, set bool) {
 	n := ns.Load()
-	return time.Unix(0, n), n != 0
+	return message.TimeOf(n), n != 0
 }
 
 // Wake makes a connection that waits for a request close, unless bytes have come already. A new one that
@@ -99,7 +99,7 @@ func (c *Conn) Serve(ctx context.Context) {
 		// What could not be sent has been reported with its exchange.
 		_ = c.conn.Close()
 	}()
-	c.waiting.Store(c.opened.UnixNano())
+	c.waiting.Store(message.Instant(c.opened))
 	for c.awaitRequest() {
 		x := c.engine.exchange.Get().(*exchange)
 		keep := x.serve(ctx, c)
@@ -126,7 +126,7 @@ func (c *Conn) awaitRequest() bool {
 	since := c.opened
 	if c.served {
 		since = time.Now()
-		c.waiting.Store(since.UnixNano())
+		c.waiting.Store(message.Instant(since))
 	}
 	limit := since.Add(c.engine.IdleTimeout)
 	for {
@@ -271,7 +271,7 @@ func (c *Conn) linger() {
 	if halfClose(c.conn) != nil {
 		return
 	}
-	c.waiting.Store(time.Now().UnixNano())
+	c.waiting.Store(message.Instant(time.Now()))
 	buf := getBuffer()
 	defer putBuffer(buf)
 	for range lingerTime / lingerTimeout {
@@ -291,13 +291,13 @@ func (c *Conn) awaitEnd() {
 		return
 	}
 	since := time.Now()
-	c.waiting.Store(since.UnixNano())
+	c.waiting.Store(message.Instant(since))
 	buf := getBuffer()
 	defer putBuffer(buf)
 	for {
 		limit, draining := since.Add(c.engine.IdleTimeout), c.engine.draining.Load()
 		if draining {
-			limit = time.Unix(0, c.engine.patience.Load())
+			limit = message.TimeOf(c.engine.patience.Load())
 		}
 		if !time.Now().Before(limit) || c.woken.Load() && !draining {
 			if tcp.HasUnacknowledged(c.conn) {

@@ -183,7 +183,7 @@ func (b *content) skip() bool {
 	}
 	now := time.Now()
 	b.limit = now.Add(skipTimeout)
-	b.conn.waiting.Store(now.UnixNano())
+	b.conn.waiting.Store(message.Instant(now))
 	defer b.conn.waiting.Store(0)
 	buf := getBuffer()
 	defer putBuffer(buf)

@@ -35,7 +35,7 @@ type Engine struct {
 	Disk message.Gate
 
 	draining atomic.Bool
-	patience atomic.Int64 // of Drain, Unix nanoseconds
+	patience atomic.Int64 // of Drain, a message.Instant
 	once     sync.Once
 	starts   [600]string // by status code: the head's beginning up to the Date, with the table's phrase
 	date     message.Date
@@ -82,7 +82,7 @@ func (e *Engine) Answering(h message.Handler) *Engine {
 // Drain makes every further answer carry "Connection: close" and close. Behind a large answer, connections wait until
 // patience for the client's end.
 func (e *Engine) Drain(patience time.Time) {
-	e.patience.Store(patience.UnixNano())
+	e.patience.Store(message.Instant(patience))
 	e.draining.Store(true)
 }
 

@@ -90,7 +90,7 @@ func (x *exchange) readHead() (state progress, failure *message.Failure, err err
 			c.waiting.Store(0)
 			return state, failure, nil
 		}
-		c.waiting.Store(x.start.UnixNano())
+		c.waiting.Store(message.Instant(x.start))
 		if failure = c.grow(); failure != nil {
 			return state, failure, nil
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/tcp"
 )
 
@@ -57,7 +58,7 @@ func (w *answerWriter) AwaitReturned(behind int64) error {
 			return nil // nobody is left to read
 		case err == nil && (least == 0 || n < least):
 			least, since = n, time.Now()
-			w.still.Store(since.UnixNano())
+			w.still.Store(message.Instant(since))
 		case time.Since(since) > writeTimeout:
 			w.broken = true
 			return errors.Join(fmt.Errorf("%d bytes of the file were not read within %v", n-behind, writeTimeout), err)

@@ -69,7 +69,7 @@ type tcpWire struct {
 	conn  net.Conn
 	raw   syscall.RawConn
 	disk  message.Gate
-	still *atomic.Int64 // since when awaitWritable waits, Unix nanoseconds; 0 if it does not
+	still *atomic.Int64 // since when awaitWritable waits, a message.Instant; 0 if it does not
 
 	readStep, readFirstStep, writeStep func(fd uintptr) bool
 
@@ -218,7 +218,7 @@ func (w *tcpWire) stepWritable(fd uintptr) bool {
 
 func (w *tcpWire) awaitWritable() error {
 	now := time.Now()
-	w.still.Store(now.UnixNano())
+	w.still.Store(message.Instant(now))
 	defer w.still.Store(0)
 	if err := w.conn.SetWriteDeadline(now.Add(writeTimeout)); err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/previewd/previewd/server/tcp"
 )
 
-// wireOf returns the wire of a connection. still is where it notes since when the kernel takes nothing, Unix nanoseconds.
+// wireOf returns the wire of a connection. still is where it notes since when the kernel takes nothing, a message.Instant.
 func wireOf(conn net.Conn, disk message.Gate, still *atomic.Int64) wire {
 	if t, ok := conn.(*tls.Conn); ok {
 		follower, _ := t.NetConn().(recordFollower)

@@ -50,7 +50,7 @@ type answer struct {
 	err     error
 	broken  bool // the content broke off
 
-	// since when net/http has content that the client may have to make room for, Unix nanoseconds; 0 if it has none.
+	// since when net/http has content that the client may have to make room for, a message.Instant; 0 if it has none.
 	since atomic.Int64
 }
 
@@ -193,7 +193,7 @@ func (a *answer) Write(p []byte) (n int, err error) {
 
 func (a *answer) writePiece(p []byte) (n int, err error) {
 	a.sendHead()
-	a.since.Store(time.Now().UnixNano())
+	a.since.Store(message.Instant(time.Now()))
 	n, err = a.w.Write(p)
 	a.sent += int64(n)
 	if a.left != unlimited {
@@ -208,7 +208,7 @@ func (a *answer) writePiece(p []byte) (n int, err error) {
 
 // flush waits until the client has made room for all that was written.
 func (a *answer) flush() error {
-	a.since.Store(time.Now().UnixNano())
+	a.since.Store(message.Instant(time.Now()))
 	defer a.since.Store(0)
 	return a.control.Flush()
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/tcp"
 )
 
@@ -25,7 +26,7 @@ type Conn struct {
 	peer, local netip.AddrPort
 	state       tls.ConnectionState
 	opened      time.Time
-	idle        atomic.Int64 // since when there is no request, Unix nanoseconds; 0 while there is one
+	idle        atomic.Int64 // since when there is no request, a message.Instant; 0 while there is one
 	asked       atomic.Bool  // there has been a request
 	large       atomic.Bool  // the last answer was, and the client may not have all of it
 
@@ -50,7 +51,7 @@ func (e *Engine) NewConn(conn *tls.Conn, room Room) *Conn {
 		answers: make(map[*answer]struct{})}
 	c.none.L = &c.answersMu
 	c.peer, c.local = tcp.AddrPort(conn.RemoteAddr()), tcp.AddrPort(conn.LocalAddr())
-	c.idle.Store(c.opened.UnixNano())
+	c.idle.Store(message.Instant(c.opened))
 	if beneath, ok := conn.NetConn().(interface{ WaitOnClose(func() time.Time) }); ok {
 		beneath.WaitOnClose(c.patience)
 	}
@@ -61,7 +62,7 @@ func (e *Engine) NewConn(conn *tls.Conn, room Room) *Conn {
 // may hold it, and goes when this process does. It asks once.
 func (c *Conn) patience() (until time.Time) {
 	if c.engine.draining.Load() && c.large.Swap(false) {
-		until = time.Unix(0, c.engine.patience.Load())
+		until = message.TimeOf(c.engine.patience.Load())
 	}
 	return until
 }
@@ -132,7 +133,7 @@ func (c *Conn) look() {
 	for a := range c.answers {
 		waited := time.Duration(0)
 		if since := a.since.Load(); since != 0 {
-			waited = now.Sub(time.Unix(0, since))
+			waited = now.Sub(message.TimeOf(since))
 		}
 		// An error means that the stream has ended.
 		switch {
@@ -157,7 +158,7 @@ func (c *Conn) Still() (since time.Time, still bool) {
 		if ns == 0 {
 			return time.Time{}, false
 		}
-		if t := time.Unix(0, ns); t.After(since) {
+		if t := message.TimeOf(ns); t.After(since) {
 			since = t
 		}
 	}
@@ -171,9 +172,9 @@ func (c *Conn) changed(_ net.Conn, state http.ConnState) {
 	case http.StateActive:
 		c.idle.Store(0)
 	case http.StateIdle:
-		c.idle.Store(time.Now().UnixNano())
+		c.idle.Store(message.Instant(time.Now()))
 	case http.StateClosed:
-		c.idle.Store(time.Now().UnixNano()) // which ends the looking
+		c.idle.Store(message.Instant(time.Now())) // which ends the looking
 		close(c.ended)
 		return
 	default:
@@ -206,7 +207,7 @@ func (c *Conn) startLooking() {
 // Waiting returns since when the connection has no request, and false while it has one.
 func (c *Conn) Waiting() (since time.Time, waiting bool) {
 	ns := c.idle.Load()
-	return time.Unix(0, ns), ns != 0
+	return message.TimeOf(ns), ns != 0
 }
 
 // Wake makes the connection end when every request that has come is answered. A new one that was never

@@ -32,7 +32,7 @@ type Engine struct {
 	IdleTimeout time.Duration
 
 	draining atomic.Bool
-	patience atomic.Int64   // of Drain, Unix nanoseconds
+	patience atomic.Int64   // of Drain, a message.Instant
 	rooms    *budget.Budget // of connections
 	streams  *budget.Budget // of requests that are being answered
 	heads    *budget.Budget // of their heads beyond freeHead
@@ -84,7 +84,7 @@ const (
 // Drain makes every further answer announce the end of its connection (GOAWAY). Behind a large answer, connections
 // wait until patience for the client's end.
 func (e *Engine) Drain(patience time.Time) {
-	e.patience.Store(patience.UnixNano())
+	e.patience.Store(message.Instant(patience))
 	e.draining.Store(true)
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/previewd/previewd/server/http1"
+	"github.com/previewd/previewd/server/message"
 )
 
 // handshakeGrace is how long a TLS handshake may still take once the server drains.
@@ -164,7 +165,7 @@ func (c *Conn) GiveWay() {
 // Still returns since when the client has made no room for what is sent to it, and false while it does.
 func (c *Conn) Still() (since time.Time, still bool) {
 	if ns := c.socket.still.Load(); ns != 0 {
-		return time.Unix(0, ns), true
+		return message.TimeOf(ns), true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/previewd/previewd/server/http2"
+	"github.com/previewd/previewd/server/message"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 type socket struct {
 	net.Conn
 	limited atomic.Bool  // a deadline for writing is set from above
-	renewed atomic.Int64 // when the deadline for writing was set here, Unix nanoseconds; 0 if it is not
+	renewed atomic.Int64 // when the deadline for writing was set here, a message.Instant; 0 if it is not
 	still   atomic.Int64 // since when a Write is under way, likewise
 
 	room *http2.Room // for HTTP/2, from the handshake on; nil if there is none
@@ -68,7 +69,7 @@ func (s *socket) MidRecord() bool { return s.within.Load() }
 
 // Write writes all of p.
 func (s *socket) Write(p []byte) (n int, err error) {
-	s.still.Store(time.Now().UnixNano())
+	s.still.Store(message.Instant(time.Now()))
 	defer s.still.Store(0)
 	for {
 		if err := s.renew(); err != nil {
@@ -89,10 +90,10 @@ func (s *socket) renew() error {
 		return nil
 	}
 	now := time.Now()
-	if now.UnixNano()-s.renewed.Load() < int64(renewal) {
+	if message.Instant(now)-s.renewed.Load() < int64(renewal) {
 		return nil
 	}
-	s.renewed.Store(now.UnixNano())
+	s.renewed.Store(message.Instant(now))
 	return s.Conn.SetWriteDeadline(now.Add(writeTimeout))
 }
 

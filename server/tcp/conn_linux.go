@@ -28,7 +28,7 @@ type Conn struct {
 	mu     sync.Mutex
 	calls  int // system calls under way that the os.File does not know of
 	closed bool
-	// readBy and writeBy are the deadlines until it is polled, in Unix nanoseconds; 0 is none.
+	// readBy and writeBy are the deadlines until it is polled, each a message.Instant; 0 is none.
 	readBy, writeBy int64
 }
 

@@ -3,6 +3,8 @@ package upstream
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/previewd/previewd/server/message"
 )
 
 // clock calls over when a server has neither sent nor taken a byte for limit. While the client is waited for, the server
@@ -12,14 +14,14 @@ type clock struct {
 	over    func()
 	later   func() // is called each time that the timer comes
 	timer   *time.Timer
-	since   atomic.Int64 // when the server was last heard of, Unix nanoseconds
+	since   atomic.Int64 // when the server was last heard of, a message.Instant
 	client  atomic.Int32 // how many wait for the client
 	stopped atomic.Bool
 }
 
 // begin starts it. The timer comes after first at the latest.
 func (c *clock) begin(now time.Time, first time.Duration) {
-	c.since.Store(now.UnixNano())
+	c.since.Store(message.Instant(now))
 	c.timer = time.AfterFunc(time.Hour, c.look)
 	c.timer.Reset(min(first, c.limit)) // look uses the timer, which it now finds
 }
@@ -31,7 +33,7 @@ func (c *clock) look() {
 	c.later()
 	left := c.limit
 	if c.client.Load() == 0 {
-		left -= time.Since(time.Unix(0, c.since.Load()))
+		left -= time.Since(message.TimeOf(c.since.Load()))
 	}
 	if left <= 0 {
 		c.over()
@@ -54,7 +56,7 @@ func (c *clock) awaitClient(yes bool) {
 }
 
 // heard says that the server has sent or taken something.
-func (c *clock) heard() { c.since.Store(time.Now().UnixNano()) }
+func (c *clock) heard() { c.since.Store(message.Instant(time.Now())) }
 
 // stop stops it for good.
 func (c *clock) stop() {
