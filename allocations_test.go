@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"regexp"
 	"sync"
 	"testing"
 )
@@ -117,8 +116,6 @@ func dialLogging(t *testing.T, environ []string) net.Conn {
 	}
 	return nil
 }
-
-var loggedURL = regexp.MustCompile(`"urls":\["http://([^/"]+)/"\]`)
 
 // firstLine takes the address out of the start record.
 type firstLine struct {
