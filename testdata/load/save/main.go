@@ -7,7 +7,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -211,13 +210,22 @@ func run(command []string, saves int, over time.Duration, seed uint64) (err erro
 // restTimeout is how long the server may take until it has what it needs for an open page and no more.
 const restTimeout = 90 * time.Second
 
-// atRest counts goroutines and descriptors when the browser has closed the connections that it does not need: the least of
-// a while.
+// samples is how often atRest counts.
+const samples = 20
+
+// atRest counts goroutines and descriptors while the server has one connection, by which the page listens: the least of some
+// samples, as each question to the admin port takes some too.
 func atRest(server *subject.Server) (goroutines, descriptors int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), restTimeout)
-	defer cancel()
 	goroutines, descriptors = 1<<30, 1<<30
-	for same := 0; same < 20 && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+	rests := 0
+	for end := time.Now().Add(restTimeout); rests < samples; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			return 0, 0, fmt.Errorf("the page has not been listening by the only connection within %v", restTimeout)
+		}
+		before, err := listens(server)
+		if err != nil {
+			return 0, 0, err
+		}
 		n, err := server.Metric("go_goroutines")
 		if err != nil {
 			return 0, 0, err
@@ -226,12 +234,24 @@ func atRest(server *subject.Server) (goroutines, descriptors int, err error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		if connections, err := server.Metric("previewd_connections"); err != nil || connections > 1 {
-			same = 0
-			continue
+		after, err := listens(server)
+		if err != nil {
+			return 0, 0, err
 		}
-		goroutines, descriptors = min(goroutines, int(n)), min(descriptors, files)
-		same++
+		if before && after {
+			goroutines, descriptors = min(goroutines, int(n)), min(descriptors, files)
+			rests++
+		}
 	}
 	return goroutines, descriptors, nil
+}
+
+// listens says whether the server has one connection, which is the page's stream.
+func listens(server *subject.Server) (bool, error) {
+	connections, err := server.Metric("previewd_connections")
+	if err != nil {
+		return false, err
+	}
+	streams, err := server.Metric("previewd_reload_streams")
+	return connections == 1 && streams == 1, err
 }
