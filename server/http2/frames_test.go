@@ -35,7 +35,7 @@ type frame struct {
 func dialFrames(t *testing.T, e *Engine, settings ...uint32) (*frames, *Conn) {
 	t.Helper()
 	here, there := tlsPair(t)
-	_ = there.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = there.SetDeadline(time.Now().Add(2 * time.Minute))
 	return speak(t, e, here, there, settings...)
 }
 
