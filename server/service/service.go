@@ -230,11 +230,20 @@ func siteOptions(setup Setup, disk message.Gate, memory *budget.Budget) site.Opt
 		Listing:       site.Listing(c.Listing),
 		MaxListings:   int64(c.MaxListings),
 		Archives:      c.Archive,
+		Programs:      programs(c),
 		EmptyHint:     hintOfEmpty(setup),
 		Exact:         c.Exact,
 		CacheControl:  c.CacheControl,
 		Fingerprinted: c.CacheFingerprinted,
 	}
+}
+
+// programs are the directories of scripts, none without CGI.
+func programs(c config.Config) []string {
+	if !c.CGI {
+		return nil
+	}
+	return c.CGIDirectories
 }
 
 // checkDirectory refuses a directory that is missing or none. One that may not be read is served, as its

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/previewd/previewd/server/message"
@@ -47,7 +48,7 @@ func (s *Site) sendArchive(ctx context.Context, r *message.Request, name string,
 		<-s.archives
 		return s.refuseAll(err)
 	}
-	a := &archive.Archive{Format: format, Tree: t, Name: name, Top: s.archiveName(name), Packed: s.isPacked, Room: s.names.take, Disk: s.opts.Content.Disk,
+	a := &archive.Archive{Format: format, Tree: t, Name: name, Top: s.archiveName(name), Packed: s.isPacked, Without: s.isProgram, Room: s.names.take, Disk: s.opts.Content.Disk,
 		Open: func(ctx context.Context, name string) (*message.FileSection, tree.Status, error) {
 			return s.content.Section(ctx, t, name)
 		},
@@ -97,6 +98,17 @@ func (s *Site) archiveName(name string) string {
 		return base
 	}
 	return "site"
+}
+
+// isProgram says whether an entry of a directory is a program, or a directory of them. Of the top itself only files are.
+func (s *Site) isProgram(dir string, e tree.Entry) bool {
+	below := "/" + path.Join(dir, e.Name) + "/"
+	return slices.ContainsFunc(s.opts.Programs, func(programs string) bool {
+		if programs == "/" {
+			return dir == "." && !e.Mode.IsDir()
+		}
+		return strings.HasPrefix(below, strings.TrimSuffix(programs, "/")+"/")
+	})
 }
 
 // isPacked says whether a file is packed already, by its name.

@@ -97,7 +97,7 @@ func TestArchives(t *testing.T) {
 			}
 			want := strings.Fields(c.names)
 			if strings.Contains(query, "zip") {
-				want[slices.Index(want, "back\\slash")] = "back_slash"
+				want[slices.Index(want, "back\\slash")] = "back%5Cslash"
 			}
 			if !slices.Equal(names, want) {
 				t.Errorf("%s %s: got %q\nwant %q", how, query, names, want)
@@ -116,6 +116,35 @@ func TestArchives(t *testing.T) {
 		}
 		if held, _ := s.names.Use(); held != 0 || len(s.archives) != 0 {
 			t.Errorf("%s: %d bytes are not given back, %d archives are open", how, held, len(s.archives))
+		}
+	}
+}
+
+// Law: an archive has no program of those that are run and not sent.
+func TestProgramsAreInNoArchive(t *testing.T) {
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{"top": "", "cgi-bin/a.py": "", "cgi-bin/lib/b": "", "d/cgi-bin/c": "", "d/run/e": "", "cgi-bin2/f": ""})
+	for programs, want := range map[string]string{
+		"":                 "cgi-bin/ cgi-bin/a.py cgi-bin/lib/ cgi-bin/lib/b cgi-bin2/ cgi-bin2/f d/ d/cgi-bin/ d/cgi-bin/c d/run/ d/run/e top",
+		"/cgi-bin d":       "cgi-bin2/ cgi-bin2/f d/ d/cgi-bin/ d/cgi-bin/c d/run/ d/run/e top",
+		"/cgi-bin/ /d/run": "cgi-bin2/ cgi-bin2/f d/ d/cgi-bin/ d/cgi-bin/c top",
+		"/":                "cgi-bin/ cgi-bin/a.py cgi-bin/lib/ cgi-bin/lib/b cgi-bin2/ cgi-bin2/f d/ d/cgi-bin/ d/cgi-bin/c d/run/ d/run/e",
+	} {
+		s := newSite(t, dir, withArchives, func(o *Options) { o.Programs = strings.Fields(programs) })
+		for query, unpack := range map[string]func(*testing.T, string) []string{"?archive=zip": unpackZip, "?archive=tar.gz": unpackTar} {
+			_, text := get(t, s, "/"+query)
+			var names []string
+			for _, e := range unpack(t, text)[1:] {
+				name, _, _ := strings.Cut(e, " ")
+				_, name, _ = strings.Cut(name, "/")
+				names = append(names, name)
+			}
+			slices.Sort(names)
+			if got := strings.Join(names, " "); got != want {
+				t.Errorf("%q, %s: got  %s\nwant %s", programs, query, got, want)
+			}
+		}
+		if held, _ := s.names.Use(); held != 0 {
+			t.Errorf("%q: %d bytes are not given back", programs, held)
 		}
 	}
 }

@@ -66,11 +66,11 @@ func newAsked(r *message.Request, name string) (a asked, ok bool) {
 		if _, rest, absolute := message.CutAbsolute(whole); absolute {
 			whole = rest
 		}
-		if a.above, ok = strings.CutSuffix(whole, target); !ok {
+		if !strings.HasSuffix(whole, target) {
 			return a, false
 		}
 	}
-	a.above = r.Prefix + a.above
+	a.above = r.Prefix
 	a.names, a.parts = strings.Split(name, "/"), strings.Split(strings.TrimPrefix(target, "/"), "/")
 	count := len(a.parts)
 	if a.parts[count-1] == "" {

@@ -53,8 +53,11 @@ func TestHelpWithANameThatIsNotThere(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.target, got, c.want)
 		}
 	}
-	if got := helpFor(t, s, "GET /app/docs/instal.html HTTP/1.1", "/docs/instal.html"); got != "./install.html /app/docs/install.html, ./ /app/docs/" {
-		t.Errorf("below BASE_PATH: got %q", got)
+	resp := s.Serve(t.Context(), &message.Request{Line: "GET /app/docs/instal.html HTTP/1.1", Method: "GET", Target: "/docs/instal.html", Prefix: "/app",
+		Version: message.Version{Major: 1, Minor: 1}})
+	below := resp.Failure().Help
+	if below.Nearest != (message.Link{URL: "./", Text: "/app/docs/"}) || len(below.Similar) != 1 || below.Similar[0].Text != "/app/docs/install.html" {
+		t.Errorf("below BASE_PATH: got %q", below)
 	}
 	if got := helpFor(t, s, "GET /old HTTP/1.1", "/docs/instal.html"); got != "" {
 		t.Errorf("a path that a rule has made another: got %q", got)

@@ -43,6 +43,8 @@ type Options struct {
 	Listing Listing
 	// Archives allows directories to be downloaded as archives, where there are listings.
 	Archives bool
+	// Programs are directories, as paths that begin with a slash, whose files are run and not sent: archives leave them out.
+	Programs []string
 	// EmptyHint is said on the page of an empty directory at the top.
 	EmptyHint string
 	// Zone is the time zone of listings, nil for the system's.

@@ -58,6 +58,8 @@ type Archive struct {
 	Open func(ctx context.Context, name string) (*message.FileSection, tree.Status, error)
 	// Packed says whether a file is packed already, by its name.
 	Packed func(name string) bool
+	// Without says whether an entry of a directory is left out; nil leaves out none.
+	Without func(dir string, e tree.Entry) bool
 	// Room is for names.
 	Room tree.Room
 	// Disk is entered for each use of the file system.
@@ -142,6 +144,11 @@ func (a *Archive) names(name string) ([]tree.Entry, tree.Status, error) {
 	}
 	if err != nil {
 		return nil, st, err
+	}
+	if a.Without != nil {
+		before := sizeOf(list)
+		list = slices.DeleteFunc(list, func(e tree.Entry) bool { return a.Without(name, e) })
+		a.Room(sizeOf(list) - before)
 	}
 	slices.SortFunc(list, func(x, y tree.Entry) int { return strings.Compare(x.Name, y.Name) })
 	return list, st, nil
@@ -312,9 +319,9 @@ func (z *zipWriter) encoder(w io.Writer) (io.WriteCloser, error) {
 	return *used, err
 }
 
-// head is that of an entry. Windows takes a backslash for a slash.
+// head is that of an entry. Windows takes a backslash for a slash. What is in its place is the name of no other entry, or hardly.
 func (z *zipWriter) head(name string, mode fs.FileMode, st tree.Status) *zip.FileHeader {
-	head := &zip.FileHeader{Name: strings.ReplaceAll(name, `\`, "_"), Modified: inZip(st.Mtime.Time())}
+	head := &zip.FileHeader{Name: strings.ReplaceAll(name, `\`, "%5C"), Modified: inZip(st.Mtime.Time())}
 	head.SetMode(mode)
 	return head
 }
