@@ -41,7 +41,7 @@ type exchange struct {
 
 // ask asks the server of a route for target, and answers with what it answers.
 func (u *Upstreams) ask(ctx context.Context, r *message.Request, route *route, target string) message.Response {
-	if strings.ContainsFunc(target, notInTarget) || !isToken(r.Method) {
+	if !strings.HasPrefix(target, "/") || strings.ContainsFunc(target, notInTarget) || !isToken(r.Method) {
 		return message.Fail(400, "Bad request line")
 	}
 	x := &exchange{upstreams: u, request: r, route: route, began: time.Now(), outcome: Outcome{Server: route.server.name}}

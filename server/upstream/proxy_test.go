@@ -331,6 +331,31 @@ abc<nil>`},
 	}
 }
 
+// Law: a target that servers may read in two ways is not passed on.
+func TestTargetsWithTwoReadings(t *testing.T) {
+	address := heard(t)
+	kept := start(t, upstream.Options{Routes: []upstream.Route{{Prefix: "/api", Target: "http://" + address}}})
+	all := start(t, upstream.Options{Routes: []upstream.Route{{Prefix: "/", Target: "http://" + address}}})
+	for _, c := range []struct {
+		front          *front
+		target, status string
+	}{
+		{kept, "/api/x", "200"},
+		{kept, "/api/x%23/y", "200"},
+		{kept, "/api/x#/../../admin", "400"},
+		{kept, "/api#", "400"},
+		{kept, "/api?x#y", "400"},
+		{all, "/x", "200"},
+		{all, "?x", "400"},
+		{all, "#", "400"},
+		{all, "/#", "400"},
+	} {
+		if got := c.front.exchange(t, "GET "+c.target+" HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 "+c.status) {
+			t.Errorf("%q: got %q, want %s", c.target, got[:min(len(got), 40)], c.status)
+		}
+	}
+}
+
 // Law: the answer is the server's, but for what is of its connection.
 func TestAnswersArePassedOn(t *testing.T) {
 	const server = "Server: previewd\r\n"

@@ -104,8 +104,9 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// notInTarget says whether a character would end a request target, or the request line (RFC 9112, section 3).
-func notInTarget(c rune) bool { return c <= ' ' || c == 0x7f }
+// notInTarget says whether a character would end a request target, or the request line (RFC 9112, section 3). Some servers
+// read on behind a #, others do not.
+func notInTarget(c rune) bool { return c <= ' ' || c == '#' || c == 0x7f }
 
 // isControl says whether a character has no place in a field (RFC 9110, section 5.5).
 func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
