@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"fmt"
+	"iter"
 	"net/url"
 	"slices"
 	"strings"
@@ -94,14 +95,36 @@ func (r *route) target(asked, rest string) string {
 	return r.path + rest
 }
 
-// climbs says whether a path leads out of where it begins, as some server may read it: decoded, with backslashes for
-// slashes, or with parameters behind the dots.
+// readings are the segments of a path as some server may read them: decoded, with backslashes for slashes, and without
+// parameters.
+func readings(target string) iter.Seq[string] {
+	end := strings.IndexAny(target+"?", "?#")
+	path := strings.ReplaceAll(message.UnquoteToBytes(target[:end]), `\`, "/")
+	return func(yield func(string) bool) {
+		for segment := range strings.SplitSeq(path, "/") {
+			segment, _, _ = strings.Cut(segment, ";")
+			if !yield(segment) {
+				return
+			}
+		}
+	}
+}
+
+// goesUp says whether a path has a segment .. in some reading. Where it is made by a rule, nothing here knows how far it may
+// go up.
+func goesUp(target string) bool {
+	for segment := range readings(target) {
+		if segment == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// climbs says whether a path leads out of where it begins in some reading.
 func climbs(rest string) bool {
-	end := strings.IndexAny(rest+"?", "?#")
-	path := strings.ReplaceAll(message.UnquoteToBytes(rest[:end]), `\`, "/")
 	depth := 0
-	for segment := range strings.SplitSeq(path, "/") {
-		segment, _, _ = strings.Cut(segment, ";")
+	for segment := range readings(rest) {
 		switch segment {
 		case "", ".":
 		case "..":

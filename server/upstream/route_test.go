@@ -3,6 +3,9 @@ package upstream
 import (
 	"fmt"
 	"testing"
+	"time"
+
+	"github.com/previewd/previewd/server/message"
 )
 
 // Law: a prefix is a path and not a text, the longest one counts, and what the server is asked for has the spelling of the
@@ -70,6 +73,24 @@ func TestPathsThatClimb(t *testing.T) {
 	} {
 		if got := climbs(rest); got != want {
 			t.Errorf("%q: got %v", rest, got)
+		}
+	}
+}
+
+// Law: what a rule fetches has no segment .. in it, however a server may read it.
+func TestFetchedPathsDoNotGoUp(t *testing.T) {
+	u, err := New(Options{Origins: []string{"http://127.0.0.1:1"}, Timeout: time.Minute}) // nobody listens
+	if err != nil {
+		t.Fatal(err)
+	}
+	for target, want := range map[string]int{
+		"/v1/x": 502, "/v1/..x": 502, "/v1/x?/../y": 502,
+		"/v1/..;/x": 400, "/v1/a/..;x=y/b": 400, "/v1/%2e%2e;/x": 400, `/v1/..\x`: 400, "/v1/a%2f..": 400, "/..": 400, "/v1/x#/../y": 400,
+	} {
+		r := &message.Request{Method: "GET", Target: "/p/x", Scheme: "http", Version: message.Version{Major: 1, Minor: 1}}
+		resp, found := u.Fetch(t.Context(), r, "http://127.0.0.1:1", target)
+		if resp.Status != want || !found {
+			t.Errorf("%q: got %d, %v, want %d", target, resp.Status, found, want)
 		}
 	}
 }

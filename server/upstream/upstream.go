@@ -183,7 +183,7 @@ func (u *Upstreams) Handler(next message.Handler) message.Handler {
 	}
 }
 
-// Fetch asks one of Origins for a target; found is false where it is none of them. A Location is mended by what asked and
+// Fetch asks one of Origins for a target; found is false where it is none of them. A path that goes up is refused. A Location is mended by what asked and
 // target have in common at their end: the path before that is what stands for the other.
 func (u *Upstreams) Fetch(ctx context.Context, r *message.Request, origin, target string) (resp message.Response, found bool) {
 	asked, _, err := parseServer(origin)
@@ -192,6 +192,9 @@ func (u *Upstreams) Fetch(ctx context.Context, r *message.Request, origin, targe
 	}
 	for _, s := range u.origins {
 		if s.is(asked.scheme, asked.host) {
+			if goesUp(target) {
+				return (&message.Failure{Status: 400, Message: "The path has a segment .. in it"}).Response(), true
+			}
 			return u.ask(ctx, r, between(s, r.Target, target), target), true
 		}
 	}
