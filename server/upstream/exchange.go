@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/previewd/previewd/server/budget"
@@ -81,8 +82,15 @@ func (u *Upstreams) ask(ctx context.Context, r *message.Request, route *route, t
 // answer asks, and makes an answer of what comes.
 func (x *exchange) answer(asked *http.Request, protocol string) message.Response {
 	traced := x.ctx
-	if x.request.Informer != nil {
-		traced = httptrace.WithClientTrace(traced, &httptrace.ClientTrace{Got1xxResponse: x.inform})
+	if x.request.Informer != nil || x.content != nil {
+		trace := &httptrace.ClientTrace{}
+		if x.request.Informer != nil {
+			trace.Got1xxResponse = x.inform
+		}
+		if x.content != nil {
+			trace.GotConn = x.content.gotConnection
+		}
+		traced = httptrace.WithClientTrace(traced, trace)
 	}
 	resp, err := x.upstreams.transport.RoundTrip(asked.WithContext(traced))
 	x.informing.Lock()
@@ -190,6 +198,10 @@ type content struct {
 	ended bool
 	count int64
 	err   error // of the client
+
+	closing sync.Mutex // held while from is closed
+	over    bool       // it has been, or is the engine's again
+	aborted atomic.Bool
 }
 
 var errEnded = errors.New("the exchange is over")
@@ -198,7 +210,7 @@ var errEnded = errors.New("the exchange is over")
 func (c *content) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended {
+	if c.ended || c.aborted.Load() {
 		return 0, errEnded
 	}
 	c.exchange.clock.awaitClient(true)
@@ -206,10 +218,14 @@ func (c *content) Read(p []byte) (int, error) {
 	c.exchange.clock.awaitClient(false)
 	c.count += int64(n)
 	if err != nil {
-		c.finish()
 		if !errors.Is(err, io.EOF) {
-			c.err = err
+			if c.aborted.Load() {
+				err = errEnded // not the client's fault
+			} else {
+				c.err = err
+			}
 		}
+		c.finish()
 	}
 	return n, err
 }
@@ -222,19 +238,31 @@ func (c *content) end() {
 	if c == nil {
 		return
 	}
+	c.abort()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.finish()
+	}
+}
+
+// abort ends a Read that waits, and lets no other begin. It may come late, when the content is the engine's again.
+func (c *content) abort() {
+	c.closing.Lock()
+	defer c.closing.Unlock()
+	if c.over {
+		return
+	}
+	c.over = true
 	select {
 	case <-c.done:
 		return
 	default:
 	}
+	c.aborted.Store(true)
 	if closer, ok := c.from.(io.Closer); ok {
 		// An error means that the connection is closed, which ends a Read as well.
 		_ = closer.Close()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.ended {
-		c.finish()
 	}
 }
 

@@ -111,7 +111,7 @@ func reason(err error) string {
 		return invalid.Error()
 	case errors.As(err, &plain):
 		return "it does not speak TLS there"
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+	case errors.Is(err, errEnded) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 		strings.Contains(err.Error(), "server closed idle connection"):
 		return "it closed the connection before the end of its answer"
 	case errors.As(err, &call):

@@ -532,6 +532,57 @@ func (f flushing) Write(p []byte) (int, error) {
 	return n, errors.Join(err, f.control.Flush())
 }
 
+// Law: a server that ends the connection while the client pauses in its content is told of at once; so is a shutdown.
+func TestServersThatEndWhileTheClientPauses(t *testing.T) {
+	half := map[string]string{
+		"a length": "Content-Length: 10\r\n\r\nabcde",
+		"chunks":   "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n",
+	}
+	for name, content := range half {
+		for _, scheme := range []string{"http", "https"} {
+			for _, warm := range []bool{false, true} {
+				address := other(t, func(conn net.Conn, r *bufio.Reader) {
+					if scheme == "https" {
+						conn = tls.Server(conn, &tls.Config{GetCertificate: trust().Certificate})
+						r = bufio.NewReader(conn)
+					}
+					for {
+						text, ok := head(r)
+						if !ok || strings.HasPrefix(text, "POST") {
+							_, _ = io.ReadFull(r, make([]byte, 5))
+							return
+						}
+						_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+					}
+				})
+				f := start(t, upstream.Options{Roots: roots(), Routes: []upstream.Route{{Prefix: "/", Target: scheme + "://" + address}}})
+				if warm {
+					f.exchange(t, "GET / HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n")
+				}
+				got := f.exchange(t, "POST / HTTP/1.1\r\nHost: s\r\nConnection: close\r\n"+content)
+				if !strings.HasPrefix(got, "HTTP/1.1 502") || !strings.Contains(got, "it closed the connection before the end of its answer") {
+					t.Errorf("%s, %s, warm %v: got %q", name, scheme, warm, got)
+				}
+			}
+		}
+	}
+	asked := make(chan struct{})
+	silent := other(t, func(_ net.Conn, r *bufio.Reader) {
+		_, _ = head(r)
+		close(asked)
+		_, _ = io.Copy(io.Discard, r)
+	})
+	f := start(t, upstream.Options{Routes: []upstream.Route{{Prefix: "/", Target: "http://" + silent}}})
+	if _, err := io.WriteString(f.dial(t), "POST / HTTP/1.1\r\nHost: s\r\n"+half["chunks"]); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	began := time.Now()
+	if f.end(t); time.Since(began) > 10*time.Second {
+		t.Errorf("the end took %v", time.Since(began))
+	}
+}
+
 // Law: a server that does not read keeps its client from sending, and nothing is held here.
 func TestContentHasBackPressure(t *testing.T) {
 	release := make(chan struct{})

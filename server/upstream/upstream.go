@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -111,10 +110,9 @@ func New(opts Options) (*Upstreams, error) {
 		}
 		u.origins = append(u.origins, s)
 	}
-	dialer := &net.Dialer{Timeout: dialTimeout}
 	u.transport = &http.Transport{
-		// A name is looked up for each connection, so that a server may move. No proxy is asked: these servers are near.
-		DialContext:            dialer.DialContext,
+		// No proxy is asked: these servers are near.
+		DialContext:            dial,
 		TLSClientConfig:        &tls.Config{RootCAs: opts.Roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
 		TLSHandshakeTimeout:    dialTimeout,
 		DisableCompression:     true, // what the client accepts is the client's business
