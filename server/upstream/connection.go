@@ -13,6 +13,8 @@ type connection struct {
 	*net.TCPConn
 	closed atomic.Bool
 	taken  atomic.Pointer[content] // what is sent on it, or was sent last; nil for none
+
+	written atomic.Int64 // bytes, without content that the kernel moves
 }
 
 // dial makes a connection for the Transport.
@@ -34,18 +36,50 @@ func (c *connection) Close() error {
 	return err
 }
 
-// gotConnection says which connection takes the content.
-func (c *content) gotConnection(info httptrace.GotConnInfo) {
+func (c *connection) Write(p []byte) (int, error) {
+	n, err := c.TCPConn.Write(p)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// attempt is a connection that a request got, and what had been written on it before.
+type attempt struct {
+	conn   *connection
+	before int64
+}
+
+// gotConnection is called before a request is sent. The Transport repeats requests where the server has closed a kept
+// connection: also one that it may have acted on, and again and again. Here it gets no connection for that.
+func (x *exchange) gotConnection(info httptrace.GotConnInfo) {
 	conn := info.Conn
 	if secured, ok := conn.(interface{ NetConn() net.Conn }); ok { // of TLS
 		conn = secured.NetConn()
 	}
-	taker, ok := conn.(*connection)
-	if !ok {
+	taker := conn.(*connection)
+	last := x.last
+	x.attempts++
+	x.last = attempt{taker, taker.written.Load()}
+	if x.attempts > 1 && !mayRepeat(x.request.Method, x.attempts, last.conn.written.Load() != last.before) {
+		x.cancel(errEnded)
+		// An error means that it is closed already.
+		_ = taker.Close()
+		return
+	}
+	if x.content == nil {
 		return
 	}
 	// Close sets closed and then looks at taken: here one of the two is seen.
-	if taker.taken.Store(c); taker.closed.Load() {
-		c.abort()
+	if taker.taken.Store(x.content); taker.closed.Load() {
+		x.content.abort()
 	}
+}
+
+// mayRepeat says whether a request may be sent for the nth time: once more, if it is safe (RFC 9110, section 9.2.1) and
+// nothing of it was sent.
+func mayRepeat(method string, n int, sent bool) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS", "TRACE":
+		return n <= 2 && !sent
+	}
+	return false
 }

@@ -32,6 +32,9 @@ type exchange struct {
 
 	clock clock
 
+	attempts int     // how often it got a connection
+	last     attempt // the last of them
+
 	watching sync.Mutex
 	closed   bool          // nobody may begin to watch the client
 	watched  chan struct{} // closed when nobody watches any more; nil while nobody has begun
@@ -81,18 +84,11 @@ func (u *Upstreams) ask(ctx context.Context, r *message.Request, route *route, t
 
 // answer asks, and makes an answer of what comes.
 func (x *exchange) answer(asked *http.Request, protocol string) message.Response {
-	traced := x.ctx
-	if x.request.Informer != nil || x.content != nil {
-		trace := &httptrace.ClientTrace{}
-		if x.request.Informer != nil {
-			trace.Got1xxResponse = x.inform
-		}
-		if x.content != nil {
-			trace.GotConn = x.content.gotConnection
-		}
-		traced = httptrace.WithClientTrace(traced, trace)
+	trace := &httptrace.ClientTrace{GotConn: x.gotConnection}
+	if x.request.Informer != nil {
+		trace.Got1xxResponse = x.inform
 	}
-	resp, err := x.upstreams.transport.RoundTrip(asked.WithContext(traced))
+	resp, err := x.upstreams.transport.RoundTrip(asked.WithContext(httptrace.WithClientTrace(x.ctx, trace)))
 	x.informing.Lock()
 	x.answered = true
 	x.informing.Unlock()

@@ -146,6 +146,24 @@ func TestBetween(t *testing.T) {
 	}
 }
 
+// Law: a request is repeated once, and only if it is safe and nothing of it was sent.
+func TestWhatMayBeRepeated(t *testing.T) {
+	for _, c := range []struct {
+		method string
+		n      int
+		sent   bool
+		want   bool
+	}{
+		{"GET", 2, false, true}, {"HEAD", 2, false, true}, {"OPTIONS", 2, false, true}, {"TRACE", 2, false, true},
+		{"GET", 2, true, false}, {"GET", 3, false, false},
+		{"POST", 2, false, false}, {"DELETE", 2, false, false}, {"get", 2, false, false},
+	} {
+		if got := mayRepeat(c.method, c.n, c.sent); got != c.want {
+			t.Errorf("%s, time %d, sent %v: got %v", c.method, c.n, c.sent, got)
+		}
+	}
+}
+
 func TestNamesAndPorts(t *testing.T) {
 	u, err := New(Options{Routes: []Route{{"/a", "http://a/x"}, {"/b", "http://b:3000"}, {"/c", "http://b:3000/y"}, {"/d", "https://[::1]"}}, Origins: []string{"https://a", "http://[::1]:81"}})
 	if err != nil {
