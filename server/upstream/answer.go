@@ -49,9 +49,13 @@ func (x *exchange) response(resp *http.Response) (message.Response, error) {
 	if err != nil {
 		return message.Response{}, err
 	}
+	before := x.request.Prefix
+	if x.route.ofSite {
+		before = "" // package basepath adds it
+	}
 	for i := range list {
 		if list[i].Name == "Location" {
-			list[i].Value = x.route.located(list[i].Value, x.request.Prefix)
+			list[i].Value = x.route.located(list[i].Value, before)
 		}
 	}
 	if len(resp.Trailer) > 0 {

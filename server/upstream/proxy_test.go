@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/previewd/previewd/server"
+	"github.com/previewd/previewd/server/basepath"
 	"github.com/previewd/previewd/server/certs/devca"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/upstream"
@@ -353,6 +354,43 @@ func TestTargetsWithTwoReadings(t *testing.T) {
 		if got := c.front.exchange(t, "GET "+c.target+" HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 "+c.status) {
 			t.Errorf("%q: got %q, want %s", c.target, got[:min(len(got), 40)], c.status)
 		}
+	}
+}
+
+// Law: a Location that names the server gets what was taken away of the path once, by PROXY and by a rule of the site.
+func TestLocationGetsThePrefixOnce(t *testing.T) {
+	var address string
+	address = other(t, func(conn net.Conn, r *bufio.Reader) {
+		if _, ok := head(r); ok {
+			_, _ = fmt.Fprintf(conn, "HTTP/1.1 302 Found\r\nLocation: http://%s/v1/login\r\nContent-Length: 0\r\n\r\n", address)
+		}
+	})
+	u, err := upstream.New(upstream.Options{Timeout: time.Minute, Origins: []string{"http://" + address}, Routes: []upstream.Route{{Prefix: "/api", Target: "http://" + address + "/v1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(u.Close)
+	rule := func(ctx context.Context, r *message.Request) message.Response {
+		resp, _ := u.Fetch(ctx, r, "http://"+address, "/v1"+strings.TrimPrefix(r.Target, "/api"))
+		return resp
+	}
+	proxy := u.Handler(nil)
+	for _, c := range []struct {
+		name, target, prefix, want string
+		handler                    message.Handler
+	}{
+		{"PROXY", "/api/x", "", "/api/login", proxy},
+		{"PROXY behind a proxy", "/api/x", "/app", "/app/api/login", proxy},
+		{"a rule", "/api/x", "", "/api/login", basepath.Handler("/", rule)},
+		{"a rule behind a proxy", "/api/x", "/app", "/app/api/login", basepath.Handler("/", rule)},
+		{"a rule below a path", "/docs/api/x", "", "/docs/api/login", basepath.Handler("/docs", rule)},
+		{"a rule below a path behind a proxy", "/docs/api/x", "/app", "/app/docs/api/login", basepath.Handler("/docs", rule)},
+	} {
+		resp := c.handler(t.Context(), &message.Request{Method: "GET", Target: c.target, Prefix: c.prefix, Scheme: "http", Version: message.Version{Major: 1, Minor: 1}})
+		if got := resp.Fields.Get("Location"); got != c.want {
+			t.Errorf("%s: got %d %q, want %q", c.name, resp.Status, got, c.want)
+		}
+		resp.Discard()
 	}
 }
 

@@ -48,6 +48,7 @@ type route struct {
 	segments []string // of the prefix, decoded
 	prefix   string   // as it stands in a URL, without a slash at its end
 	path     string   // that stands in its place; "" keeps it
+	ofSite   bool     // a rule of the site asks: paths in the answer are the site's
 }
 
 func parseRoute(prefix, target string) (*route, error) {
@@ -192,5 +193,5 @@ func between(s *server, asked, target string) *route {
 	} else if own == "" {
 		own = "/"
 	}
-	return &route{server: s, prefix: prefix, path: own}
+	return &route{server: s, prefix: prefix, path: own, ofSite: true}
 }
