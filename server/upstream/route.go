@@ -158,8 +158,10 @@ func (r *route) located(location, before string) string {
 		if !strings.HasPrefix(path, "/") {
 			path = "/" + path
 		}
-	} else if !strings.HasPrefix(location, "/") || r.path == "" {
-		return location // it is relative, or the path is the client's own
+	} else if !strings.HasPrefix(location, "/") {
+		return location // it is relative
+	} else if rest, below := strings.CutPrefix(location, before); r.path == "" && below && (rest == "" || strings.IndexByte("/?#", rest[0]) >= 0) {
+		return location // the server has read X-Forwarded-Prefix, or there is none
 	}
 	if r.path != "" {
 		own := strings.TrimSuffix(r.path, "/")
