@@ -70,5 +70,8 @@ func (x *exchange) response(resp *http.Response) (message.Response, error) {
 		return message.Response{}, errors.New("an interim answer is the last")
 	}
 	_, reason, _ := strings.Cut(resp.Status, " ")
+	if strings.ContainsFunc(reason, isControl) {
+		return message.Response{}, fmt.Errorf("control character in the reason phrase %q", reason)
+	}
 	return message.Response{Status: resp.StatusCode, Reason: message.Latin1(reason), Fields: list}, nil
 }

@@ -453,6 +453,7 @@ func TestServersThatFail(t *testing.T) {
 		{"closes", "http://" + answering(t, ""), "502", ": it closed the connection before the end of its answer", upstream.Options{}},
 		{"no HTTP", "http://" + answering(t, "SSH-2.0-x\r\n\r\n"), "502", `: net/http: HTTP/1.x transport connection broken: malformed HTTP`, upstream.Options{}},
 		{"a control character", "http://" + answering(t, "HTTP/1.1 200 OK\r\nX: a\x01b\r\n\r\n"), "502", `: net/http: HTTP/1.x transport connection broken: malformed MIME header`, upstream.Options{}},
+		{"a control character in the reason phrase", "http://" + answering(t, "HTTP/1.1 200 O\rK\x01\r\nContent-Length: 0\r\n\r\n"), "502", ": control character in the reason phrase", upstream.Options{}},
 		{"two lengths", "http://" + answering(t, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"), "502", "Content-Length", upstream.Options{}},
 		{"a switch that nobody asked for", "http://" + answering(t, "HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), "502", ": it switched to a protocol", upstream.Options{}},
 		{"an unknown authority", "https://" + secure, "502", ": its certificate is signed by an unknown authority; PROXY_CA can name it", upstream.Options{}},
