@@ -52,7 +52,7 @@ func (u *Upstreams) ask(ctx context.Context, r *message.Request, route *route, t
 	asked := &http.Request{Method: r.Method, URL: urlOf(route.server, target), Header: header(r.Fields, u.opts.Trusted != nil && u.opts.Trusted(r.Peer.Addr())), Host: route.server.host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if via(asked.Header, r) {
-		return (&message.Failure{Status: 508, Explain: "The request has come by here before: " + route.server.name + " leads back"}).Response()
+		return x.tell(&message.Failure{Status: http.StatusLoopDetected, Explain: "The request has come by here before: " + route.server.name + " leads back"})
 	}
 	if u.opts.Budget.Acquire(ctx, cost) != nil {
 		return budget.Full()

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -26,22 +27,23 @@ var (
 // reload is after how many seconds a browser asks again for a page whose server is not there.
 const reload = "2"
 
-// fail is the answer in place of one that did not come. It says which server is the matter and why, in one line: as a page
-// that asks again by itself, or as JSON where the client prefers that.
-func (x *exchange) fail(err error) message.Response {
-	f := x.failure(err)
+// fail is the answer in place of one that did not come.
+func (x *exchange) fail(err error) message.Response { return x.tell(x.failure(err)) }
+
+// tell says which server is the matter and why, in one line: as a page that asks again by itself, or as JSON where the client
+// prefers that.
+func (x *exchange) tell(f *message.Failure) message.Response {
 	resp := f.Response()
 	if f.Status < 500 {
 		return resp
 	}
-	accept := strings.Join(x.request.Fields.Values("Accept"), ",")
-	html, data := strings.Contains(accept, "text/html"), strings.Contains(accept, "json")
+	html, data := accepts(x.request.Fields.Values("Accept"))
 	switch {
-	case x.request.Fields.Get("Sec-Fetch-Mode") == "navigate" || html && !data:
-		if x.request.Method == "GET" {
+	case x.request.Fields.Get("Sec-Fetch-Mode") == "navigate" || html > data:
+		if x.request.Method == "GET" && f.Status != http.StatusLoopDetected { // that does not mend itself
 			resp.Fields = message.Fields{{Name: "Refresh", Value: reload}}
 		}
-	case data:
+	case data > 0:
 		content, err := json.Marshal(struct {
 			Status   int    `json:"status"`
 			Error    string `json:"error"`
@@ -54,6 +56,30 @@ func (x *exchange) fail(err error) message.Response {
 	}
 	resp.Fields = append(resp.Fields, message.Field{Name: "Cache-Control", Value: "no-store"})
 	return resp
+}
+
+// accepts returns the weights, from 0 to 1, of HTML and of JSON in Accept fields (RFC 9110, section 12.5.1). Ranges such as
+// */* name neither.
+func accepts(values []string) (html, data float64) {
+	for _, value := range values {
+		for text := range strings.SplitSeq(value, ",") {
+			name, parameters, _ := strings.Cut(strings.ToLower(text), ";")
+			weight := 1.0
+			for parameter := range strings.SplitSeq(parameters, ";") {
+				if q, found := strings.CutPrefix(strings.TrimSpace(parameter), "q="); found {
+					// A weight that is no number is 0.
+					weight, _ = strconv.ParseFloat(q, 64)
+				}
+			}
+			switch name = strings.TrimSpace(name); {
+			case name == "text/html":
+				html = max(html, weight)
+			case strings.HasSuffix(name, "/json") || strings.HasSuffix(name, "+json"):
+				data = max(data, weight)
+			}
+		}
+	}
+	return html, data
 }
 
 // failure tells what an error of an exchange is to the client.

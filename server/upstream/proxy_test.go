@@ -747,6 +747,10 @@ func TestLoopsEnd(t *testing.T) {
 	if got := f.exchange(t, "GET / HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 508 Loop Detected") {
 		t.Errorf("got %q", got)
 	}
+	f = start(t, upstream.Options{Routes: []upstream.Route{{Prefix: "/", Target: "http://" + back}}}) // which keeps no connection yet
+	if got := f.exchange(t, "GET / HTTP/1.1\r\nHost: s\r\nConnection: close\r\nAccept: application/json\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 508 ") || !strings.Contains(got, `{"status":508,"error":"`) {
+		t.Errorf("as JSON: got %q", got)
+	}
 }
 
 // Law: a client that has gone is not asked for any more.

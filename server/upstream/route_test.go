@@ -170,6 +170,25 @@ func TestWhatMayBeRepeated(t *testing.T) {
 	}
 }
 
+// Law: the weights in Accept count, and 0 is none.
+func TestWhatIsAccepted(t *testing.T) {
+	for value, want := range map[string]string{
+		"":                                  "0 0",
+		"*/*":                               "0 0",
+		"application/json, text/plain, */*": "0 1",
+		"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8": "1 0",
+		"application/json;q=0, text/html":                                 "1 0",
+		"text/html;q=0.5, application/problem+JSON; v=1 ; Q=0.7":          "0.5 0.7",
+		"application/json;q=x":                                            "0 0",
+		"application/jsonp":                                               "0 0",
+	} {
+		html, data := accepts([]string{value})
+		if got := fmt.Sprint(html, data); got != want {
+			t.Errorf("%q: got %q, want %q", value, got, want)
+		}
+	}
+}
+
 func TestNamesAndPorts(t *testing.T) {
 	u, err := New(Options{Routes: []Route{{"/a", "http://a/x"}, {"/b", "http://b:3000"}, {"/c", "http://b:3000/y"}, {"/d", "https://[::1]"}}, Origins: []string{"https://a", "http://[::1]:81"}})
 	if err != nil {
