@@ -130,7 +130,7 @@ func xForwarded(fields message.Fields) []hop {
 	schemes := list(fields.Values("X-Forwarded-Proto"))
 	hops := make([]hop, len(clients))
 	for i, client := range clients {
-		hops[i].client = parseNode(client)
+		hops[i].client = ParseNode(client)
 		switch {
 		case len(schemes) == len(clients):
 			hops[i].scheme = strings.ToLower(schemes[i])
@@ -171,7 +171,7 @@ func forwardedElement(element string) (h hop) {
 		value = unquote(strings.Trim(value, " \t"))
 		switch strings.ToLower(strings.Trim(name, " \t")) {
 		case "for":
-			h.client = parseNode(value)
+			h.client = ParseNode(value)
 		case "proto":
 			h.scheme = strings.ToLower(value)
 		}
@@ -211,9 +211,9 @@ func unquote(s string) string {
 	return b.String()
 }
 
-// parseNode reads an address with or without a port, an IPv6 one in brackets or, in X-Forwarded-For,
+// ParseNode reads an address with or without a port, an IPv6 one in brackets or, in X-Forwarded-For,
 // bare (RFC 7239, section 6). The zone of a link-local address means nothing here and is not accepted.
-func parseNode(s string) netip.Addr {
+func ParseNode(s string) netip.Addr {
 	if p, err := netip.ParseAddrPort(s); err == nil {
 		return p.Addr().Unmap().WithZone("")
 	}

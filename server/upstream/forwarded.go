@@ -2,10 +2,10 @@ package upstream
 
 import (
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/origin"
 )
 
 // forwarded tells the server who asks (RFC 7239, and the X- fields before it): what is believed, and nothing that a client
@@ -13,7 +13,8 @@ import (
 func (x *exchange) forwarded(header http.Header) {
 	r := x.request
 	host := r.Fields.Get("Host")
-	if said := header.Get("X-Forwarded-Host"); said != "" { // a trusted proxy's
+	said := strings.Join(header["X-Forwarded-Host"], ",") // a trusted proxy's: the nearest is the last
+	if said = strings.TrimSpace(said[strings.LastIndexByte(said, ',')+1:]); said != "" {
 		host = said
 	}
 	prefix := r.Prefix
@@ -63,13 +64,12 @@ func hops(r *message.Request) (list []string) {
 		list = []string{r.Client.String()}
 		said := strings.Split(strings.Join(r.Fields.Values("X-Forwarded-For"), ","), ",")
 		for i := len(said) - 1; i >= 0; i-- {
-			address := strings.TrimSpace(said[i])
-			if a, err := netip.ParseAddr(strings.Trim(address, "[]")); err != nil || a.Unmap() != r.Client {
+			if origin.ParseNode(strings.TrimSpace(said[i])) != r.Client {
 				continue
 			}
 			for _, hop := range said[i+1:] {
-				if a, err := netip.ParseAddr(strings.Trim(strings.TrimSpace(hop), "[]")); err == nil {
-					list = append(list, a.Unmap().String())
+				if a := origin.ParseNode(strings.TrimSpace(hop)); a.IsValid() {
+					list = append(list, a.String())
 				}
 			}
 			break

@@ -286,6 +286,15 @@ X-Forwarded-Port: 443
 X-Forwarded-Proto: http
 
 `},
+		{"a trusted proxy behind another", upstream.Options{Trusted: loopback}, "GET /api HTTP/1.1\r\nHost: s\r\nX-Forwarded-Host: first, second\r\nX-Forwarded-Host: third , last\r\n", `GET /api HTTP/1.1
+Host: ` + address + `
+Forwarded: for=127.0.0.1;host=last;proto=http
+Via: 1.1 previewd
+X-Forwarded-For: 127.0.0.1
+X-Forwarded-Host: last
+X-Forwarded-Proto: http
+
+`},
 		{"content", upstream.Options{}, "PUT /api HTTP/1.1\r\nHost: s\r\nContent-Length: 5\r\nContent-Type: x/y\r\n\r\nhello", `PUT /api HTTP/1.1
 Host: ` + address + `
 Content-Length: 5

@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"fmt"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -185,6 +187,21 @@ func TestWhatIsAccepted(t *testing.T) {
 		html, data := accepts([]string{value})
 		if got := fmt.Sprint(html, data); got != want {
 			t.Errorf("%q: got %q, want %q", value, got, want)
+		}
+	}
+}
+
+// Law: the hops are those that package origin reads, with ports or without.
+func TestHops(t *testing.T) {
+	for said, want := range map[string]string{
+		"192.0.2.1, 10.0.0.1":                          "192.0.2.1 10.0.0.1 127.0.0.1",
+		"6.6.6.6, 192.0.2.1:4711, 10.0.0.1:80":         "192.0.2.1 10.0.0.1 127.0.0.1",
+		"192.0.2.1, [2001:db8::1]:80, 2001:db8::2, x,": "192.0.2.1 2001:db8::1 2001:db8::2 127.0.0.1",
+		"x": "192.0.2.1 127.0.0.1",
+	} {
+		r := &message.Request{Peer: netip.MustParseAddrPort("127.0.0.1:9"), Client: netip.MustParseAddr("192.0.2.1"), Fields: message.Fields{{Name: "X-Forwarded-For", Value: said}}}
+		if got := strings.Join(hops(r), " "); got != want {
+			t.Errorf("%q: got %q, want %q", said, got, want)
 		}
 	}
 }
