@@ -129,7 +129,7 @@ func https(t *testing.T) []string {
 // TestComposeFile: it is valid with every profile, and the images it does not build are public ones by tag.
 func TestComposeFile(t *testing.T) {
 	p := project{name: "previewd-test"}
-	text := p.compose(t, "--profile", "tls", "--profile", "observability", "config")
+	text := p.compose(t, "--profile", "dev", "--profile", "tls", "--profile", "observability", "config")
 	images := 0
 	for line := range strings.Lines(text) {
 		name, found := strings.CutPrefix(strings.TrimSpace(line), "image: ")
@@ -141,8 +141,8 @@ func TestComposeFile(t *testing.T) {
 			t.Errorf("%s has no tag", name)
 		}
 	}
-	if images != 4 {
-		t.Errorf("%d images, want 4:\n%s", images, text)
+	if images != 5 {
+		t.Errorf("%d images, want 5:\n%s", images, text)
 	}
 	// What is mounted is there.
 	for _, name := range []string{"prometheus/prometheus.yml", "prometheus/rules.yml", "grafana/dashboards/previewd.json",
