@@ -28,7 +28,7 @@ func switching(t *testing.T, serve func(conn net.Conn, r *bufio.Reader)) string 
 			if strings.Contains(text, "\r\nContent-Length: 1\r\n") {
 				_, _ = r.ReadByte() // a close resets the connection where something is unread
 			}
-			_, _ = fmt.Fprintf(conn, "HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
+			_, _ = fmt.Fprintf(conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
 			return
 		}
 		// What follows may come with the head.
