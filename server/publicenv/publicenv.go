@@ -5,7 +5,6 @@ package publicenv
 import (
 	"context"
 	"encoding/json"
-	"strconv"
 	"strings"
 
 	"github.com/previewd/previewd/server/message"
@@ -69,26 +68,11 @@ func wantsJSON(fields message.Fields) bool {
 			mediaType, parameters, _ := strings.Cut(member, ";")
 			switch strings.ToLower(strings.TrimSpace(mediaType)) {
 			case "application/json":
-				data = max(data, weight(parameters))
+				data = max(data, message.Weight(parameters))
 			case "text/javascript", "application/javascript":
-				script = max(script, weight(parameters))
+				script = max(script, message.Weight(parameters))
 			}
 		}
 	}
 	return data > 0 && data >= script
-}
-
-// weight is the q of a member of Accept, 1 without one (RFC 9110, section 12.4.2).
-func weight(parameters string) float64 {
-	for parameter := range strings.SplitSeq(parameters, ";") {
-		name, value, _ := strings.Cut(strings.TrimSpace(parameter), "=")
-		if strings.EqualFold(name, "q") {
-			q, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				return 0
-			}
-			return q
-		}
-	}
-	return 1
 }

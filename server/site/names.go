@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"strconv"
 	"strings"
 	"time"
 
@@ -259,16 +258,9 @@ func weight(fields message.Fields, media string) (most int) {
 		if !strings.EqualFold(strings.Trim(name, " \t"), media) {
 			continue
 		}
-		q := 1.0
-		for p := range strings.SplitSeq(parameters, ";") {
-			if name, value, _ := strings.Cut(strings.Trim(p, " \t"), "="); strings.EqualFold(name, "q") {
-				var err error
-				if q, err = strconv.ParseFloat(value, 64); err != nil || !(q >= 0 && q <= 1) {
-					q = 0
-				}
-			}
+		if q := message.Weight(parameters); q >= 0 && q <= 1 {
+			most = max(most, int(q*1000))
 		}
-		most = max(most, int(q*1000))
 	}
 	return most
 }

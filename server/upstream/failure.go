@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -64,13 +63,7 @@ func accepts(values []string) (html, data float64) {
 	for _, value := range values {
 		for text := range strings.SplitSeq(value, ",") {
 			name, parameters, _ := strings.Cut(strings.ToLower(text), ";")
-			weight := 1.0
-			for parameter := range strings.SplitSeq(parameters, ";") {
-				if q, found := strings.CutPrefix(strings.TrimSpace(parameter), "q="); found {
-					// A weight that is no number is 0.
-					weight, _ = strconv.ParseFloat(q, 64)
-				}
-			}
+			weight := message.Weight(parameters)
 			switch name = strings.TrimSpace(name); {
 			case name == "text/html":
 				html = max(html, weight)
