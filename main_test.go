@@ -520,7 +520,7 @@ func TestExitCodes(t *testing.T) {
 		code    int
 		stderr  string // a regular expression for all of it
 	}{
-		"bad_value":           {[]string{"70000"}, nil, 2, `port="70000": not a TCP port.*\n`},
+		"bad_value":           {[]string{"70000"}, nil, 2, `port="70000": must be a TCP port.*\n`},
 		"misspelt_variable":   {[]string{"70000"}, []string{"DIRECTROY=/srv"}, 2, `DIRECTROY: .*DIRECTORY\?\nport="70000".*\n`},
 		"missing_directory":   {[]string{"0", "-d", missing}, nil, 1, `.*error: --directory=".*missing": no such directory\n`},
 		"not_a_directory":     {[]string{"0", "-d", file}, nil, 1, `.*error: --directory=".*file": not a directory\n`},

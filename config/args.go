@@ -20,6 +20,7 @@ type arguments struct {
 	url      string           // that healthcheck is to ask for
 	open     bool             // --open
 	json     bool             // --json
+	isWord   bool             // the command is the word version, which takes nothing but --json
 	given    map[string]value // by variable
 	problems problems
 }
@@ -223,6 +224,10 @@ func (a *arguments) operands(rest []string) {
 	}
 	if len(rest) > 0 && rest[0] == "version" && a.command == Serve {
 		a.command = ShowVersion
+		a.isWord = true
+		if len(rest) > 1 {
+			a.problem("unrecognized arguments: %s (previewd version takes only --json)", printable(rest[1]))
+		}
 		return
 	}
 	if len(rest) > 0 && rest[0] == "check" && a.command == Serve {
@@ -249,7 +254,7 @@ var number = regexp.MustCompile(`^(\s*[-+]?\d[\d_.]*\s*)?$`)
 func (a *arguments) healthcheckURL(text string) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		a.problem("healthcheck: %s is not a URL, allowed are such as http://example.com/", quote(text))
+		a.problem("healthcheck: %s must be a URL, such as http://example.com/", quote(text))
 		return
 	}
 	a.url = text

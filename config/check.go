@@ -30,47 +30,47 @@ var rules = []struct {
 	{"ADMIN_BIND", func(c *Config) error { return each(isHost, hosts, c.AdminBind) }},
 	{"TLS_SELF_SIGNED_HOSTS", func(c *Config) error { return each(isHost, hosts, c.TLSSelfSignedHosts...) }},
 	{"CGI_DIRECTORIES", func(c *Config) error {
-		return each(isSitePath, "not a plain path of the site, allowed are such as /cgi-bin and /a/b, without empty parts, . and .., and without %, ? and #", c.CGIDirectories...)
+		return each(isSitePath, "must be a plain path of the site, such as /cgi-bin or /a/b, without empty parts, . and .., and without %, ? and #", c.CGIDirectories...)
 	}},
 	{"CGI_PASS_ENV", func(c *Config) error {
-		if err := each(isVariableName, "not the name of a variable, allowed are letters, digits and underscores", c.CGIPassEnv...); err != nil {
+		if err := each(isVariableName, "must be the name of a variable: letters, digits and underscores", c.CGIPassEnv...); err != nil {
 			return err
 		}
-		return each(isFree, "a variable that CGI sets itself, allowed are others", c.CGIPassEnv...)
+		return each(isFree, "must not be a variable that CGI sets itself", c.CGIPassEnv...)
 	}},
 	{"TLS_ALPN", func(c *Config) error {
-		return each(isALPN, "not a protocol of this server, allowed are h2 and http/1.1", c.TLSALPN...)
+		return each(isALPN, "must be h2 or http/1.1", c.TLSALPN...)
 	}},
 	{"HTTPS_REDIRECT", func(c *Config) error {
-		return each(isRedirect, "not a redirection, allowed are off, on and a port from 1 to 65535", c.HTTPSRedirect)
+		return each(isRedirect, "must be off, on or a port from 1 to 65535", c.HTTPSRedirect)
 	}},
 	{"CACHE_CONTROL", func(c *Config) error {
-		return each(isFieldValue, "not a field value, allowed are visible ASCII and blanks", c.CacheControl)
+		return each(isFieldValue, "must have only visible ASCII and blanks", c.CacheControl)
 	}},
 	{"DEFAULT_CONTENT_TYPE", func(c *Config) error {
-		return each(isMediaType, "not a media type, allowed are such as text/plain", c.DefaultContentType)
+		return each(isMediaType, "must be a media type, such as text/plain", c.DefaultContentType)
 	}},
 	{"CORS", func(c *Config) error {
-		return each(isOrigin, "not an origin, allowed are * and such as https://example.org or http://localhost:5173: in lower case, without a path, and without the usual port", c.CORS...)
+		return each(isOrigin, "must be * or an origin, such as https://example.org or http://localhost:5173: in lower case, without a path, and without the usual port", c.CORS...)
 	}},
 	{"BASE_PATH", func(c *Config) error {
-		return each(isSitePath, "not a plain URL path, allowed are such as / and /docs/v1, without empty parts, . and .., and without %, ? and #", c.BasePath)
+		return each(isSitePath, "must be a plain URL path, such as / or /docs/v1, without empty parts, . and .., and without %, ? and #", c.BasePath)
 	}},
 	{"ALLOWED_HOSTS", func(c *Config) error {
-		return each(isAllowedHost, "not a host name, allowed are such as example.org, or .example.org with all below it (no scheme, no port)", c.AllowedHosts...)
+		return each(isAllowedHost, "must be a host name, such as example.org, or .example.org with all below it (no scheme, no port)", c.AllowedHosts...)
 	}},
 	{"AUTH", func(c *Config) error { return checkAuth(c.Auth) }},
 	{"PUBLIC_ENV", func(c *Config) error {
-		return each(isFilePath, "not the plain URL path of a file, allowed are such as /env.js", c.PublicEnv)
+		return each(isFilePath, "must be the plain URL path of a file, such as /env.js", c.PublicEnv)
 	}},
 	{"PROXY_ORIGINS", func(c *Config) error {
-		return each(isUpstreamOrigin, "not the origin of a server, allowed are such as https://api.example.org and http://localhost:3000, without a path", c.ProxyOrigins...)
+		return each(isUpstreamOrigin, "must be the origin of a server, such as https://api.example.org or http://localhost:3000, without a path", c.ProxyOrigins...)
 	}},
 	{"FALLBACK", func(c *Config) error {
-		return each(isFilePath, "not the path of a page, allowed are such as /index.html, without empty parts, . and .., and without %, ? and #", c.Fallback)
+		return each(isFilePath, "must be the path of a page, such as /index.html, without empty parts, . and .., and without %, ? and #", c.Fallback)
 	}},
 	{"INDEX_PAGES", func(c *Config) error {
-		return each(isFileName, "not a file name, allowed are names without a slash, such as index.html", c.IndexPages...)
+		return each(isFileName, "must be a file name without a slash, such as index.html", c.IndexPages...)
 	}},
 }
 
@@ -78,29 +78,29 @@ var rules = []struct {
 var beyondExact = []struct {
 	variable string
 	on       func(c *Config) bool
-	allowed  string
+	but      string // what it may be
 }{
-	{"CACHE_CONTROL", func(*Config) bool { return true }, "to leave it out"},
+	{"CACHE_CONTROL", func(*Config) bool { return true }, "left out"},
 	{"CACHE_FINGERPRINTED", func(c *Config) bool { return c.CacheFingerprinted }, "false"},
 	{"COMPRESS", func(c *Config) bool { return c.Compress != "off" }, "off"},
-	{"CORS", func(*Config) bool { return true }, "to leave it out"},
+	{"CORS", func(*Config) bool { return true }, "left out"},
 	{"ISOLATION", func(c *Config) bool { return c.Isolation }, "false"},
 	{"BASE_PATH", func(c *Config) bool { return c.BasePath != "/" }, "/"},
-	{"ALLOWED_HOSTS", func(*Config) bool { return true }, "to leave it out"},
-	{"AUTH", func(*Config) bool { return true }, "to leave it out"},
-	{"AUTH_FILE", func(*Config) bool { return true }, "to leave it out"},
-	{"PUBLIC_ENV", func(*Config) bool { return true }, "to leave it out"},
-	{"PROXY", func(*Config) bool { return true }, "to leave it out"},
-	{"PROXY_ORIGINS", func(*Config) bool { return true }, "to leave it out"},
+	{"ALLOWED_HOSTS", func(*Config) bool { return true }, "left out"},
+	{"AUTH", func(*Config) bool { return true }, "left out"},
+	{"AUTH_FILE", func(*Config) bool { return true }, "left out"},
+	{"PUBLIC_ENV", func(*Config) bool { return true }, "left out"},
+	{"PROXY", func(*Config) bool { return true }, "left out"},
+	{"PROXY_ORIGINS", func(*Config) bool { return true }, "left out"},
 	{"CLEAN_URLS", func(c *Config) bool { return c.CleanURLs }, "false"},
 	{"ERROR_PAGES", func(c *Config) bool { return c.ErrorPages }, "false"},
-	{"FALLBACK", func(*Config) bool { return true }, "to leave it out"},
+	{"FALLBACK", func(*Config) bool { return true }, "left out"},
 	{"RULES", func(c *Config) bool { return c.Rules }, "false"},
 	{"RELOAD", func(c *Config) bool { return c.Reload }, "false"},
 	{"REBUILD_WAIT", func(c *Config) bool { return c.RebuildWait > 0 }, "0s"},
 }
 
-const hosts = "not an address or host name, allowed are such as 127.0.0.1, ::1 (no brackets, no port) or localhost"
+const hosts = "must be an address or host name, such as 127.0.0.1, ::1 (no brackets, no port) or localhost"
 
 // each returns the first of values that is not ok, with the words for it.
 func each(ok func(string) bool, wrong string, values ...string) error {
@@ -111,7 +111,7 @@ func each(ok func(string) bool, wrong string, values ...string) error {
 		if len(values) == 1 {
 			return errors.New(wrong) // the line shows the value already
 		}
-		return fmt.Errorf("%s is %s", quote(v), wrong)
+		return fmt.Errorf("%s %s", quote(v), wrong)
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ var userHash = regexp.MustCompile(`^[^:\x00-\x1f\x7f]+:[${]`)
 func checkAuth(list []string) error {
 	for i, entry := range list {
 		if !userHash.MatchString(entry) {
-			return fmt.Errorf("entry %d is not user:hash, allowed is what htpasswd -nB prints", i+1)
+			return fmt.Errorf("entry %d must be user:hash, as htpasswd -nB prints it", i+1)
 		}
 	}
 	return nil
@@ -216,30 +216,30 @@ func (f field) prepare(text string) (string, error) {
 			return word, nil
 		}
 	}
-	return "", errors.New("allowed are " + enumerate(f.oneof))
+	return "", errors.New("must be " + enumerate(f.oneof))
 }
 
 // allowed says what a value of the field's type is.
 func (f field) allowed() string {
 	switch f.kind {
 	case reflect.TypeFor[Port]():
-		return "not a TCP port, allowed are 0 to 65535 (0 = any free one)"
+		return "must be a TCP port from 0 to 65535 (0 = any free one)"
 	case reflect.TypeFor[bool]():
-		return "not a boolean, allowed are true, false, 1, 0, yes, no, on and off"
+		return "must be true, false, 1, 0, yes, no, on or off"
 	case reflect.TypeFor[Listing]():
-		return "not a kind of listing, allowed are rich, plain and false (true means rich)"
+		return "must be rich, plain or false (true means rich)"
 	case reflect.TypeFor[Size]():
-		return "not a size, allowed are bytes or a number of KiB, MiB, GiB or TiB, such as 64MiB"
+		return "must be a size in bytes, or a number of KiB, MiB, GiB or TiB, such as 64MiB"
 	case reflect.TypeFor[time.Duration]():
 		if f.positive {
-			return "not a duration above 0, allowed are such as 500ms, 5s or 1m30s"
+			return "must be a duration above 0, such as 500ms, 5s or 1m30s"
 		}
-		return "not a duration, allowed are 0s and above, such as 500ms, 5s or 1m30s"
+		return "must be a duration, such as 0s, 500ms, 5s or 1m30s"
 	}
 	if f.positive {
-		return "not a whole number, allowed are 1 to 2147483647"
+		return "must be a whole number from 1 to 2147483647"
 	}
-	return "not a whole number, allowed are 0 to 2147483647"
+	return "must be a whole number from 0 to 2147483647"
 }
 
 // meant is a question to end a refusal with, where it is plain what was meant: a number that lacks its unit.
@@ -304,7 +304,7 @@ func (l *loader) conflicts() problems {
 		}
 	}
 	if l.config.TLSCert != "" && l.config.TLSSelfSigned {
-		complain("%s=%s: TLS_SELF_SIGNED is true, allowed is one of the two", l.given["TLS_CERT"].name, quote(l.config.TLSCert))
+		complain("%s=%s: must not be set when TLS_SELF_SIGNED is true", l.given["TLS_CERT"].name, quote(l.config.TLSCert))
 	}
 	if v := l.given["HTTPS_REDIRECT"]; l.config.HTTPSRedirect == "on" && l.fine("PORT", "TLS_PORT") && !l.config.HTTPSBeside() {
 		complain("%s=%s: HTTPS has no port of its own; set a certificate and TLS_PORT, or give off or a port number", v.name, quote(v.text))
@@ -312,7 +312,7 @@ func (l *loader) conflicts() problems {
 	if c := &l.config; c.Exact && l.fine("EXACT", "PROTOCOL") {
 		for _, more := range beyondExact {
 			if v, given := l.given[more.variable]; given && l.fine(more.variable) && more.on(c) {
-				complain("%s: not possible with EXACT=true, as http.server has nothing like it; allowed: %s, or EXACT=false", v, more.allowed)
+				complain("%s: not possible with EXACT=true, as http.server has nothing like it; it must be %s, or EXACT=false", v, more.but)
 			}
 		}
 	}
@@ -344,22 +344,22 @@ func (l *loader) adminPort() string {
 	// A URL has a port of its own.
 	asks := c.Command == Healthcheck && c.HealthcheckURL == ""
 	if asks && c.AdminPort == 0 {
-		return fmt.Sprintf("%s=%s: healthcheck needs to know the port, allowed are 1 to 65535", v.name, quote(v.text))
+		return fmt.Sprintf("%s=%s: must be a port from 1 to 65535, as healthcheck has to know it", v.name, quote(v.text))
 	}
 	if c.AdminPort == 0 || !set && !asks {
 		return ""
 	}
 	switch {
 	case c.AdminPort == c.Port:
-		return fmt.Sprintf("%s=%s: the same as PORT, allowed is any other port", v.name, quote(v.text))
+		return fmt.Sprintf("%s=%s: must be another port than PORT", v.name, quote(v.text))
 	case c.HTTPSBeside() && c.AdminPort == c.TLSPort:
-		return fmt.Sprintf("%s=%s: the same as TLS_PORT, allowed is any other port", v.name, quote(v.text))
+		return fmt.Sprintf("%s=%s: must be another port than TLS_PORT", v.name, quote(v.text))
 	}
 	return ""
 }
 
-// enumerate joins words as a sentence does: a, b and c.
+// enumerate joins words as a sentence does: a, b or c.
 func enumerate(words []string) string {
 	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " and " + words[last]
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }

@@ -251,6 +251,9 @@ const rebuildWait = 5 * time.Second
 func Load(args []string, environ map[string]string) (Config, error) {
 	line := parseArguments(args)
 	if line.command == ShowHelp || line.command == ShowVersion || line.command == ShowVersionJSON {
+		if line.isWord && len(line.problems) > 0 {
+			return Config{}, line.problems
+		}
 		return Config{Command: line.command}, nil
 	}
 	l := loader{

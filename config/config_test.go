@@ -231,20 +231,20 @@ func TestAccepted(t *testing.T) {
 // TestRefused has every rule with its whole message.
 func TestRefused(t *testing.T) {
 	const (
-		port     = `: not a TCP port, allowed are 0 to 65535 (0 = any free one)`
-		boolean  = `: not a boolean, allowed are true, false, 1, 0, yes, no, on and off`
-		size     = `: not a size, allowed are bytes or a number of KiB, MiB, GiB or TiB, such as 64MiB`
-		duration = `: not a duration, allowed are 0s and above, such as 500ms, 5s or 1m30s`
-		positive = `: not a duration above 0, allowed are such as 500ms, 5s or 1m30s`
-		count    = `: not a whole number, allowed are 0 to 2147483647`
-		host     = `: not an address or host name, allowed are such as 127.0.0.1, ::1 (no brackets, no port) or localhost`
+		port     = `: must be a TCP port from 0 to 65535 (0 = any free one)`
+		boolean  = `: must be true, false, 1, 0, yes, no, on or off`
+		size     = `: must be a size in bytes, or a number of KiB, MiB, GiB or TiB, such as 64MiB`
+		duration = `: must be a duration, such as 0s, 500ms, 5s or 1m30s`
+		positive = `: must be a duration above 0, such as 500ms, 5s or 1m30s`
+		count    = `: must be a whole number from 0 to 2147483647`
+		host     = `: must be an address or host name, such as 127.0.0.1, ::1 (no brackets, no port) or localhost`
 		link     = `: a Kubernetes service link, not a setting: put enableServiceLinks: false into the pod's spec`
-		empty    = `: an empty element, allowed are values separated by single commas`
-		sitePath = `: not a plain path of the site, allowed are such as /cgi-bin and /a/b, without empty parts, . and .., and without %, ? and #`
-		cgiOwn   = `: a variable that CGI sets itself, allowed are others`
-		origin   = `: not an origin, allowed are * and such as https://example.org or http://localhost:5173: in lower case, without a path, and without the usual port`
-		upstream = ` is not the URL of a server, allowed are http and https with a host, a port and a plain path, such as http://localhost:3000 or https://api.example.org/v1`
-		exact    = `: not possible with EXACT=true, as http.server has nothing like it; allowed: `
+		empty    = `: must be values separated by single commas, and one is empty`
+		sitePath = `: must be a plain path of the site, such as /cgi-bin or /a/b, without empty parts, . and .., and without %, ? and #`
+		cgiOwn   = `: must not be a variable that CGI sets itself`
+		origin   = `: must be * or an origin, such as https://example.org or http://localhost:5173: in lower case, without a path, and without the usual port`
+		upstream = ` must be the URL of a server: http or https with a host, a port and a plain path, such as http://localhost:3000 or https://api.example.org/v1`
+		exact    = `: not possible with EXACT=true, as http.server has nothing like it; it must be `
 		beside   = `: HTTPS has no port of its own; set a certificate and TLS_PORT, or give off or a port number`
 	)
 	for _, c := range []struct {
@@ -284,11 +284,11 @@ func TestRefused(t *testing.T) {
 		{"bind empty, short", []string{"-b="}, nil, `--bind="": the value is empty; leave the option out to use its default`},
 		{"admin bind", nil, []string{"ADMIN_BIND=*"}, `ADMIN_BIND="*"` + host},
 		{"directory empty", []string{"-d", ""}, nil, `--directory="": the value is empty; leave the option out to use its default`},
-		{"protocol", nil, []string{"PROTOCOL=HTTP/2"}, `PROTOCOL="HTTP/2": allowed are HTTP/1.0 and HTTP/1.1`},
-		{"protocol is case-sensitive", []string{"-p", "http/1.1"}, nil, `--protocol="http/1.1": allowed are HTTP/1.0 and HTTP/1.1`},
+		{"protocol", nil, []string{"PROTOCOL=HTTP/2"}, `PROTOCOL="HTTP/2": must be HTTP/1.0 or HTTP/1.1`},
+		{"protocol is case-sensitive", []string{"-p", "http/1.1"}, nil, `--protocol="http/1.1": must be HTTP/1.0 or HTTP/1.1`},
 
 		{"boolean", nil, []string{"CLEAN_URLS=maybe"}, `CLEAN_URLS="maybe"` + boolean},
-		{"listing", nil, []string{"LISTING=maybe"}, `LISTING="maybe": not a kind of listing, allowed are rich, plain and false (true means rich)`},
+		{"listing", nil, []string{"LISTING=maybe"}, `LISTING="maybe": must be rich, plain or false (true means rich)`},
 		{"boolean option", []string{"--cgi=maybe"}, nil, `--cgi="maybe"` + boolean},
 		{"boolean T", nil, []string{"CGI=T"}, `CGI="T"` + boolean},
 		{"size unit", nil, []string{"CACHE_SIZE=64X"}, `CACHE_SIZE="64X"` + size},
@@ -306,24 +306,24 @@ func TestRefused(t *testing.T) {
 		{"CGI timeout 0", nil, []string{"CGI_TIMEOUT=0"}, `CGI_TIMEOUT="0"` + positive},
 		{"connections below 0", nil, []string{"MAX_CONNECTIONS=-1"}, `MAX_CONNECTIONS="-1"` + count},
 		{"connections beyond int32", nil, []string{"MAX_CONNECTIONS=2147483648"}, `MAX_CONNECTIONS="2147483648"` + count},
-		{"processes 0", nil, []string{"CGI_MAX_PROCESSES=0"}, `CGI_MAX_PROCESSES="0": not a whole number, allowed are 1 to 2147483647`},
+		{"processes 0", nil, []string{"CGI_MAX_PROCESSES=0"}, `CGI_MAX_PROCESSES="0": must be a whole number from 1 to 2147483647`},
 
-		{"index with slash", nil, []string{"INDEX_PAGES=a/b"}, `INDEX_PAGES="a/b": not a file name, allowed are names without a slash, such as index.html`},
-		{"index second", nil, []string{"INDEX_PAGES=a,.."}, `INDEX_PAGES="a,..": ".." is not a file name, allowed are names without a slash, such as index.html`},
+		{"index with slash", nil, []string{"INDEX_PAGES=a/b"}, `INDEX_PAGES="a/b": must be a file name without a slash, such as index.html`},
+		{"index second", nil, []string{"INDEX_PAGES=a,.."}, `INDEX_PAGES="a,..": ".." must be a file name without a slash, such as index.html`},
 		{"index empty element", nil, []string{"INDEX_PAGES=a,,b"}, `INDEX_PAGES="a,,b"` + empty},
 		{"index only a comma", nil, []string{"INDEX_PAGES=,"}, `INDEX_PAGES=","` + empty},
 		{"CGI directory", nil, []string{"CGI_DIRECTORIES=cgi-bin"}, `CGI_DIRECTORIES="cgi-bin"` + sitePath},
-		{"CGI directory with a dot", nil, []string{"CGI_DIRECTORIES=/cgi-bin,/./x"}, `CGI_DIRECTORIES="/cgi-bin,/./x": "/./x" is ` + sitePath[2:]},
+		{"CGI directory with a dot", nil, []string{"CGI_DIRECTORIES=/cgi-bin,/./x"}, `CGI_DIRECTORIES="/cgi-bin,/./x": "/./x" ` + sitePath[2:]},
 		{"CGI directory with two slashes", nil, []string{"CGI_DIRECTORIES=//cgi-bin"}, `CGI_DIRECTORIES="//cgi-bin"` + sitePath},
 		{"CGI directory with two slashes at its end", nil, []string{"CGI_DIRECTORIES=/cgi-bin//"}, `CGI_DIRECTORIES="/cgi-bin//"` + sitePath},
 		{"CGI directory with ..", nil, []string{"CGI_DIRECTORIES=/a/../cgi-bin"}, `CGI_DIRECTORIES="/a/../cgi-bin"` + sitePath},
 		{"CGI directory encoded", nil, []string{"CGI_DIRECTORIES=/%63gi-bin"}, `CGI_DIRECTORIES="/%63gi-bin"` + sitePath},
 		{"CGI directory with a query", nil, []string{"CGI_DIRECTORIES=/cgi-bin?x"}, `CGI_DIRECTORIES="/cgi-bin?x"` + sitePath},
 		{"CGI directory with a fragment", nil, []string{"CGI_DIRECTORIES=/cgi-bin#x"}, `CGI_DIRECTORIES="/cgi-bin#x"` + sitePath},
-		{"CGI variable", nil, []string{"CGI_PASS_ENV=HOME,SCRIPT_NAME"}, `CGI_PASS_ENV="HOME,SCRIPT_NAME": "SCRIPT_NAME" is ` + cgiOwn[2:]},
+		{"CGI variable", nil, []string{"CGI_PASS_ENV=HOME,SCRIPT_NAME"}, `CGI_PASS_ENV="HOME,SCRIPT_NAME": "SCRIPT_NAME" ` + cgiOwn[2:]},
 		{"CGI variable of a field", nil, []string{"CGI_PASS_ENV=HTTP_PROXY"}, `CGI_PASS_ENV="HTTP_PROXY"` + cgiOwn},
-		{"CGI environment", nil, []string{"CGI_PASS_ENV=A=B"}, `CGI_PASS_ENV="A=B": not the name of a variable, allowed are letters, digits and underscores`},
-		{"ALPN", nil, []string{"TLS_ALPN=h2,h3"}, `TLS_ALPN="h2,h3": "h3" is not a protocol of this server, allowed are h2 and http/1.1`},
+		{"CGI environment", nil, []string{"CGI_PASS_ENV=A=B"}, `CGI_PASS_ENV="A=B": must be the name of a variable: letters, digits and underscores`},
+		{"ALPN", nil, []string{"TLS_ALPN=h2,h3"}, `TLS_ALPN="h2,h3": "h3" must be h2 or http/1.1`},
 		{"self-signed host", nil, []string{"TLS_SELF_SIGNED_HOSTS=*.dev"}, `TLS_SELF_SIGNED_HOSTS="*.dev"` + host},
 		{"self-signed host, a URL", nil, []string{"TLS_SELF_SIGNED_HOSTS=https://a.dev"}, `TLS_SELF_SIGNED_HOSTS="https://a.dev"` + host},
 		{"self-signed host with a port", nil, []string{"TLS_SELF_SIGNED_HOSTS=a.dev:80"}, `TLS_SELF_SIGNED_HOSTS="a.dev:80"` + host},
@@ -331,75 +331,75 @@ func TestRefused(t *testing.T) {
 		{"self-signed host, a network", nil, []string{"TLS_SELF_SIGNED_HOSTS=192.0.2.0/24"}, `TLS_SELF_SIGNED_HOSTS="192.0.2.0/24"` + host},
 		{"self-signed host, all below a name", nil, []string{"TLS_SELF_SIGNED_HOSTS=.dev"}, `TLS_SELF_SIGNED_HOSTS=".dev"` + host},
 		{"self-signed host, not ASCII", nil, []string{"TLS_SELF_SIGNED_HOSTS=bücher.dev"}, `TLS_SELF_SIGNED_HOSTS="bücher.dev"` + host},
-		{"redirect", nil, []string{"HTTPS_REDIRECT=true"}, `HTTPS_REDIRECT="true": not a redirection, allowed are off, on and a port from 1 to 65535`},
-		{"redirect to 0", nil, []string{"HTTPS_REDIRECT=0"}, `HTTPS_REDIRECT="0": not a redirection, allowed are off, on and a port from 1 to 65535`},
-		{"cache control", nil, []string{"CACHE_CONTROL=a\r\nSet-Cookie: b"}, `CACHE_CONTROL="a\r\nSet-Cookie: b": not a field value, allowed are visible ASCII and blanks`},
-		{"extensions with a path", nil, []string{"EXTENSIONS_MAP=a/b.md=text/markdown"}, `EXTENSIONS_MAP="a/b.md=text/markdown": "a/b.md=text/markdown" is not .suffix=media/type or name=media/type, such as .md=text/markdown`},
-		{"extensions without type", nil, []string{"EXTENSIONS_MAP=.a=b/c,.md"}, `EXTENSIONS_MAP=".a=b/c,.md": ".md" is not .suffix=media/type or name=media/type, such as .md=text/markdown`},
-		{"extensions without subtype", nil, []string{"EXTENSIONS_MAP=.md=text"}, `EXTENSIONS_MAP=".md=text": ".md=text" is not .suffix=media/type or name=media/type, such as .md=text/markdown`},
-		{"extensions that split the head", nil, []string{"EXTENSIONS_MAP=.md=text/x\r\nA: b"}, `EXTENSIONS_MAP=".md=text/x\r\nA: b": ".md=text/x\r\nA: b" is not .suffix=media/type or name=media/type, such as .md=text/markdown`},
+		{"redirect", nil, []string{"HTTPS_REDIRECT=true"}, `HTTPS_REDIRECT="true": must be off, on or a port from 1 to 65535`},
+		{"redirect to 0", nil, []string{"HTTPS_REDIRECT=0"}, `HTTPS_REDIRECT="0": must be off, on or a port from 1 to 65535`},
+		{"cache control", nil, []string{"CACHE_CONTROL=a\r\nSet-Cookie: b"}, `CACHE_CONTROL="a\r\nSet-Cookie: b": must have only visible ASCII and blanks`},
+		{"extensions with a path", nil, []string{"EXTENSIONS_MAP=a/b.md=text/markdown"}, `EXTENSIONS_MAP="a/b.md=text/markdown": "a/b.md=text/markdown" must be .suffix=media/type or name=media/type, such as .md=text/markdown`},
+		{"extensions without type", nil, []string{"EXTENSIONS_MAP=.a=b/c,.md"}, `EXTENSIONS_MAP=".a=b/c,.md": ".md" must be .suffix=media/type or name=media/type, such as .md=text/markdown`},
+		{"extensions without subtype", nil, []string{"EXTENSIONS_MAP=.md=text"}, `EXTENSIONS_MAP=".md=text": ".md=text" must be .suffix=media/type or name=media/type, such as .md=text/markdown`},
+		{"extensions that split the head", nil, []string{"EXTENSIONS_MAP=.md=text/x\r\nA: b"}, `EXTENSIONS_MAP=".md=text/x\r\nA: b": ".md=text/x\r\nA: b" must be .suffix=media/type or name=media/type, such as .md=text/markdown`},
 		{"extensions, empty element", nil, []string{"EXTENSIONS_MAP=.md=a/b,"}, `EXTENSIONS_MAP=".md=a/b,"` + empty},
 		{"proxies, empty element", nil, []string{"TRUSTED_PROXIES=::1,,::2"}, `TRUSTED_PROXIES="::1,,::2"` + empty},
-		{"extensions twice", nil, []string{"EXTENSIONS_MAP=.md=a/b,.MD=c/d"}, `EXTENSIONS_MAP=".md=a/b,.MD=c/d": ".md" is there twice, allowed is one media type for a name`},
-		{"proxies", nil, []string{"TRUSTED_PROXIES=10.0.0.0/8,proxy"}, `TRUSTED_PROXIES="10.0.0.0/8,proxy": "proxy" is neither an IP address nor a CIDR, allowed are such as 10.0.0.0/8, 192.0.2.1 or fd00::/8`},
-		{"proxies, mask", nil, []string{"TRUSTED_PROXIES=10.0.0.0/33"}, `TRUSTED_PROXIES="10.0.0.0/33": "10.0.0.0/33" is neither an IP address nor a CIDR, allowed are such as 10.0.0.0/8, 192.0.2.1 or fd00::/8`},
-		{"proxies, zone", nil, []string{"TRUSTED_PROXIES=fe80::1%eth0"}, `TRUSTED_PROXIES="fe80::1%eth0": "fe80::1%eth0" is neither an IP address nor a CIDR, allowed are such as 10.0.0.0/8, 192.0.2.1 or fd00::/8`},
-		{"symlinks", nil, []string{"SYMLINKS=yes"}, `SYMLINKS="yes": allowed are inside, follow and deny`},
-		{"hidden", nil, []string{"HIDDEN=inside"}, `HIDDEN="inside": allowed are serve and deny`},
-		{"format", nil, []string{"LOG_FORMAT=xml"}, `LOG_FORMAT="xml": allowed are auto, json and text`},
-		{"level", nil, []string{"LOG_LEVEL=warning"}, `LOG_LEVEL="warning": allowed are debug, info, warn and error`},
-		{"compress", nil, []string{"COMPRESS=gzip"}, `COMPRESS="gzip": allowed are auto, static and off`},
+		{"extensions twice", nil, []string{"EXTENSIONS_MAP=.md=a/b,.MD=c/d"}, `EXTENSIONS_MAP=".md=a/b,.MD=c/d": ".md" is there twice, and must have one media type`},
+		{"proxies", nil, []string{"TRUSTED_PROXIES=10.0.0.0/8,proxy"}, `TRUSTED_PROXIES="10.0.0.0/8,proxy": "proxy" must be an IP address or a network, such as 10.0.0.0/8, 192.0.2.1 or fd00::/8`},
+		{"proxies, mask", nil, []string{"TRUSTED_PROXIES=10.0.0.0/33"}, `TRUSTED_PROXIES="10.0.0.0/33": "10.0.0.0/33" must be an IP address or a network, such as 10.0.0.0/8, 192.0.2.1 or fd00::/8`},
+		{"proxies, zone", nil, []string{"TRUSTED_PROXIES=fe80::1%eth0"}, `TRUSTED_PROXIES="fe80::1%eth0": "fe80::1%eth0" must be an IP address or a network, such as 10.0.0.0/8, 192.0.2.1 or fd00::/8`},
+		{"symlinks", nil, []string{"SYMLINKS=yes"}, `SYMLINKS="yes": must be inside, follow or deny`},
+		{"hidden", nil, []string{"HIDDEN=inside"}, `HIDDEN="inside": must be serve or deny`},
+		{"format", nil, []string{"LOG_FORMAT=xml"}, `LOG_FORMAT="xml": must be auto, json or text`},
+		{"level", nil, []string{"LOG_LEVEL=warning"}, `LOG_LEVEL="warning": must be debug, info, warn or error`},
+		{"compress", nil, []string{"COMPRESS=gzip"}, `COMPRESS="gzip": must be auto, static or off`},
 
-		{"admin port as port", nil, []string{"PORT=80", "ADMIN_PORT=80"}, `ADMIN_PORT="80": the same as PORT, allowed is any other port`},
-		{"admin port as port, by default", nil, []string{"ADMIN_PORT=8000"}, `ADMIN_PORT="8000": the same as PORT, allowed is any other port`},
-		{"admin port as port argument", []string{"9090"}, []string{"ADMIN_PORT=9090"}, `ADMIN_PORT="9090": the same as PORT, allowed is any other port`},
-		{"healthcheck of a free port", []string{"healthcheck"}, []string{"ADMIN_PORT=0"}, `ADMIN_PORT="0": healthcheck needs to know the port, allowed are 1 to 65535`},
-		{"healthcheck of a default that gives way", []string{"healthcheck", "9090"}, nil, `ADMIN_PORT="9090": the same as PORT, allowed is any other port`},
-		{"healthcheck of a URL of another scheme", []string{"healthcheck", "ftp://site/"}, nil, `healthcheck: "ftp://site/" is not a URL, allowed are such as http://example.com/`},
-		{"healthcheck of a URL without a host", []string{"healthcheck", "http:///page"}, nil, `healthcheck: "http:///page" is not a URL, allowed are such as http://example.com/`},
-		{"healthcheck of a broken URL", []string{"healthcheck", "http://site:x/"}, nil, `healthcheck: "http://site:x/" is not a URL, allowed are such as http://example.com/`},
-		{"a proxy without a path", nil, []string{"PROXY=http://backend:3000"}, `PROXY="http://backend:3000": "http://backend:3000" does not begin with a plain URL path and =, allowed are such as /api=http://localhost:3000`},
+		{"admin port as port", nil, []string{"PORT=80", "ADMIN_PORT=80"}, `ADMIN_PORT="80": must be another port than PORT`},
+		{"admin port as port, by default", nil, []string{"ADMIN_PORT=8000"}, `ADMIN_PORT="8000": must be another port than PORT`},
+		{"admin port as port argument", []string{"9090"}, []string{"ADMIN_PORT=9090"}, `ADMIN_PORT="9090": must be another port than PORT`},
+		{"healthcheck of a free port", []string{"healthcheck"}, []string{"ADMIN_PORT=0"}, `ADMIN_PORT="0": must be a port from 1 to 65535, as healthcheck has to know it`},
+		{"healthcheck of a default that gives way", []string{"healthcheck", "9090"}, nil, `ADMIN_PORT="9090": must be another port than PORT`},
+		{"healthcheck of a URL of another scheme", []string{"healthcheck", "ftp://site/"}, nil, `healthcheck: "ftp://site/" must be a URL, such as http://example.com/`},
+		{"healthcheck of a URL without a host", []string{"healthcheck", "http:///page"}, nil, `healthcheck: "http:///page" must be a URL, such as http://example.com/`},
+		{"healthcheck of a broken URL", []string{"healthcheck", "http://site:x/"}, nil, `healthcheck: "http://site:x/" must be a URL, such as http://example.com/`},
+		{"a proxy without a path", nil, []string{"PROXY=http://backend:3000"}, `PROXY="http://backend:3000": "http://backend:3000" must begin with a plain URL path and =, such as /api=http://localhost:3000`},
 		{"a proxy without a scheme", nil, []string{"PROXY=/api=backend:3000"}, `PROXY="/api=backend:3000": "backend:3000"` + upstream},
 		{"a proxy with a password", nil, []string{"PROXY=/api=http://u:p@backend"}, `PROXY="/api=http://u:p@backend": "http://u:p@backend"` + upstream},
 		{"a proxy with a query", nil, []string{"PROXY=/api=http://backend/?a=b"}, `PROXY="/api=http://backend/?a=b": "http://backend/?a=b"` + upstream},
 		{"a proxy with port 0", nil, []string{"PROXY=/api=http://backend:0"}, `PROXY="/api=http://backend:0": "http://backend:0"` + upstream},
 		{"a proxy that climbs", nil, []string{"PROXY=/api=http://backend/a/../b"}, `PROXY="/api=http://backend/a/../b": "http://backend/a/../b"` + upstream},
-		{"two proxies for a path", nil, []string{"PROXY=/api=http://a,/api/=http://b"}, `PROXY="/api=http://a,/api/=http://b": "/api/" is there twice, allowed is one server for a path`},
-		{"proxy origin with a path", nil, []string{"PROXY_ORIGINS=https://a/"}, `PROXY_ORIGINS="https://a/": not the origin of a server, allowed are such as https://api.example.org and http://localhost:3000, without a path`},
-		{"proxy host", nil, []string{"PROXY_HOST=client"}, `PROXY_HOST="client": allowed are upstream and keep`},
+		{"two proxies for a path", nil, []string{"PROXY=/api=http://a,/api/=http://b"}, `PROXY="/api=http://a,/api/=http://b": "/api/" is there twice, and must have one server`},
+		{"proxy origin with a path", nil, []string{"PROXY_ORIGINS=https://a/"}, `PROXY_ORIGINS="https://a/": must be the origin of a server, such as https://api.example.org or http://localhost:3000, without a path`},
+		{"proxy host", nil, []string{"PROXY_HOST=client"}, `PROXY_HOST="client": must be upstream or keep`},
 		{"proxy timeout", nil, []string{"PROXY_TIMEOUT=0"}, `PROXY_TIMEOUT="0"` + positive},
-		{"exact and a proxy", []string{"--exact"}, []string{"PROXY=/a=http://b", "PROXY_ORIGINS=http://b"}, `PROXY="/a=http://b"` + exact + "to leave it out, or EXACT=false\n" + `PROXY_ORIGINS="http://b"` + exact + "to leave it out, or EXACT=false"},
+		{"exact and a proxy", []string{"--exact"}, []string{"PROXY=/a=http://b", "PROXY_ORIGINS=http://b"}, `PROXY="/a=http://b"` + exact + "left out, or EXACT=false\n" + `PROXY_ORIGINS="http://b"` + exact + "left out, or EXACT=false"},
 		{"exact and compressed", []string{"--exact"}, []string{"COMPRESS=auto"}, `COMPRESS="auto"` + exact + `off, or EXACT=false`},
 		{"exact by HTTP/1.0, and fingerprints", []string{"-p", "HTTP/1.0"}, []string{"CACHE_FINGERPRINTED=1"}, `CACHE_FINGERPRINTED="1"` + exact + `false, or EXACT=false`},
-		{"exact and a fallback", []string{"--exact", "--spa"}, nil, `--spa="/index.html"` + exact + `to leave it out, or EXACT=false`},
+		{"exact and a fallback", []string{"--exact", "--spa"}, nil, `--spa="/index.html"` + exact + `left out, or EXACT=false`},
 		{"exact and reload", []string{"--exact", "--reload"}, nil, `--reload="true"` + exact + `false, or EXACT=false`},
 		{"exact and waits", []string{"-p", "HTTP/1.0"}, []string{"REBUILD_WAIT=1s"}, `REBUILD_WAIT="1s"` + exact + `0s, or EXACT=false`},
 		{"exact and rules", []string{"--exact"}, []string{"RULES=true"}, `RULES="true"` + exact + `false, or EXACT=false`},
-		{"fallback that is a directory", nil, []string{"FALLBACK=/app/"}, `FALLBACK="/app/": not the path of a page, allowed are such as /index.html, without empty parts, . and .., and without %, ? and #`},
-		{"exact and cached", []string{"--exact"}, []string{"CACHE_CONTROL=no-store"}, `CACHE_CONTROL="no-store"` + exact + `to leave it out, or EXACT=false`},
+		{"fallback that is a directory", nil, []string{"FALLBACK=/app/"}, `FALLBACK="/app/": must be the path of a page, such as /index.html, without empty parts, . and .., and without %, ? and #`},
+		{"exact and cached", []string{"--exact"}, []string{"CACHE_CONTROL=no-store"}, `CACHE_CONTROL="no-store"` + exact + `left out, or EXACT=false`},
 		{"exact and one of each", []string{"--exact", "--cors"}, []string{"ISOLATION=1", "BASE_PATH=/a", "ALLOWED_HOSTS=a", "AUTH=a:$2y$x", "AUTH_FILE=f", "PUBLIC_ENV=/e"},
-			`--cors="*"` + exact + "to leave it out, or EXACT=false\n" + `ISOLATION="1"` + exact + "false, or EXACT=false\n" + `BASE_PATH="/a"` + exact + "/, or EXACT=false\n" +
-				`ALLOWED_HOSTS="a"` + exact + "to leave it out, or EXACT=false\nAUTH" + exact + "to leave it out, or EXACT=false\n" +
-				`AUTH_FILE="f"` + exact + "to leave it out, or EXACT=false\n" + `PUBLIC_ENV="/e"` + exact + "to leave it out, or EXACT=false"},
-		{"header without a colon", nil, []string{"HEADERS=A: b\nc"}, `HEADERS="A: b\nc": "c" is not 'Name: value', such as 'X-Frame-Options: DENY'`},
-		{"header without a name", []string{"-H", ": b"}, nil, `--header=": b": ": b" is not 'Name: value', such as 'X-Frame-Options: DENY'`},
-		{"header with a blank in its name", []string{"-H", "A B: c"}, nil, `--header="A B: c": "A B: c" is not 'Name: value', such as 'X-Frame-Options: DENY'`},
+			`--cors="*"` + exact + "left out, or EXACT=false\n" + `ISOLATION="1"` + exact + "false, or EXACT=false\n" + `BASE_PATH="/a"` + exact + "/, or EXACT=false\n" +
+				`ALLOWED_HOSTS="a"` + exact + "left out, or EXACT=false\nAUTH" + exact + "left out, or EXACT=false\n" +
+				`AUTH_FILE="f"` + exact + "left out, or EXACT=false\n" + `PUBLIC_ENV="/e"` + exact + "left out, or EXACT=false"},
+		{"header without a colon", nil, []string{"HEADERS=A: b\nc"}, `HEADERS="A: b\nc": "c" must be 'Name: value', such as 'X-Frame-Options: DENY'`},
+		{"header without a name", []string{"-H", ": b"}, nil, `--header=": b": ": b" must be 'Name: value', such as 'X-Frame-Options: DENY'`},
+		{"header with a blank in its name", []string{"-H", "A B: c"}, nil, `--header="A B: c": "A B: c" must be 'Name: value', such as 'X-Frame-Options: DENY'`},
 		{"header without a value", []string{"-H", "A"}, nil, `argument -H/--header: expected NAME VALUE or 'NAME: VALUE'`},
 		{"header with an option for its value", []string{"-H", "A", "--cgi"}, nil, `argument -H/--header: expected NAME VALUE or 'NAME: VALUE'`},
 		{"header without anything", []string{"-H"}, nil, `argument -H/--header: expected one argument`},
-		{"header beyond ASCII", nil, []string{"HEADERS=A: Ø"}, `HEADERS="A: Ø": "A: Ø" has a value that is not visible ASCII and blanks`},
-		{"header of the framing", []string{"-H", "transfer-encoding", "chunked"}, nil, `--header="transfer-encoding: chunked": transfer-encoding says how this answer is sent, which only the server knows: allowed are others, such as Cache-Control`},
-		{"header of the type", []string{"-H", "Content-Type: a/b"}, nil, `--header="Content-Type: a/b": Content-Type differs from file to file, allowed are DEFAULT_CONTENT_TYPE and EXTENSIONS_MAP`},
-		{"content type", []string{"--content-type", "text"}, nil, `--content-type="text": not a media type, allowed are such as text/plain`},
+		{"header beyond ASCII", nil, []string{"HEADERS=A: Ø"}, `HEADERS="A: Ø": "A: Ø" must have only visible ASCII and blanks`},
+		{"header of the framing", []string{"-H", "transfer-encoding", "chunked"}, nil, `--header="transfer-encoding: chunked": transfer-encoding says how this answer is sent, which only the server knows: use others, such as Cache-Control`},
+		{"header of the type", []string{"-H", "Content-Type: a/b"}, nil, `--header="Content-Type: a/b": Content-Type differs from file to file: use DEFAULT_CONTENT_TYPE or EXTENSIONS_MAP`},
+		{"content type", []string{"--content-type", "text"}, nil, `--content-type="text": must be a media type, such as text/plain`},
 		{"origin with a path", nil, []string{"CORS=https://a.example/"}, `CORS="https://a.example/"` + origin},
-		{"origin without a scheme", nil, []string{"CORS=*,a.example"}, `CORS="*,a.example": "a.example" is ` + origin[2:]},
+		{"origin without a scheme", nil, []string{"CORS=*,a.example"}, `CORS="*,a.example": "a.example" ` + origin[2:]},
 		{"origin with its usual port", nil, []string{"CORS=https://a.example:443"}, `CORS="https://a.example:443"` + origin},
 		{"origin in upper case", nil, []string{"CORS=https://A.example"}, `CORS="https://A.example"` + origin},
-		{"base path, relative", nil, []string{"BASE_PATH=docs"}, `BASE_PATH="docs": not a plain URL path, allowed are such as / and /docs/v1, without empty parts, . and .., and without %, ? and #`},
-		{"allowed host with a port", nil, []string{"ALLOWED_HOSTS=a.example:80"}, `ALLOWED_HOSTS="a.example:80": not a host name, allowed are such as example.org, or .example.org with all below it (no scheme, no port)`},
-		{"auth that is none", nil, []string{"AUTH=a:$2y$05$x,b:secret"}, `AUTH: entry 2 is not user:hash, allowed is what htpasswd -nB prints`},
+		{"base path, relative", nil, []string{"BASE_PATH=docs"}, `BASE_PATH="docs": must be a plain URL path, such as / or /docs/v1, without empty parts, . and .., and without %, ? and #`},
+		{"allowed host with a port", nil, []string{"ALLOWED_HOSTS=a.example:80"}, `ALLOWED_HOSTS="a.example:80": must be a host name, such as example.org, or .example.org with all below it (no scheme, no port)`},
+		{"auth that is none", nil, []string{"AUTH=a:$2y$05$x,b:secret"}, `AUTH: entry 2 must be user:hash, as htpasswd -nB prints it`},
 		{"auth with an empty element", nil, []string{"AUTH=a:secret,"}, `AUTH` + empty},
-		{"public variables at a directory", nil, []string{"PUBLIC_ENV=/js/"}, `PUBLIC_ENV="/js/": not the plain URL path of a file, allowed are such as /env.js`},
+		{"public variables at a directory", nil, []string{"PUBLIC_ENV=/js/"}, `PUBLIC_ENV="/js/": must be the plain URL path of a file, such as /env.js`},
 		{"key without certificate", nil, []string{"TLS_KEY=k"}, `TLS_KEY requires TLS_CERT to be set`},
 		{"key option without certificate", []string{"--tls-key", "k"}, nil, `--tls-key requires --tls-cert to be set`},
 		{"password without certificate", nil, []string{"TLS_PASSWORD_FILE=p"}, `TLS_PASSWORD_FILE requires TLS_CERT to be set`},
@@ -420,6 +420,9 @@ func TestRefused(t *testing.T) {
 		{"no argument", []string{"80", "--bind"}, nil, `argument -b/--bind: expected one argument`},
 		{"no argument but an option", []string{"-d", "--cgi=no"}, nil, `argument -d/--directory: expected one argument`},
 		{"no argument but --", []string{"--tls-cert", "--"}, nil, `argument --tls-cert: expected one argument`},
+		{"version of something", []string{"version", "foo"}, nil, `unrecognized arguments: foo (previewd version takes only --json)`},
+		{"version of some things", []string{"version", "--json", "foo", "8000"}, []string{"PORT=x"}, `unrecognized arguments: foo (previewd version takes only --json)`},
+		{"version and an option", []string{"version", "--jsn"}, nil, `unrecognized arguments: --jsn`},
 		{"json is for version", []string{"--json"}, nil, `--json is for previewd version only`},
 		{"help takes none", []string{"--help=x"}, nil, `argument --help: ignored explicit argument "x"`},
 
@@ -427,12 +430,12 @@ func TestRefused(t *testing.T) {
 			"unrecognized arguments: --nope\n" +
 				"argument -b/--bind: expected one argument\n" +
 				`PORT="y"` + port + "\n" +
-				`LOG_LEVEL="x": allowed are debug, info, warn and error` + "\n" +
+				`LOG_LEVEL="x": must be debug, info, warn or error` + "\n" +
 				`TLS_KEY requires TLS_CERT to be set`},
 		{"two certificates", nil, []string{"TLS_CERT=c", "TLS_SELF_SIGNED=1"},
-			`TLS_CERT="c": TLS_SELF_SIGNED is true, allowed is one of the two`},
+			`TLS_CERT="c": must not be set when TLS_SELF_SIGNED is true`},
 		{"admin port as TLS port", nil, []string{"TLS_CERT=c", "TLS_PORT=81", "ADMIN_PORT=81"},
-			`ADMIN_PORT="81": the same as TLS_PORT, allowed is any other port`},
+			`ADMIN_PORT="81": must be another port than TLS_PORT`},
 		{"redirect on without a certificate", nil, []string{"HTTPS_REDIRECT=on", "TLS_PORT=81"}, `HTTPS_REDIRECT="on"` + beside},
 		{"redirect on with one port", nil, []string{"HTTPS_REDIRECT=on", "TLS_CERT=c"}, `HTTPS_REDIRECT="on"` + beside},
 		{"redirect on with the same port", nil, []string{"HTTPS_REDIRECT=on", "TLS_CERT=c", "TLS_PORT=8000"}, `HTTPS_REDIRECT="on"` + beside},

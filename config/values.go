@@ -116,7 +116,7 @@ func parseList(text string) ([]string, error) {
 	for i, element := range list {
 		list[i] = strings.TrimSpace(element)
 		if list[i] == "" {
-			return nil, errors.New("an empty element, allowed are values separated by single commas")
+			return nil, errors.New("must be values separated by single commas, and one is empty")
 		}
 	}
 	return list, nil
@@ -130,7 +130,7 @@ func parsePrefixes(text string) ([]netip.Prefix, error) {
 	prefixes := make([]netip.Prefix, len(list))
 	for i, element := range list {
 		if prefixes[i], err = parsePrefix(element); err != nil {
-			return nil, fmt.Errorf("%s is neither an IP address nor a CIDR, allowed are such as 10.0.0.0/8, 192.0.2.1 or fd00::/8", quote(element))
+			return nil, fmt.Errorf("%s must be an IP address or a network, such as 10.0.0.0/8, 192.0.2.1 or fd00::/8", quote(element))
 		}
 	}
 	return prefixes, nil
@@ -166,10 +166,10 @@ func parseExtensions(text string) (map[string]string, error) {
 		name = strings.ToLower(strings.TrimSpace(name))
 		mediaType = strings.TrimSpace(mediaType)
 		if name == "." || strings.ContainsAny(name, "/\x00") || !isMediaType(mediaType) {
-			return nil, fmt.Errorf("%s is not .suffix=media/type or name=media/type, such as .md=text/markdown", quote(element))
+			return nil, fmt.Errorf("%s must be .suffix=media/type or name=media/type, such as .md=text/markdown", quote(element))
 		}
 		if _, twice := types[name]; twice {
-			return nil, fmt.Errorf("%s is there twice, allowed is one media type for a name", quote(name))
+			return nil, fmt.Errorf("%s is there twice, and must have one media type", quote(name))
 		}
 		types[name] = mediaType
 	}
@@ -188,13 +188,13 @@ func parseHeaders(text string) ([]Header, error) {
 		h := Header{strings.TrimSpace(name), strings.TrimSpace(content)}
 		switch {
 		case !found || !isFieldName(h.Name):
-			return nil, fmt.Errorf("%s is not 'Name: value', such as 'X-Frame-Options: DENY'", quote(line))
+			return nil, fmt.Errorf("%s must be 'Name: value', such as 'X-Frame-Options: DENY'", quote(line))
 		case !isFieldValue(h.Value):
-			return nil, fmt.Errorf("%s has a value that is not visible ASCII and blanks", quote(line))
+			return nil, fmt.Errorf("%s must have only visible ASCII and blanks", quote(line))
 		case strings.EqualFold(h.Name, "Content-Type"):
-			return nil, fmt.Errorf("%s differs from file to file, allowed are DEFAULT_CONTENT_TYPE and EXTENSIONS_MAP", h.Name)
+			return nil, fmt.Errorf("%s differs from file to file: use DEFAULT_CONTENT_TYPE or EXTENSIONS_MAP", h.Name)
 		case isOfTheAnswer(h.Name):
-			return nil, fmt.Errorf("%s says how this answer is sent, which only the server knows: allowed are others, such as Cache-Control", h.Name)
+			return nil, fmt.Errorf("%s says how this answer is sent, which only the server knows: use others, such as Cache-Control", h.Name)
 		}
 		list = append(list, h)
 	}
@@ -213,13 +213,13 @@ func parseProxies(text string) ([]Proxy, error) {
 		p := Proxy{strings.TrimSpace(prefix), strings.TrimSpace(target)}
 		switch {
 		case !isSitePath(p.Prefix):
-			return nil, fmt.Errorf("%s does not begin with a plain URL path and =, allowed are such as /api=http://localhost:3000", quote(element))
+			return nil, fmt.Errorf("%s must begin with a plain URL path and =, such as /api=http://localhost:3000", quote(element))
 		case !isUpstream(p.Target):
-			return nil, fmt.Errorf("%s is not the URL of a server, allowed are http and https with a host, a port and a plain path, such as http://localhost:3000 or https://api.example.org/v1", quote(p.Target))
+			return nil, fmt.Errorf("%s must be the URL of a server: http or https with a host, a port and a plain path, such as http://localhost:3000 or https://api.example.org/v1", quote(p.Target))
 		}
 		for _, other := range proxies[:i] {
 			if strings.TrimSuffix(other.Prefix, "/") == strings.TrimSuffix(p.Prefix, "/") {
-				return nil, fmt.Errorf("%s is there twice, allowed is one server for a path", quote(p.Prefix))
+				return nil, fmt.Errorf("%s is there twice, and must have one server", quote(p.Prefix))
 			}
 		}
 		proxies[i] = p

@@ -249,7 +249,7 @@ func TestTheFileIsReadAgain(t *testing.T) {
 		}
 		step("", [3]int{200, 401, 200}, "")
 		step("anna:"+hashOf(t, "two"), [3]int{401, 200, 200}, "replaced")
-		complaint := `AUTH_FILE "` + file + `": line 1: user "anna": no hash, or one of an unknown kind, allowed is bcrypt (htpasswd -B); the previous users are kept`
+		complaint := `AUTH_FILE "` + file + `": line 1: user "anna": no hash, or one of an unknown kind; it must be bcrypt (htpasswd -B); the previous users are kept`
 		step("anna:two", [3]int{401, 200, 200}, complaint)
 		if err := keeper.Err(); err == nil || err.Error() != complaint {
 			t.Errorf("Err: %v", err)
@@ -277,7 +277,7 @@ func TestWhatCannotBeOpened(t *testing.T) {
 	}{
 		"missing":    {nil, filepath.Join(dir, "none"), `AUTH_FILE "` + dir + `/none": no such file or directory`},
 		"twice":      {[]string{"anna:" + sample}, file, `user "anna" is both in AUTH and in AUTH_FILE`},
-		"plain":      {[]string{"bob:" + sample, "eve:secret"}, "", `AUTH: entry 2: user "eve": no hash, or one of an unknown kind, allowed is bcrypt (htpasswd -B)`},
+		"plain":      {[]string{"bob:" + sample, "eve:secret"}, "", `AUTH: entry 2: user "eve": no hash, or one of an unknown kind; it must be bcrypt (htpasswd -B)`},
 		"twice_auth": {[]string{"bob:" + sample, "bob:" + sample}, "", `user "bob" is both in AUTH and in AUTH_FILE`},
 	} {
 		_, err := Open(c.list, c.file)

@@ -26,19 +26,19 @@ func parseEntry(line string) (entry, error) {
 	name, hash, found := strings.Cut(line, ":")
 	switch {
 	case !found || name == "":
-		return entry{}, errors.New("not user:hash, allowed is what htpasswd -nB prints")
+		return entry{}, errors.New("must be user:hash, as htpasswd -nB prints it")
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
 		return entry{}, fmt.Errorf("user %q: control characters or no UTF-8 in the name", name)
 	}
 	if kind := kindOf(hash); kind != "" {
-		return entry{}, fmt.Errorf("user %q: %s, allowed is bcrypt (htpasswd -B)", name, kind)
+		return entry{}, fmt.Errorf("user %q: %s; it must be bcrypt (htpasswd -B)", name, kind)
 	}
 	cost, err := bcrypt.Cost([]byte(hash))
 	if err != nil || !isBcrypt(hash) {
 		return entry{}, fmt.Errorf("user %q: the bcrypt hash is cut off or malformed", name)
 	}
 	if cost > maxCost {
-		return entry{}, fmt.Errorf("user %q: the cost of the hash is %d, allowed are up to %d", name, cost, maxCost)
+		return entry{}, fmt.Errorf("user %q: the cost of the hash is %d; it must be at most %d", name, cost, maxCost)
 	}
 	return entry{name, hash, cost}, nil
 }
@@ -102,7 +102,7 @@ func parseFile(text string) ([]entry, error) {
 		list = append(list, e)
 	}
 	if list == nil {
-		return nil, errors.New("no user in it, allowed are lines of user:hash, as htpasswd -B writes them")
+		return nil, errors.New("no user in it: lines must be user:hash, as htpasswd -B writes them")
 	}
 	return list, nil
 }

@@ -33,7 +33,7 @@ func (r *Response) Discard() {
 func malformed(resp *Response) error {
 	_, isTunnel := resp.Body.(*Tunnel)
 	if isTunnel != (resp.Status == 101) || !isTunnel && (resp.Status < 200 || resp.Status > 999) {
-		return fmt.Errorf("the handler answered with status %d, allowed are 200 to 999, and 101 with a tunnel", resp.Status)
+		return fmt.Errorf("the handler answered with status %d: it must be 200 to 999, or 101 with a tunnel", resp.Status)
 	}
 	if strings.ContainsAny(resp.Reason, "\r\n\x00") {
 		return fmt.Errorf("CR, LF or NUL in the reason phrase %q", resp.Reason)

@@ -16,8 +16,8 @@ func TestCheck(t *testing.T) {
 		{fstest.MapFS{}, "there is neither _redirects nor _headers\n", true},
 		{fstest.MapFS{"_redirects": {Data: []byte("# note\n/a   /b\nbad\n/c /d 302 Country=at\n")}},
 			"_redirects:2: /a /b 302\n" +
-				"_redirects:3: error: \"bad\" has no target, allowed are such as: /from /to 301\n" +
-				"_redirects:4: warning: \"Country\" is not known here, so the rule never applies; allowed are Language and Cookie\n" +
+				"_redirects:3: error: \"bad\" has no target: a rule must be like /from /to 301\n" +
+				"_redirects:4: warning: \"Country\" is not known here, so the rule never applies: it must be Language or Cookie\n" +
 				"_redirects: rules: 1, problems: 2\n", false},
 		{fstest.MapFS{"_headers": {Data: []byte("/*\nX-A:1\n  Date: now")}},
 			"_headers:1: /*\n  X-A: 1\n_headers:3: warning: Date belongs to the server, a rule cannot change it\n_headers: rules: 1, problems: 1\n", true},

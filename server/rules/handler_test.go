@@ -179,7 +179,7 @@ func TestChangesCountWithinMaxAge(t *testing.T) {
 		if got := location(); got != "" {
 			t.Errorf("rules of a file that is gone: %q", got)
 		}
-		if want := []string{`_redirects:2: error: "bad" has no target, allowed are such as: /from /to 301`}; !slices.Equal(reported, want) {
+		if want := []string{`_redirects:2: error: "bad" has no target: a rule must be like /from /to 301`}; !slices.Equal(reported, want) {
 			t.Errorf("reported %q, want %q", reported, want)
 		}
 		if problems := rs.Problems(); len(problems) > 0 {

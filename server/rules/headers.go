@@ -114,7 +114,7 @@ func (b *Block) dependsOnRequest() bool {
 func parseBlock(line string, report *report) Block {
 	never := &pattern{text: line, splat: -1}
 	if strings.ContainsFunc(line, isBlank) {
-		report.fail("%q is no path, allowed is one without blanks; fields and comments have lines of their own", line)
+		report.fail("%q must be a path without blanks; fields and comments have lines of their own", line)
 		return Block{Line: report.line, pattern: never, never: true}
 	}
 	if hasControl(line) {
@@ -149,7 +149,7 @@ func parseFieldLine(line string, report *report) (l fieldLine, ok bool) {
 	} else {
 		name, value, found := strings.Cut(line, ":")
 		if !found {
-			report.fail("%q is neither a path nor a field, allowed are lines such as: /path, Name: value, ! Name", line)
+			report.fail("%q must be a path or a field, such as /path, Name: value or ! Name", line)
 			return l, false
 		}
 		l = fieldLine{name: strings.TrimFunc(name, isBlank), value: strings.TrimFunc(value, isBlank)}
@@ -157,7 +157,7 @@ func parseFieldLine(line string, report *report) (l fieldLine, ok bool) {
 	lower := strings.ToLower(l.name)
 	switch {
 	case !isToken(l.name):
-		report.fail("%q is no name of a field, allowed are letters, digits and !#$%%&'*+-.^_`|~", l.name)
+		report.fail("%q must be the name of a field: letters, digits and !#$%%&'*+-.^_`|~", l.name)
 	case lower == "basic-auth":
 		report.warn("Basic-Auth is ignored, and the page is not protected; the setting AUTH asks for a password")
 	case unsettable[lower]:

@@ -86,8 +86,8 @@ func TestPatternsThatTellPages(t *testing.T) {
 // TestProblemsOfHeaders: each names its line, and the lines around it are obeyed.
 func TestProblemsOfHeaders(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
-		{"X-B 1", `error: "X-B 1" is neither a path nor a field, allowed are lines such as: /path, Name: value, ! Name`},
-		{"X B: 1", "error: \"X B\" is no name of a field, allowed are letters, digits and !#$%&'*+-.^_`|~"},
+		{"X-B 1", `error: "X-B 1" must be a path or a field, such as /path, Name: value or ! Name`},
+		{"X B: 1", "error: \"X B\" must be the name of a field: letters, digits and !#$%&'*+-.^_`|~"},
 		{"X-B:", `error: X-B has no value`},
 		{"X-B: a\x00b", `error: the value of X-B has a control character in it`},
 		{"X-B: a\u009b2J", `error: the value of X-B has a control character in it`},
@@ -105,7 +105,7 @@ func TestProblemsOfHeaders(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"X-A: 1\n/a":       `_headers:1: error: "X-A: 1" stands before the first path`,
-		"/a b\n  X-A: 1":   `_headers:1: error: "/a b" is no path, allowed is one without blanks; fields and comments have lines of their own`,
+		"/a b\n  X-A: 1":   `_headers:1: error: "/a b" must be a path without blanks; fields and comments have lines of their own`,
 		"/a/*/*\n  X-A: 1": `_headers:1: error: "/a/*/*": it has more than one *`,
 		"/é\n  X-A: 1":     `_headers:1: warning: "/é" matches nothing: write what is not ASCII in escapes, "/%C3%A9"`,
 		"/a?b\n  X-A: 1":   `_headers:1: warning: the query of "/a?b" is left out`,

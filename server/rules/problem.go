@@ -67,7 +67,7 @@ func shorten(message string) string {
 // lines calls each for every line of a file that is neither empty nor a comment, with the blanks around it gone.
 func (r *report) lines(content []byte, each func(line string)) {
 	if bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {
-		r.fail("the file is UTF-16, allowed is UTF-8")
+		r.fail("the file is UTF-16, and must be UTF-8")
 		return
 	}
 	if len(content) > MaxFile {

@@ -118,7 +118,7 @@ func parseRedirect(line string, origins []string, report *report) (Redirect, err
 		words = words[:i]
 	}
 	if len(words) < 2 {
-		return r, fmt.Errorf("%q has no target, allowed are such as: /from /to 301", line)
+		return r, fmt.Errorf("%q has no target: a rule must be like /from /to 301", line)
 	}
 	from, rest := words[0], words[1:]
 	to := slices.IndexFunc(rest, func(w string) bool { return w[0] == '/' || isHTTP(w) })
@@ -135,7 +135,7 @@ func parseRedirect(line string, origins []string, report *report) (Redirect, err
 	for _, word := range rest[:to] {
 		name, value, isPair := strings.Cut(word, "=")
 		if !isPair || name == "" {
-			report.warn("%q between the two paths means nothing, allowed are pairs of a query such as id=:id", word)
+			report.warn("%q between the two paths must be a pair of a query, such as id=:id", word)
 			continue
 		}
 		p := pair{name: name, value: value}
@@ -215,19 +215,19 @@ func isRedirect(status int) bool {
 // parseStatus reads a status and what forces it.
 func (r *Redirect) parseStatus(word string, report *report) error {
 	if word == "!" {
-		report.warn("%q means nothing without a status, allowed are such as 302!", word)
+		report.warn("%q must stand behind a status, such as 302!", word)
 		return nil
 	}
 	digits, forced := strings.CutSuffix(word, "!")
 	status, err := strconv.ParseUint(digits, 10, 16)
 	switch {
 	case err != nil && strings.Contains(word, "="):
-		return fmt.Errorf("%q stands where the status is expected, allowed are such as: /from /to 302 %s", word, word)
+		return fmt.Errorf("%q stands where the status must be, as in /from /to 302 %s", word, word)
 	case err != nil:
-		return fmt.Errorf("%q is no status, allowed are 200, 301, 302, 303, 307, 308, 401, 403, 404, 410, 451 and 500 to 599, each with or without an exclamation mark", word)
+		return fmt.Errorf("%q must be a status: 200, 301, 302, 303, 307, 308, 401, 403, 404, 410, 451 or 500 to 599, with or without an exclamation mark", word)
 	case !isRedirect(int(status)) && status != 200 && status != 401 && status != 403 && status != 404 && status != 410 &&
 		status != 451 && (status < 500 || status > 599):
-		return fmt.Errorf("status %d is not for a rule, allowed are 200, 301, 302, 303, 307, 308, 401, 403, 404, 410, 451 and 500 to 599", status)
+		return fmt.Errorf("status %d is not for a rule: it must be 200, 301, 302, 303, 307, 308, 401, 403, 404, 410, 451 or 500 to 599", status)
 	}
 	r.Status, r.Forced = int(status), forced
 	return nil
@@ -239,13 +239,13 @@ func (r *Redirect) parseConditions(words []string, report *report) {
 	for _, word := range words {
 		name, text, isPair := strings.Cut(word, "=")
 		if !isPair || name == "" {
-			report.warn("%q behind the status means nothing, allowed are conditions such as Language=de", word)
+			report.warn("%q behind the status must be a condition, such as Language=de", word)
 			continue
 		}
 		c := condition{name: name, text: text, values: strings.Split(text, ",")}
 		if !strings.EqualFold(name, "Language") && !strings.EqualFold(name, "Cookie") {
 			r.never = name
-			report.warn("%s is not known here, so the rule never applies; allowed are Language and Cookie", strconv.Quote(name))
+			report.warn("%s is not known here, so the rule never applies: it must be Language or Cookie", strconv.Quote(name))
 		}
 		r.conditions = append(r.conditions, c)
 	}

@@ -166,16 +166,16 @@ func TestConditions(t *testing.T) {
 // TestProblemsOfRedirects: each names its line, and the lines around it are obeyed.
 func TestProblemsOfRedirects(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
-		{"/one", `error: "/one" has no target, allowed are such as: /from /to 301`},
+		{"/one", `error: "/one" has no target: a rule must be like /from /to 301`},
 		{"/a to", `error: "/a to" has no target that begins with /, http:// or https://`},
 		{"/a mailto:me@example.org", `error: "/a mailto:me@example.org" has no target that begins with /, http:// or https://`},
-		{"/a /b abc", `error: "abc" is no status, allowed are 200, 301, 302, 303, 307, 308, 401, 403, 404, 410, 451 and 500 to 599, each with or without an exclamation mark`},
-		{"/a /b 99999999999999999999", `error: "99999999999999999999" is no status, allowed are 200, 301, 302, 303, 307, 308, 401, 403, 404, 410, 451 and 500 to 599, each with or without an exclamation mark`},
-		{"/a /b 304", `error: status 304 is not for a rule, allowed are 200, 301, 302, 303, 307, 308, 401, 403, 404, 410, 451 and 500 to 599`},
+		{"/a /b abc", `error: "abc" must be a status: 200, 301, 302, 303, 307, 308, 401, 403, 404, 410, 451 or 500 to 599, with or without an exclamation mark`},
+		{"/a /b 99999999999999999999", `error: "99999999999999999999" must be a status: 200, 301, 302, 303, 307, 308, 401, 403, 404, 410, 451 or 500 to 599, with or without an exclamation mark`},
+		{"/a /b 304", `error: status 304 is not for a rule: it must be 200, 301, 302, 303, 307, 308, 401, 403, 404, 410, 451 or 500 to 599`},
 		{"/:a/:a /b", `error: "/:a/:a": ":a" stands twice in it`},
-		{"/:h //:h", `error: "//:h": the host in it would come from the request, allowed is a placeholder before a domain such as .example.org`},
+		{"/:h //:h", `error: "//:h": the host in it would come from the request: a placeholder must stand before a domain, such as .example.org`},
 		{"/a https:///b", `error: "https:///b": it has no host`},
-		{"/a /b 302 Country=at", `warning: "Country" is not known here, so the rule never applies; allowed are Language and Cookie`},
+		{"/a /b 302 Country=at", `warning: "Country" is not known here, so the rule never applies: it must be Language or Cookie`},
 		{"/api/* https://api.example.org/:splat 200", `warning: "https://api.example.org/:splat" is on another host, from which nothing is fetched: the rule is ignored; with the status 200, PROXY_ORIGINS can allow http and https origins without placeholders`},
 		{"/a*b*c /b", `warning: "/a*b*c" has more than one *, the first is a splat, a further one only itself`},
 		{"/a%zz /b", `warning: "/a%zz" has a % that begins no escape, it is taken as it stands; %25 says so`},

@@ -20,7 +20,7 @@ type template []part
 type part struct{ literal, name string }
 
 var (
-	errHost   = errors.New("the host in it would come from the request, allowed is a placeholder before a domain such as .example.org")
+	errHost   = errors.New("the host in it would come from the request: a placeholder must stand before a domain, such as .example.org")
 	errNoHost = errors.New("it has no host")
 )
 

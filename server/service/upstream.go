@@ -58,7 +58,7 @@ func proxyRoots(path string) (*x509.CertPool, error) {
 		roots = x509.NewCertPool()
 	}
 	if !roots.AppendCertsFromPEM(content) {
-		return nil, fmt.Errorf("there is no certificate in it, allowed is PEM")
+		return nil, fmt.Errorf("there is no certificate in it: it must be PEM")
 	}
 	return roots, nil
 }

@@ -21,7 +21,7 @@ type server struct {
 func parseServer(text string) (s *server, path string, err error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return nil, "", fmt.Errorf("%q is not the URL of a server, allowed are such as http://localhost:3000", text)
+		return nil, "", fmt.Errorf("%q must be the URL of a server, such as http://localhost:3000", text)
 	}
 	return &server{name: u.Scheme + "://" + u.Host, scheme: u.Scheme, host: u.Host}, u.EscapedPath(), nil
 }

@@ -169,7 +169,7 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- $directory := include "previewd.content.directory" . -}}
 {{- $clean := trimSuffix "/" $s.DIRECTORY -}}
 {{- if or (has ".." (splitList "/" $clean)) (not (or (eq $clean $directory) (hasPrefix (printf "%s/" $directory) $clean))) -}}
-{{- $problems = append $problems (printf "config.DIRECTORY: %q is not in the content: it is mounted at %s, allowed are that and directories below it" $s.DIRECTORY $directory) -}}
+{{- $problems = append $problems (printf "config.DIRECTORY: %q is not in the content: it must be %s, where that is mounted, or a directory below it" $s.DIRECTORY $directory) -}}
 {{- end -}}
 
 {{- $ways := list -}}
