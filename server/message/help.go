@@ -44,8 +44,14 @@ func (h *Help) html() string {
 	return b.String()
 }
 
+// html is the link. Characters in its text that are written from right to left, or turn the direction round, do not reach
+// beyond it.
 func (l Link) html() string {
-	return `<a href="` + attributeEscaper.Replace(l.URL) + `">` + EscapeHTML(l.Text) + "</a>"
+	text := EscapeHTML(l.Text)
+	if !isASCII(text) {
+		text = "<bdi>" + text + "</bdi>"
+	}
+	return `<a href="` + attributeEscaper.Replace(l.URL) + `">` + text + "</a>"
 }
 
 // attributeEscaper escapes text for an attribute in double quotes.

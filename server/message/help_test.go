@@ -8,13 +8,13 @@ import (
 // TestHelpIsInThePageOfAFormatThatAsksForIt: names are escaped, in the text and in the attribute.
 func TestHelpIsInThePageOfAFormatThatAsksForIt(t *testing.T) {
 	f := &Failure{Status: 404, Help: &Help{
-		Similar: []Link{{"./a&b.html", "/a&b.html"}, {`./%3Cb%3E"`, "/<b>"}, {"./c", "/c"}},
+		Similar: []Link{{"./a&b.html", "/a&b.html"}, {`./%3Cb%3E"`, "/<b>"}, {"./c", "/\u202ec"}},
 		Nearest: Link{"../", "/"},
 		Reason:  "<out> -> /etc",
 	}}
 	for format, want := range map[string]string{
 		"%(help)s": "        <hr>\n" +
-			`        <p>Did you mean <a href="./a&amp;b.html">/a&amp;b.html</a>, <a href="./%3Cb%3E&quot;">/&lt;b&gt;</a> or <a href="./c">/c</a>?</p>` + "\n" +
+			`        <p>Did you mean <a href="./a&amp;b.html">/a&amp;b.html</a>, <a href="./%3Cb%3E&quot;">/&lt;b&gt;</a> or <a href="./c"><bdi>/` + "\u202e" + `c</bdi></a>?</p>` + "\n" +
 			`        <p>The nearest directory that exists is <a href="../">/</a>.</p>` + "\n" +
 			"        <p>The reason, shown on the server's own machine only: <code>&lt;out&gt; -&gt; /etc</code></p>\n",
 		"%(code)d %(message)s": "404 Not Found",
