@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site/archive"
@@ -74,7 +75,7 @@ func (s *Site) sendArchive(ctx context.Context, r *message.Request, name string,
 	}
 	body := message.NewStream(func(w io.Writer) error { return a.Write(ctx, w) })
 	fields := s.unvalidated("Content-type", format.MediaType)
-	fields = append(fields, message.Field{Name: "Content-Disposition", Value: attachment(a.Top + format.Suffix)})
+	fields = append(fields, message.Field{Name: "Content-Disposition", Value: attachment(fileName(a.Top, format.Suffix))})
 	return message.Response{Status: 200, Fields: fields, Body: &madePage{body, func() {
 		s.names.take(-taken)
 		s.content.Give(archive.Memory)
@@ -114,6 +115,15 @@ func (s *Site) isProgram(dir string, e tree.Entry) bool {
 // isPacked says whether a file is packed already, by its name.
 func (s *Site) isPacked(name string) bool {
 	return coding.CompressedName(name) || coding.Compressed(s.types.Of(name).Type)
+}
+
+// fileName is a name with a suffix, which is cut to the 255 bytes that file systems take.
+func fileName(name, suffix string) string {
+	for len(name)+len(suffix) > 255 {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	return name + suffix
 }
 
 // attachment is the Content-Disposition of a download (RFC 6266): the name in ASCII, and where that is not all of it in UTF-8

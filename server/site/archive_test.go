@@ -206,20 +206,38 @@ func (c *changing) Write(p []byte) (int, error) {
 	return c.Buffer.Write(p)
 }
 
-// Law: what changes while an archive is sent ends it before its end.
+func appendTo(name string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("more")
+	return errors.Join(err, f.Close())
+}
+
+// Law: what changes while an archive is sent ends it before its end, also what has been sent by then.
 func TestArchivesOfWhatChanges(t *testing.T) {
 	noise := make([]byte, 300_000)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(noise) // never fails
 	for _, format := range []string{"zip", "tar.gz"} {
 		for what, change := range map[string]func(dir string) error{
-			"a file that is being sent":   func(dir string) error { return os.WriteFile(filepath.Join(dir, "d/a"), noise[:150_000], 0o644) },
+			"a file that is being sent": func(dir string) error { return os.WriteFile(filepath.Join(dir, "d/a"), noise[:150_000], 0o644) },
+			"a file that grows":         func(dir string) error { return appendTo(filepath.Join(dir, "d/a")) },
+			"a file that was sent":      func(dir string) error { return os.WriteFile(filepath.Join(dir, "d/A"), []byte("B"), 0o644) },
+			"a file that was sent, whose time is set back": func(dir string) error {
+				return errors.Join(os.WriteFile(filepath.Join(dir, "d/A"), []byte("B"), 0o644), os.Chtimes(filepath.Join(dir, "d/A"), sitetest.Later(), sitetest.Later().AddDate(-30, 0, 0)))
+			},
+			"a file that was sent grows": func(dir string) error { return appendTo(filepath.Join(dir, "d/A")) },
+			"a new name where it was":    func(dir string) error { return os.WriteFile(filepath.Join(dir, "d/0/new"), nil, 0o644) },
+			"a link that was sent": func(dir string) error {
+				return errors.Join(os.Remove(filepath.Join(dir, "d/L")), os.Symlink("0", filepath.Join(dir, "d/L")))
+			},
 			"a file that is to come":      func(dir string) error { return os.Remove(filepath.Join(dir, "d/z")) },
 			"a new name":                  func(dir string) error { return os.WriteFile(filepath.Join(dir, "d/new"), nil, 0o644) },
 			"a directory that is to come": func(dir string) error { return os.RemoveAll(filepath.Join(dir, "d/e")) },
 			"":                            func(string) error { return nil },
 		} {
-			dir := sitetest.Build(t, t.TempDir(), map[string]string{"d/a": string(noise), "d/e/x": "x", "d/z": "z"})
-			sitetest.Check(t, os.Chtimes(filepath.Join(dir, "d"), sitetest.Later(), sitetest.Later().AddDate(-30, 0, 0)))
+			dir := sitetest.Build(t, t.TempDir(), map[string]string{"d/0/y": "y", "d/A": "A", "d/L": "-> e", "d/a": string(noise), "d/e/x": "x", "d/z": "z"})
 			s := newSite(t, dir, withArchives)
 			resp := s.Serve(t.Context(), &message.Request{Method: "GET", Target: "/d/?archive=" + format})
 			out := &changing{change: func() { sitetest.Check(t, change(dir)) }}
@@ -283,6 +301,54 @@ func TestArchivesAreBounded(t *testing.T) {
 	}
 	if held, _ := s.names.Use(); held != 0 || len(s.archives) != 0 {
 		t.Errorf("%d bytes are not given back", held)
+	}
+}
+
+// TestLinksInArchives: a link to a directory is one in the archive too, as long as what it leads to is there; else it is left
+// out, and the log says so.
+func TestLinksInArchives(t *testing.T) {
+	base := t.TempDir()
+	sitetest.Build(t, base, map[string]string{"elsewhere/x": "x", "site/other/x": "x", "site/d/in/deep/x": "x", "site/d/self": "-> .", "site/d/in/up": "-> ..", "site/d/in/round": "-> ../../d/in",
+		"site/d/to-in": "-> in", "site/d/by-link": "-> to-in/deep", "site/d/by-link-up": "-> to-in/../to-in/deep/..", "site/d/out": "-> ../other", "site/d/by-out": "-> out/../d/in", "site/d/away": "-> ../../elsewhere",
+		"site/d/absolute": "-> " + base + "/site/d/in", "site/d/scripts": "-> cgi-bin", "site/d/cgi-bin/x": "", "site/d/file": "-> ../other/x", "site/d/dead": "-> gone"})
+	for how, c := range map[string]struct {
+		symlinks tree.Policy
+		out      string
+	}{
+		"inside": {tree.SymlinksInside, "absolute away by-out in/round out scripts"},
+		"follow": {tree.SymlinksFollow, "absolute away by-out in/round out scripts"},
+		"deny":   {tree.SymlinksDeny, "absolute away by-link by-link-up by-out dead file in/round in/up out scripts self to-in"},
+	} {
+		s := newSite(t, filepath.Join(base, "site"), withArchives, func(o *Options) { o.Tree.Symlinks, o.Programs = c.symlinks, []string{"/d/cgi-bin"} })
+		for query, unpack := range map[string]func(*testing.T, string) []string{"zip": unpackZip, "tar.gz": unpackTar} {
+			r := &message.Request{Method: "GET", Target: "/d/?archive=" + query}
+			resp := s.Serve(t.Context(), r)
+			var out bytes.Buffer
+			_, err := resp.Body.WriteTo(&out)
+			sitetest.Check(t, errors.Join(err, resp.Body.Close()))
+			var got []string
+			for _, e := range unpack(t, out.String()) {
+				if name, rest, _ := strings.Cut(strings.TrimPrefix(e, "d/"), " "); strings.HasPrefix(rest, "L") {
+					got = append(got, name)
+				}
+			}
+			want := "by-link by-link-up in/up self to-in"
+			if how == "deny" {
+				want = ""
+			}
+			if strings.Join(got, " ") != want {
+				t.Errorf("%s, %s: links %q, want %q", how, query, got, want)
+			}
+			notes := strings.Join(r.Notes, "\n")
+			for i, name := range strings.Fields(c.out) {
+				if told := strings.Contains(notes, `"d/`+name+`" is not in the archive, as it is a link`); told != (i < 10) {
+					t.Errorf("%s, %s: of %s it is told: %v; %q", how, query, name, told, notes)
+				}
+			}
+			if how == "deny" && !strings.HasSuffix(notes, "\n3 more are not in the archive") {
+				t.Errorf("%s: %q", query, notes)
+			}
+		}
 	}
 }
 

@@ -1,9 +1,11 @@
 package site
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -49,14 +51,74 @@ func TestRichListingsAreFresh(t *testing.T) {
 		write("sub/README.md", "READ ME & weep")
 		look("another readme", "READ ME &amp; weep")
 		write("sub/c", "")
+		touch(t, filepath.Join(dir, "sub"), 1)
 		look("another name", `href="c"`)
 		sitetest.Check(t, os.Remove(filepath.Join(dir, "sub/README.md")))
+		touch(t, filepath.Join(dir, "sub"), 2)
 		look("no readme", "5 files"[1:])
 		write("sub/readme.TXT", "bad \xff text")
+		touch(t, filepath.Join(dir, "sub"), 3)
 		look("a readme that is not UTF-8", "readme.TXT")
 		if held, _ := s.names.Use(); held != 0 {
 			t.Errorf("%s: %d bytes of names are in use", how, held)
 		}
+	}
+}
+
+// touch gives a directory that has just changed a time of its own: the clock of these tests says that it has long been at rest,
+// and two changes may fall into one tick of the file system's.
+func touch(t *testing.T, dir string, i int) {
+	t.Helper()
+	sitetest.Check(t, os.Chtimes(dir, time.Now(), time.Unix(1e9+int64(i), 0)))
+}
+
+// Law: a page whose names were read before is that of a server that has seen nothing before.
+func TestOrderThatIsKept(t *testing.T) {
+	dir := sitetest.Build(t, t.TempDir(), map[string]string{"d/b": "b", "d/a 10": "", "d/a 2": "", "d/sub/x": "", "d/link": "-> ../target", "d/other": "-> b", "d/dead": "-> gone", "target/": ""})
+	kept := newSite(t, dir, later, richly)
+	look := func(what string) {
+		t.Helper()
+		fresh := newSite(t, dir, later, richly)
+		for range 2 {
+			for _, form := range []string{"text/html", "application/json"} {
+				_, want := get(t, fresh, "/d/", accept(form))
+				if _, got := get(t, kept, "/d/", accept(form)); got != want {
+					t.Errorf("%s: got\n%s\nwant\n%s", what, got, want)
+				}
+			}
+		}
+	}
+	look("at first")
+	if names := kept.namesBefore(sharedKey{name: "d", form: richForm}); names.Status().Ino == 0 && runtime.GOOS == "linux" {
+		t.Error("no names are kept")
+	}
+	for i, c := range []struct {
+		what   string
+		change func() error
+	}{
+		{"a directory behind a link becomes a file", func() error {
+			return errors.Join(os.Remove(filepath.Join(dir, "target")), os.WriteFile(filepath.Join(dir, "target"), nil, 0o644))
+		}},
+		{"and a directory again", func() error {
+			return errors.Join(os.Remove(filepath.Join(dir, "target")), os.Mkdir(filepath.Join(dir, "target"), 0o755))
+		}},
+		{"what is behind a link goes", func() error { return os.Remove(filepath.Join(dir, "target")) }},
+		{"another size", func() error { return os.WriteFile(filepath.Join(dir, "d/b"), []byte("bbb"), 0o644) }},
+		{"a new name", func() error { return os.WriteFile(filepath.Join(dir, "d/a 3"), nil, 0o644) }},
+		{"a name less", func() error { return os.Remove(filepath.Join(dir, "d/a 2")) }},
+		{"a name for another", func() error { return os.Rename(filepath.Join(dir, "d/a 3"), filepath.Join(dir, "d/z")) }},
+		{"a file becomes a directory", func() error {
+			return errors.Join(os.Remove(filepath.Join(dir, "d/z")), os.Mkdir(filepath.Join(dir, "d/z"), 0o755))
+		}},
+	} {
+		sitetest.Check(t, c.change())
+		if !strings.Contains(c.what, "behind") {
+			touch(t, filepath.Join(dir, "d"), i)
+		}
+		look(c.what)
+	}
+	if held, _ := kept.names.Use(); held != 0 {
+		t.Errorf("%d bytes of names are in use", held)
 	}
 }
 

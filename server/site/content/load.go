@@ -43,14 +43,14 @@ func (s *Store) load(ctx context.Context, t *tree.Tree, name string, f tree.File
 	}
 }
 
-// Section opens a file to be sent from the disk, whatever its size, once it is at rest. An error is one of t.Open, or a
-// *ReadError. The caller closes it.
+// Section opens a file to be sent from the disk, whatever its size, once it is at rest. One that only grows then has changed
+// too. An error is one of t.Open, or a *ReadError. The caller closes it.
 func (s *Store) Section(ctx context.Context, t *tree.Tree, name string) (*message.FileSection, tree.Status, error) {
 	f, st, err := t.Open(name)
 	if err != nil {
 		return nil, st, err
 	}
-	l := loading{store: s, ctx: ctx, t: t, name: name, f: f, start: s.now(), untagged: true}
+	l := loading{store: s, ctx: ctx, t: t, name: name, f: f, start: s.now(), still: true}
 	defer l.forget()
 	for {
 		found, err := l.loadSection(st)
@@ -98,6 +98,9 @@ func (l *loading) loadSection(st tree.Status) (loaded, error) {
 	if err != nil {
 		return loaded{st: found}, err
 	}
+	if l.growth.isLog && l.still {
+		return loaded{}, ErrRestless
+	}
 	if l.growth.isLog {
 		first := l.growth.st
 		return loaded{body: l.section(first, false, l.growth.evidence), st: first}, nil
@@ -109,7 +112,7 @@ func (l *loading) loadSection(st tree.Status) (loaded, error) {
 		return loaded{}, ErrRestless // no last bytes to hold back
 	}
 	var seen *evidence
-	if settled && mayGrow(l.f, found, s.now()) {
+	if settled && !l.still && mayGrow(l.f, found, s.now()) {
 		if seen, err = endsOf(l.f, found.Size); err != nil {
 			return loaded{}, fmt.Errorf("reading: %w", err)
 		}
@@ -117,7 +120,7 @@ func (l *loading) loadSection(st tree.Status) (loaded, error) {
 			return loaded{st: after}, err
 		}
 	}
-	if s.opts.Untagged || l.untagged {
+	if s.opts.Untagged || l.still {
 		return loaded{l.section(found, settled, seen), found, ""}, nil
 	}
 	tag, known := s.digests.get(found)
@@ -205,8 +208,8 @@ type loading struct {
 	// early is the file as it was when it was first seen to change, nil if it was not.
 	early   *buffer
 	earlySt tree.Status
-	// untagged is set where nobody asks for a tag.
-	untagged bool
+	// still is set where a file may not even grow while it is sent, and nobody asks for a tag.
+	still bool
 	// growth is that of a file that is sent from the disk.
 	growth growth
 }

@@ -7,20 +7,21 @@ import (
 	"unicode/utf8"
 )
 
-// JSON is a directory for programs: the form of nginx (autoindex_format json), with "link" for symbolic links.
+// JSON is a directory for programs: the form of nginx (autoindex_format json), with "link" for symbolic links. Without details
+// it has no sizes and times, and where links lead is not told.
 type JSON struct{ Directory *Directory }
 
 // Size returns about how many bytes the text has; few names that need escapes make it larger.
 func (p *JSON) Size() int {
 	size := 64
-	row := len(`{ "name":"", "type":"directory" },`) + 1
+	row := len(`{ "name":"", "type":"directory", "link":"" },`) + 1
 	if p.Directory.Details != nil {
 		row += len(`, "mtime":"Sun, 06 Nov 1994 08:49:37 GMT", "size":`) + 20
 	}
 	for i, e := range p.Directory.Entries {
 		size += row + len(e.Name) + len(e.Name)/8
 		if p.Directory.Details != nil {
-			size += len(p.Directory.Details[i].Target) + 16
+			size += len(p.Directory.Details[i].Target)
 		}
 	}
 	return size
@@ -58,7 +59,7 @@ func (p *JSON) addEntry(w *pen, i int) {
 	w.add(`, "type":"`, kind, `"`)
 	if p.Directory.Details != nil {
 		d := &p.Directory.Details[i]
-		if date := d.Mtime.Time().UTC(); e.Mode&fs.ModeIrregular == 0 && date.Year() > 0 && date.Year() <= 9999 {
+		if date := d.Mtime.Time().UTC(); date.Year() > 0 && date.Year() <= 9999 {
 			w.add(`, "mtime":"`)
 			w.text = date.AppendFormat(w.text, "Mon, 02 Jan 2006 15:04:05 GMT")
 			w.add(`"`)
@@ -67,10 +68,14 @@ func (p *JSON) addEntry(w *pen, i int) {
 			w.add(`, "size":`)
 			w.text = strconv.AppendInt(w.text, d.Size, 10)
 		}
-		if e.Mode&fs.ModeSymlink != 0 {
-			w.add(`, "link":`)
-			w.text = appendString(w.text, d.Target)
+	}
+	if e.Mode&fs.ModeSymlink != 0 {
+		target := ""
+		if p.Directory.Details != nil {
+			target = p.Directory.Details[i].Target
 		}
+		w.add(`, "link":`)
+		w.text = appendString(w.text, target)
 	}
 	if !utf8.ValidString(e.Name) {
 		w.add(`, "href":"`)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -83,6 +84,61 @@ type Options struct {
 	Natural bool
 	// Detailed is up to how many names of which the details are read: each entry is looked at.
 	Detailed int
+	// Before are the names as they were read before, nil if they were not. They are taken while the directory has the same
+	// status, which says that no name has come or gone.
+	Before *Names
+}
+
+// Names are those of a directory in the order in which they were shown.
+type Names struct {
+	status  tree.Status
+	entries []tree.Entry
+}
+
+// Names returns the names of a directory whose status tells any change of them.
+func (d *Directory) Names() *Names { return &Names{d.Status, slices.Clone(d.Entries)} }
+
+// Status is that of the directory when the names were read, zero for no names.
+func (n *Names) Status() (st tree.Status) {
+	if n != nil {
+		st = n.status
+	}
+	return st
+}
+
+// NamesSize is how many bytes of memory Names takes.
+func (d *Directory) NamesSize() int {
+	size := len(d.Entries) * int(unsafe.Sizeof(tree.Entry{}))
+	for _, e := range d.Entries {
+		size += len(e.Name)
+	}
+	return size
+}
+
+// take makes the names those of a directory, if it has the status that they were read with. Where links lead is to be seen again.
+func (n *Names) take(d *Directory, room tree.Room) (isTaken bool, err error) {
+	if n == nil || n.status != d.Status {
+		return false, nil
+	}
+	size := int64(0)
+	for _, e := range n.entries {
+		size += int64(unsafe.Sizeof(e)) + int64(len(e.Name))
+	}
+	if !room(size) {
+		return false, tree.ErrNoRoom
+	}
+	d.Entries = slices.Clone(n.entries)
+	for i, e := range d.Entries {
+		if e.Mode&fs.ModeSymlink != 0 {
+			d.Entries[i].Mode = fs.ModeSymlink
+		}
+	}
+	return true, nil
+}
+
+// isOrderOf says whether a directory has the same names, and the same directories among them.
+func (n *Names) isOrderOf(d *Directory) bool {
+	return slices.EqualFunc(n.entries, d.Entries, func(a, b tree.Entry) bool { return a.Name == b.Name && a.Mode.IsDir() == b.Mode.IsDir() })
 }
 
 // Read reads a directory. An error is one of t.ReadDir; then nothing of the room is taken.
@@ -106,7 +162,11 @@ func Read(t *tree.Tree, name string, opts Options) (_ *Directory, err error) {
 	}
 	defer open.Close()
 	d.Status = st
-	if d.Entries, err = open.Entries(take); err != nil {
+	known, err := opts.Before.take(d, take)
+	if err == nil && !known {
+		d.Entries, err = open.Entries(take)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if len(d.Entries) <= opts.Detailed {
@@ -122,6 +182,9 @@ func Read(t *tree.Tree, name string, opts Options) (_ *Directory, err error) {
 	}
 	if !take(int64(d.Links.Size())) {
 		return nil, tree.ErrNoRoom
+	}
+	if known && opts.Before.isOrderOf(d) {
+		return d, nil
 	}
 	// The order takes memory only while it is made.
 	passing := int64(len(d.Entries)) * orderSize

@@ -142,22 +142,28 @@ func (p *Rich) addBar(w *pen) {
 	w.add("</div>\n")
 }
 
-// summary counts what there is.
+// summary counts what there is. What is neither a folder nor a file that is served (a pipe, a link to nothing) is another thing.
 func (p *Rich) summary() string {
-	folders, total := 0, int64(0)
+	folders, files, total := 0, 0, int64(0)
 	for i, e := range p.Directory.Entries {
-		if e.Mode.IsDir() {
+		switch {
+		case e.Mode.IsDir():
 			folders++
-		} else if p.Directory.Details != nil && isFile(e.Mode) {
-			total += p.Directory.Details[i].Size
+		case isFile(e.Mode):
+			files++
+			if p.Directory.Details != nil {
+				total += p.Directory.Details[i].Size
+			}
 		}
 	}
 	var parts []string
-	if folders > 0 {
-		parts = append(parts, counted(folders, "folder"))
-	}
-	if files := len(p.Directory.Entries) - folders; files > 0 {
-		parts = append(parts, counted(files, "file"))
+	for _, c := range []struct {
+		n    int
+		what string
+	}{{folders, "folder"}, {files, "file"}, {len(p.Directory.Entries) - folders - files, "other"}} {
+		if c.n > 0 {
+			parts = append(parts, counted(c.n, c.what))
+		}
 	}
 	if p.Directory.Details == nil {
 		return strings.Join(parts, ", ") + "; with so many, sizes and times are left out"

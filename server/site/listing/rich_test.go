@@ -243,7 +243,52 @@ func TestManyNames(t *testing.T) {
 	d.Entries = append(d.Entries, tree.Entry{Name: "pipe", Mode: fs.ModeNamedPipe}, tree.Entry{Name: "dead", Mode: fs.ModeSymlink | fs.ModeIrregular})
 	page := rich(t, &Rich{Directory: d, Path: "/"})
 	if strings.Count(page, "<tbody>") != 3 || strings.Count(page, "<a href") != 250 || strings.Contains(page, "<td>") ||
-		!strings.Contains(page, "252 files; with so many, sizes and times are left out") || !strings.Contains(page, `<bdi>pipe</bdi></span> <span class="to">named pipe</span>`) {
+		!strings.Contains(page, "250 files, 2 others; with so many, sizes and times are left out") || !strings.Contains(page, `<bdi>pipe</bdi></span> <span class="to">named pipe</span>`) {
 		t.Errorf("%s", page)
+	}
+}
+
+// TestSummary: what is no folder and no file that is served is counted as another thing, and has no size.
+func TestSummary(t *testing.T) {
+	const link = fs.ModeSymlink
+	for _, c := range []struct {
+		modes []fs.FileMode
+		want  string
+	}{
+		{[]fs.FileMode{0}, "1 file, 10 B"},
+		{[]fs.FileMode{fs.ModeDir, link | fs.ModeDir, 0, link}, "2 folders, 2 files, 20 B"},
+		{[]fs.FileMode{fs.ModeNamedPipe}, "1 other"},
+		{[]fs.FileMode{fs.ModeSocket, fs.ModeDevice | fs.ModeCharDevice, link | fs.ModeIrregular, 0}, "1 file, 3 others, 10 B"},
+	} {
+		d := &Directory{}
+		for range c.modes {
+			d.Details = append(d.Details, Detail{Size: 10})
+		}
+		for i, mode := range c.modes {
+			d.Entries = append(d.Entries, tree.Entry{Name: fmt.Sprint(i), Mode: mode})
+		}
+		if got := (&Rich{Directory: d}).summary(); got != c.want {
+			t.Errorf("%v: %q, want %q", c.modes, got, c.want)
+		}
+	}
+}
+
+// TestJSONOfManyNames: without details there are names and types, and links can be told from files.
+func TestJSONOfManyNames(t *testing.T) {
+	d := &Directory{Entries: []tree.Entry{{Name: "dir", Mode: fs.ModeDir}, {Name: "to-dir", Mode: fs.ModeSymlink | fs.ModeDir}, {Name: "file"},
+		{Name: "to-file", Mode: fs.ModeSymlink}, {Name: "dead", Mode: fs.ModeSymlink | fs.ModeIrregular}, {Name: "pipe", Mode: fs.ModeNamedPipe}}}
+	var b bytes.Buffer
+	sitetest.Check(t, (&JSON{d}).Write(&b))
+	want := `[
+{ "name":"dir", "type":"directory" },
+{ "name":"to-dir", "type":"directory", "link":"" },
+{ "name":"file", "type":"file" },
+{ "name":"to-file", "type":"file", "link":"" },
+{ "name":"dead", "type":"other", "link":"" },
+{ "name":"pipe", "type":"other" }
+]
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 }
