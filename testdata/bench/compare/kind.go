@@ -22,8 +22,9 @@ type kind struct {
 	built bool
 	// logs says that it writes an access log, one line for a request.
 	logs bool
-	// lacks has the works that it cannot do.
-	lacks map[string]bool
+	// lacks has the works that it cannot do; noListing says that those with listings are among them.
+	lacks     map[string]bool
+	noListing bool
 	// command returns what starts it in the foreground, and how its environment differs.
 	command func(p place) (words, variables []string, err error)
 }
@@ -49,11 +50,11 @@ func kinds() []kind {
 		{name: "python", tool: "python3", packages: "python3", version: []string{"--version"}, logs: true, command: python,
 			lacks: map[string]bool{"proxy": true, "small-tls": true, "big-tls": true, "small-h2": true, "mid-h2": true}},
 		// It keeps what it serves in memory, and builds no listing.
-		{name: "nethttp", built: true, logs: true, command: program,
-			lacks: map[string]bool{"proxy": true, "big": true, "big-tls": true, "listing": true, "listing-rebuilt": true}},
+		{name: "nethttp", built: true, logs: true, command: program, noListing: true,
+			lacks: map[string]bool{"proxy": true, "big": true, "big-tls": true}},
 		{name: "fileserver", built: true, command: program, lacks: map[string]bool{"proxy": true}},
 		// The floor copies no file and builds no listing.
-		{name: "loop", built: true, command: loop, lacks: map[string]bool{"proxy": true, "big": true, "listing": true, "listing-rebuilt": true, "small-tls": true, "big-tls": true,
+		{name: "loop", built: true, command: loop, noListing: true, lacks: map[string]bool{"proxy": true, "big": true, "small-tls": true, "big-tls": true,
 			"small-h2": true, "mid-h2": true}},
 	}
 }
@@ -70,6 +71,9 @@ func previewd(p place) (words, variables []string, err error) {
 	}
 	if p.work.proxied {
 		variables = append(variables, "PROXY=/=http://"+p.other)
+	}
+	if p.work.plain {
+		variables = append(variables, "LISTING=plain")
 	}
 	return []string{p.binary}, variables, nil
 }

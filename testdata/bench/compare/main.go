@@ -73,7 +73,7 @@ func compare(ctx context.Context, scratch string, opt options, out io.Writer) er
 	if err := furnish(ctx); err != nil {
 		return err
 	}
-	s, err := prepare(scratch)
+	s, err := prepare(scratch, opt.works)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func measure(ctx context.Context, s site, w work, opt options) (results []result
 		address = strings.TrimPrefix(passedTo.url, "http://")
 	}
 	for _, k := range opt.kinds {
-		if k.lacks[w.name] {
+		if k.lacks[w.name] || k.noListing && w.listing {
 			continue
 		}
 		server, err := start(ctx, s, k, w, opt.binary, address)

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// names is how many a listing has.
-	names = 10000
+	// names is how many a listing has, manyNames how many the largest has.
+	names, manyNames = 10_000, 100_000
 	// restTime is how long files are left alone before a load: previewd keeps what has not changed for 2 s.
 	restTime = 3 * time.Second
 	// module is where the programs to compare with are built from.
@@ -51,13 +51,13 @@ func build(ctx context.Context, scratch string, opt options) error {
 }
 
 // prepare writes the site, the certificate and the load's script.
-func prepare(scratch string) (site, error) {
+func prepare(scratch string, works []work) (site, error) {
 	s := site{
 		scratch: scratch, root: filepath.Join(scratch, "site"),
 		certificate: filepath.Join(scratch, "certificate.pem"),
 		sizes:       map[string]int{"/small.txt": 1 << 10, "/mid.bin": 100 << 10, "/big.bin": 100 << 20},
 	}
-	if err := s.writeFiles(); err != nil {
+	if err := s.writeFiles(works); err != nil {
 		return s, err
 	}
 	certificate, _, err := subject.Certificate(1)
@@ -71,13 +71,19 @@ func prepare(scratch string) (site, error) {
 
 func (s site) script() string { return filepath.Join(s.scratch, "wrk.lua") }
 
-// writeFiles writes content that does not compress, and two directories of empty files.
-func (s site) writeFiles() error {
-	for _, dir := range []string{"names", "changing"} {
-		if err := os.MkdirAll(filepath.Join(s.root, dir), 0o755); err != nil {
+// writeFiles writes content that does not compress, and the directories of empty files that works ask for.
+func (s site) writeFiles(works []work) error {
+	if err := os.Mkdir(s.root, 0o755); err != nil {
+		return err
+	}
+	for dir, count := range map[string]int{"names": names, "changing": names, "many": manyNames} {
+		if !slices.ContainsFunc(works, func(w work) bool { return w.path == "/"+dir+"/" }) {
+			continue
+		}
+		if err := os.Mkdir(filepath.Join(s.root, dir), 0o755); err != nil {
 			return err
 		}
-		for i := range names {
+		for i := range count {
 			if err := os.WriteFile(filepath.Join(s.root, dir, nameOf(i)), nil, 0o644); err != nil {
 				return err
 			}

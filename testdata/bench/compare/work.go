@@ -18,7 +18,9 @@ type work struct {
 	conditional bool
 	// proxied requests are passed on to another server, which is not measured.
 	proxied bool
-	load    loader
+	// listing asks for the page of a directory; plain for http.server's from previewd (LISTING=plain).
+	listing, plain bool
+	load           loader
 }
 
 func works() []work {
@@ -31,8 +33,12 @@ func works() []work {
 		{name: "one", about: "1 KiB, one connection kept alive", path: "/small.txt", connections: 1, load: wrk},
 		{name: "thousand", about: "1 KiB, 1,000 connections kept alive", path: "/small.txt", connections: 1000, load: wrk},
 		// One connection: a listing takes a slow server so long that more under way at the end would weigh.
-		{name: "listing", about: "a directory of 10,000 names that does not change, one connection kept alive", path: "/names/", connections: 1, load: wrk},
-		{name: "listing-rebuilt", about: "a directory of 10,000 names, one renamed before each request, one connection", path: "/changing/", connections: 1, load: renamer},
+		{name: "listing", about: "a directory of 10,000 names that does not change, one connection kept alive", path: "/names/", connections: 1, listing: true, load: wrk},
+		{name: "listing-plain", about: "a directory of 10,000 names that does not change, `LISTING=plain`", path: "/names/", connections: 1, listing: true, plain: true, load: wrk},
+		{name: "listing-many", about: "a directory of 100,000 names that does not change, one connection kept alive", path: "/many/", connections: 1, listing: true, load: wrk},
+		{name: "listing-many-plain", about: "a directory of 100,000 names that does not change, `LISTING=plain`", path: "/many/", connections: 1, listing: true, plain: true, load: wrk},
+		{name: "listing-rebuilt", about: "a directory of 10,000 names, one renamed before each request, one connection", path: "/changing/", connections: 1, listing: true, load: renamer},
+		{name: "listing-rebuilt-plain", about: "a directory of 10,000 names, one renamed before each request, `LISTING=plain`", path: "/changing/", connections: 1, listing: true, plain: true, load: renamer},
 		{name: "small-tls", about: "1 KiB over TLS 1.3, 32 connections kept alive", path: "/small.txt", connections: 32, tls: true, load: wrk},
 		{name: "big-tls", about: "100 MiB over TLS 1.3, 4 connections kept alive", path: "/big.bin", connections: 4, tls: true, load: wrk},
 		{name: "proxy", about: "1 KiB from another server (PROXY, proxy_pass), 32 connections kept alive", path: "/small.txt", connections: 32, proxied: true, load: wrk},
