@@ -322,6 +322,37 @@ func (l *loader) conflicts() problems {
 	return lines
 }
 
+// idle warns of what is set for other servers where nothing asks one.
+func (l *loader) idle() (warnings []string) {
+	c := &l.config
+	if !l.fine("PROXY", "PROXY_ORIGINS", "RULES") {
+		return nil
+	}
+	var targets []string
+	for _, p := range c.Proxies {
+		targets = append(targets, p.Target)
+	}
+	if c.Rules {
+		targets = append(targets, c.ProxyOrigins...)
+	}
+	secure := slices.ContainsFunc(targets, func(t string) bool { return strings.HasPrefix(strings.ToLower(t), "https:") })
+	for _, one := range []struct {
+		variable string
+		idle     bool
+		why      string
+	}{
+		{"PROXY_ORIGINS", !c.Rules, "only _redirects can name a server of it, and RULES is false"},
+		{"PROXY_HOST", len(targets) == 0, "neither PROXY nor PROXY_ORIGINS names a server"},
+		{"PROXY_TIMEOUT", len(targets) == 0, "neither PROXY nor PROXY_ORIGINS names a server"},
+		{"PROXY_CA", !secure, "neither PROXY nor PROXY_ORIGINS names a server of https"},
+	} {
+		if v, given := l.given[one.variable]; given && one.idle {
+			warnings = append(warnings, fmt.Sprintf("%s: this changes nothing, as %s", v, one.why))
+		}
+	}
+	return warnings
+}
+
 // inStyleOf names another setting as v was named: by its option or its variable.
 func (l *loader) inStyleOf(v value, variable, option string) string {
 	if strings.HasPrefix(v.name, "-") {

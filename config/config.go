@@ -281,7 +281,7 @@ func Load(args []string, environ map[string]string) (Config, error) {
 	if c.AdminBind == "" {
 		c.AdminBind = c.Bind
 	}
-	c.Warnings = unknownVariables(environ)
+	c.Warnings = append(unknownVariables(environ), l.idle()...)
 
 	found := append(line.problems, l.problems()...)
 	found = append(found, l.conflicts()...)
