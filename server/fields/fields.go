@@ -102,7 +102,7 @@ func (s *Settings) Finish(r *message.Request, resp message.Response) message.Res
 	}
 	had := len(list)
 	for _, f := range o.fields {
-		if _, there := list[:had].Lookup(f.Name); !there || isList(f.Name) {
+		if _, there := list[:had].Lookup(f.Name); !there || isList(f.Name) && !varies(list[:had], f) {
 			list = append(list, f)
 		}
 	}
@@ -113,6 +113,21 @@ func (s *Settings) Finish(r *message.Request, resp message.Response) message.Res
 // isList says whether further fields of that name add to it.
 func isList(name string) bool {
 	return strings.EqualFold(name, "Vary") || strings.EqualFold(name, "Link") || strings.EqualFold(name, "Set-Cookie")
+}
+
+// varies says whether an answer varies by what a field says already, as that of another server may.
+func varies(list message.Fields, f message.Field) bool {
+	if !strings.EqualFold(f.Name, "Vary") {
+		return false
+	}
+	for _, value := range list.Values("Vary") {
+		for name := range strings.SplitSeq(value, ",") {
+			if name = strings.TrimSpace(name); strings.EqualFold(name, f.Value) || name == "*" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // OnFiles is what http.server does with HEADERS: it adds them, last, to each 200 of a file or a listing and to nothing
