@@ -215,7 +215,8 @@ func TestRulesThatFetch(t *testing.T) {
 	f := files{
 		"/api/here": "a file",
 		"/_redirects": "/api/* https://API.example/v1/:splat 200\n/hit https://api.example:443/hit?x=1 200!\n/other/* https://other.example/:splat 200\n" +
-			"/host/:h https://:h.api.example.org/ 200\n/none/* https://api.example/:splat 404\n//x /y\n",
+			"/host/:h https://:h.api.example.org/ 200\n/none/* https://api.example/:splat 404\n//x /y\n" +
+			"/up/* https://api.example/v1/../v2/%2e%2e/v3/:splat 200\n",
 		"/_headers": "/*\n  X-All: 1\n",
 	}
 	var problems []string
@@ -229,6 +230,9 @@ func TestRulesThatFetch(t *testing.T) {
 	handler := rs.Handler(f.serve)
 	for _, c := range []struct{ method, target, want string }{
 		{"GET", "/api/a%2Fb?c=%20", "200 GET https://API.example /v1/a%2Fb?c=%20 X-All= via=_redirects:1"},
+		{"GET", "/api/a%2fb//c|?d=%2f|\"", "200 GET https://API.example /v1/a%2fb//c|?d=%2f|\" X-All= via=_redirects:1"}, // as it was sent
+		{"GET", "/up/x", "200 GET https://api.example /v3/x X-All= via=_redirects:7"},
+		{"GET", "/up/%2e%2e/x", "404 X-All=1 via="},
 		{"PATCH", "/api/x", "200 PATCH https://API.example /v1/x X-All= via=_redirects:1"},
 		{"GET", "/api/here", "200 a file X-All=1 via="},
 		{"POST", "/hit?y", "200 POST https://api.example:443 /hit?x=1 X-All= via=_redirects:2"},

@@ -118,7 +118,7 @@ func (r *Redirect) matchRest(a Asked, asked path, query *values, spans []span) (
 
 // outcome says what a rule that matches makes of a request; ok is false where its target is none.
 func (r *Redirect) outcome(a Asked, asked path, query string, captures []capture) (o Outcome, ok bool) {
-	to, ok := r.to.expand(captures, query)
+	to, ok := r.to.expand(captures, query, r.to.origin != nil && !isRedirect(r.Status))
 	if !ok || leadsToItself(to, a, asked, query) {
 		return o, false
 	}

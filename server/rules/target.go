@@ -155,14 +155,18 @@ func (t template) expand(captures []capture, encoded func(c capture) string) str
 type reference struct{ origin, path, query, fragment string }
 
 // expand makes the reference for a request, whose query is carried over where the target has none. ok is false where what
-// was captured would lead elsewhere than the rule says: to another host, or out of the directory that it names.
-func (t target) expand(captures []capture, query string) (r reference, ok bool) {
+// was captured would lead elsewhere than the rule says: to another host, or out of the directory that it names. With asSent,
+// which is for another server's target, the splat and the query keep the spelling that they came in.
+func (t target) expand(captures []capture, query string, asSent bool) (r reference, ok bool) {
 	ok = true
 	r.origin = t.origin.expand(captures, func(c capture) string {
 		ok = ok && isHostText(c.raw)
 		return c.raw
 	})
 	r.path = t.path.expand(captures, func(c capture) string {
+		if c.name == splatName && asSent && !strings.ContainsAny(c.raw, "?#") {
+			return c.raw
+		}
 		if c.name == splatName {
 			return encode(c.raw, inPath)
 		}
@@ -172,7 +176,9 @@ func (t target) expand(captures []capture, query string) (r reference, ok bool) 
 		ok = false
 	}
 	inOne := func(c capture) string { return encode(c.raw, inValue) }
-	r.query = encode(query, inQuery)
+	if r.query = query; !asSent {
+		r.query = encode(query, inQuery)
+	}
 	if t.hasQuery {
 		r.query = t.query.expand(captures, inOne)
 	}
