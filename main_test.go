@@ -61,13 +61,19 @@ func playTranscript(t *testing.T, archive *txtar.Archive, way string) {
 	}
 	var log []string
 	var steps []txtar.File
+	var other *otherServer
 	for _, f := range archive.Files {
 		path, isSite := strings.CutPrefix(f.Name, "site/")
 		switch {
 		case isSite:
 			layOut(t, dir, path, f.Data)
 		case f.Name == "environment":
-			environ = append(environ, strings.Fields(string(f.Data))...)
+			text := string(f.Data)
+			if strings.Contains(text, upstream) {
+				other = newOtherServer(t)
+				text = strings.ReplaceAll(text, upstream, other.Addr().String())
+			}
+			environ = append(environ, strings.Fields(text)...)
 		case f.Name == "log":
 			log = strings.Split(strings.TrimSuffix(unescape(t, f.Data, "\n"), "\n"), "\n")
 		default:
@@ -91,7 +97,9 @@ func playTranscript(t *testing.T, archive *txtar.Archive, way string) {
 		}
 	}
 	for _, step := range steps {
-		p.play(step)
+		if !other.play(step) {
+			p.play(step)
+		}
 	}
 	p.finish()
 	code, stderr := service.stop()

@@ -241,8 +241,11 @@ func (c *Conn) readUntil(p []byte, deadline time.Time) (int, error) {
 	}
 }
 
-// AwaitGone makes a Conn the message.Watcher of its requests.
-func (c *Conn) AwaitGone(ctx context.Context) bool {
+// AwaitGone makes a Conn the message.Watcher of its requests, AwaitEnd too.
+func (c *Conn) AwaitGone(ctx context.Context) bool { return c.await(ctx, tcp.AwaitHangup) }
+func (c *Conn) AwaitEnd(ctx context.Context) bool  { return c.await(ctx, tcp.AwaitEnd) }
+
+func (c *Conn) await(ctx context.Context, what func(net.Conn) error) bool {
 	// An error means that the connection is closed, which the wait reports.
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -253,7 +256,7 @@ func (c *Conn) AwaitGone(ctx context.Context) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		err := tcp.AwaitHangup(c.conn)
+		err := what(c.conn)
 		if errors.Is(err, errors.ErrUnsupported) {
 			<-ctx.Done()
 			return false

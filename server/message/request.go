@@ -78,6 +78,9 @@ type Watcher interface {
 	// and reports true; or until ctx ends, and reports false. A client that closed its sending side is
 	// still there: http.server answers it. Nothing may read Content meanwhile.
 	AwaitGone(ctx context.Context) bool
+	// AwaitEnd is AwaitGone that returns true also when the client has closed its sending side: it may be gone, or may wait
+	// for its answer.
+	AwaitEnd(ctx context.Context) bool
 }
 
 // Informer sends interim answers (RFC 9110, section 15.2).

@@ -56,16 +56,16 @@ func (t TrustedProxies) identify(r *message.Request) {
 }
 
 // resolve goes from the peer back along the hops, as far as they can be trusted.
-func (t TrustedProxies) resolve(r *message.Request, hops []hop) (client netip.Addr, scheme string) {
+func (t TrustedProxies) resolve(r *message.Request, hops []Hop) (client netip.Addr, scheme string) {
 	client, scheme = r.Client, r.Scheme
 	for i := len(hops) - 1; i >= 0 && t.Contain(client); i-- {
-		if p := hops[i].scheme; p == "http" || p == "https" {
+		if p := hops[i].Scheme; p == "http" || p == "https" {
 			scheme = p
 		}
-		if !hops[i].client.IsValid() {
+		if !hops[i].Client.IsValid() {
 			break // "unknown", an obfuscated name, or not said: who came before cannot be trusted
 		}
-		client = hops[i].client
+		client = hops[i].Client
 	}
 	return client, scheme
 }
@@ -101,20 +101,44 @@ func notInPath(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/-._~%!$&'()*+,;=:@", r))
 }
 
-// hop is what one proxy said of the client before it.
-type hop struct {
-	client netip.Addr // not valid where it is not said
-	scheme string
+// Hop is what one proxy said of the request that it got.
+type Hop struct {
+	// Client is who asked it; not valid where that is not said.
+	Client netip.Addr
+	// Host is what it was asked for, and Scheme how; "" where that is not said.
+	Host, Scheme string
+}
+
+// Hops returns what proxies said of a request from its Client on, the nearest last, where all of them are believed. It is
+// for requests that Handler has seen, and whose peer is a trusted proxy.
+func Hops(r *message.Request) []Hop {
+	standard, common := forwarded(r.Fields), xForwarded(r.Fields)
+	hops := standard
+	if len(standard) == 0 {
+		hops = common
+		for i := range hops {
+			hops[i].Scheme = "" // X-Forwarded-Proto need not have one for each
+		}
+	}
+	for i := len(hops) - 1; i >= 0; i-- {
+		if hops[i].Client == r.Client && hops[i].Client.IsValid() {
+			return hops[i:]
+		}
+	}
+	if last := len(hops) - 1; last >= 0 && r.Client == r.Peer.Addr() && (len(standard) == 0 || len(common) == 0) {
+		return hops[last:] // it does not say who asked
+	}
+	return nil
 }
 
 // forwarded returns the hops of the Forwarded fields, the nearest last. Each line is read by itself: a quote
 // that a client leaves open cannot swallow what a proxy adds in a line of its own, and in the same line makes
 // all of it one hop that says nothing.
-func forwarded(fields message.Fields) (hops []hop) {
+func forwarded(fields message.Fields) (hops []Hop) {
 	for _, line := range fields.Values("Forwarded") {
 		elements, complete := splitQuoted(line, ',')
 		if !complete {
-			hops = append(hops, hop{})
+			hops = append(hops, Hop{})
 			continue
 		}
 		for _, element := range elements {
@@ -125,29 +149,29 @@ func forwarded(fields message.Fields) (hops []hop) {
 }
 
 // xForwarded returns the hops of X-Forwarded-For, the nearest last, with the schemes of X-Forwarded-Proto.
-func xForwarded(fields message.Fields) []hop {
+func xForwarded(fields message.Fields) []Hop {
 	clients := list(fields.Values("X-Forwarded-For"))
 	schemes := list(fields.Values("X-Forwarded-Proto"))
-	hops := make([]hop, len(clients))
+	hops := make([]Hop, len(clients))
 	for i, client := range clients {
-		hops[i].client = ParseNode(client)
+		hops[i].Client = ParseNode(client)
 		switch {
 		case len(schemes) == len(clients):
-			hops[i].scheme = strings.ToLower(schemes[i])
+			hops[i].Scheme = strings.ToLower(schemes[i])
 		case len(schemes) == 1:
-			hops[i].scheme = strings.ToLower(schemes[0])
+			hops[i].Scheme = strings.ToLower(schemes[0])
 		}
 	}
 	return hops
 }
 
 // schemeAlone returns the hop of a proxy that says by X-Forwarded-Proto how it was asked, and not by whom.
-func schemeAlone(fields message.Fields) []hop {
+func schemeAlone(fields message.Fields) []Hop {
 	schemes := list(fields.Values("X-Forwarded-Proto"))
 	if len(schemes) == 0 {
 		return nil
 	}
-	return []hop{{scheme: strings.ToLower(schemes[len(schemes)-1])}}
+	return []Hop{{Scheme: strings.ToLower(schemes[len(schemes)-1])}}
 }
 
 // list splits the values of a comma separated field.
@@ -164,19 +188,28 @@ func list(values []string) []string {
 
 // forwardedElement reads forwarded-element = [ forwarded-pair ] *( ";" [ forwarded-pair ] ) (RFC 7239,
 // section 4).
-func forwardedElement(element string) (h hop) {
+func forwardedElement(element string) (h Hop) {
 	pairs, _ := splitQuoted(element, ';')
 	for _, pair := range pairs {
 		name, value, _ := strings.Cut(pair, "=")
 		value = unquote(strings.Trim(value, " \t"))
 		switch strings.ToLower(strings.Trim(name, " \t")) {
 		case "for":
-			h.client = ParseNode(value)
+			h.Client = ParseNode(value)
+		case "host":
+			if isHostText(value) {
+				h.Host = value
+			}
 		case "proto":
-			h.scheme = strings.ToLower(value)
+			h.Scheme = strings.ToLower(value)
 		}
 	}
 	return h
+}
+
+// isHostText says whether a text can be a host with its port, so that it can stand in other fields.
+func isHostText(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),/;<=>?@\{}`, c) })
 }
 
 // splitQuoted splits at a separator outside quoted strings (RFC 9110, section 5.6.4). It is not complete if

@@ -49,13 +49,20 @@ func HasUnacknowledged(conn net.Conn) bool {
 //
 // The goroutine is parked like one that reads: the kernel wakes it for each segment that arrives, and it
 // asks poll(2), which tells a hang-up without being asked for it.
-func AwaitHangup(conn net.Conn) error {
+func AwaitHangup(conn net.Conn) error { return await(conn, 0) }
+
+// AwaitEnd is AwaitHangup that returns also when the peer has closed its sending side. It may have bytes before that which
+// nobody has read.
+func AwaitEnd(conn net.Conn) error { return await(conn, unix.POLLRDHUP) }
+
+// await waits for events of poll(2), or a hang-up.
+func await(conn net.Conn, events int16) error {
 	raw, err := socketOf(conn)
 	if err != nil {
 		return err
 	}
 	return raw.Read(func(fd uintptr) bool {
-		n, err := uninterrupted(func() (int, error) { return unix.Poll([]unix.PollFd{{Fd: int32(fd)}}, 0) })
+		n, err := uninterrupted(func() (int, error) { return unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 0) })
 		return n > 0 || err != nil
 	})
 }

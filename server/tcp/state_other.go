@@ -16,6 +16,9 @@ func HasUnacknowledged(net.Conn) bool { return false }
 // AwaitHangup cannot tell here.
 func AwaitHangup(net.Conn) error { return errors.ErrUnsupported }
 
+// AwaitEnd cannot tell here.
+func AwaitEnd(net.Conn) error { return errors.ErrUnsupported }
+
 // KeepAlive does what package net knows of it.
 func KeepAlive(conn net.Conn) {
 	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {

@@ -55,8 +55,12 @@ func (x *exchange) response(resp *http.Response) (message.Response, error) {
 	}
 	for i := range list {
 		if list[i].Name == "Location" {
-			list[i].Value = x.route.located(list[i].Value, before)
+			list[i].Value = x.route.located(list[i].Value, before, x.kept, x.request.Scheme)
 		}
+	}
+	if length := resp.Header["Content-Length"]; resp.StatusCode == http.StatusNotModified && len(length) == 1 && x.request.Version.Major == 1 {
+		// Of the content that is not sent. In HTTP/2, net/http's client takes that to be missing.
+		list = append(list, message.Field{Name: "Content-Length", Value: length[0]})
 	}
 	if len(resp.Trailer) > 0 {
 		var names []string

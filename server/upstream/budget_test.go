@@ -31,3 +31,25 @@ func TestMemoryIsTakenFromTheBudget(t *testing.T) {
 		}
 	}
 }
+
+// Law: the head of an answer takes memory by its size, until the end of the answer.
+func TestHeadsTakeMemory(t *testing.T) {
+	address := answering(t, "HTTP/1.1 200 OK\r\nX-Large: "+strings.Repeat("x", 200<<10)+"\r\nContent-Length: 2\r\n\r\nok")
+	for limit, want := range map[int64]int{1 << 20: 200, 512 << 10: 503} {
+		memory := budget.New(limit)
+		f := start(t, upstream.Options{Budget: memory, Routes: []upstream.Route{{Prefix: "/", Target: "http://" + address}}})
+		resp, err := http.Get("http://" + f.address + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != want || err != nil || (string(content) == "ok") != (want == 200) {
+			t.Errorf("%d bytes: got %s %q, %v", limit, resp.Status, content, err)
+		}
+		f.end(t)
+		if used, _ := memory.Use(); used != 0 {
+			t.Errorf("%d bytes: %d are still taken", limit, used)
+		}
+	}
+}

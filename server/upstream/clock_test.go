@@ -1,9 +1,12 @@
 package upstream
 
 import (
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/previewd/previewd/server/message"
 )
 
 // Law: the time is over when the server has been silent for the limit, to the moment, and the client's time is not its own.
@@ -35,5 +38,56 @@ func TestTheClockOfAServer(t *testing.T) {
 		stopped.stop()
 		time.Sleep(time.Hour)
 		synctest.Wait()
+	})
+}
+
+// Law: a client that pauses while it sends content takes none of the server's time, however long and often it does.
+func TestSlowContentIsNotTheServersTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := &exchange{}
+		over := false
+		x.clock.limit, x.clock.over, x.clock.later = time.Minute, func() { over = true }, func() {}
+		read, write := io.Pipe()
+		x.content = &content{exchange: x, from: read, done: make(chan struct{})}
+		x.clock.begin(time.Now(), time.Second)
+		go func() {
+			for range 5 {
+				time.Sleep(time.Hour)
+				_, _ = write.Write([]byte("piece"))
+			}
+			_ = write.Close()
+		}()
+		if all, err := io.ReadAll(x.content); err != nil || len(all) != 5*len("piece") || over {
+			t.Errorf("got %q, %v; over is %v", all, err, over)
+		}
+		time.Sleep(59 * time.Second)
+		if synctest.Wait(); over {
+			t.Error("the server has less than its time for the answer")
+		}
+		time.Sleep(2 * time.Second)
+		if synctest.Wait(); !over {
+			t.Error("the server has more than its time for the answer")
+		}
+		x.clock.stop()
+	})
+}
+
+// Law: an interim answer shows that the server is there.
+func TestInterimAnswersAreHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := &exchange{request: &message.Request{}}
+		over := false
+		x.clock.limit, x.clock.over, x.clock.later = time.Minute, func() { over = true }, func() {}
+		x.clock.begin(time.Now(), time.Second)
+		for range 100 {
+			time.Sleep(50 * time.Second)
+			if err := x.inform(102, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if synctest.Wait(); over {
+			t.Error("the server's time is over though it is heard")
+		}
+		x.clock.stop()
 	})
 }

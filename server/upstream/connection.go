@@ -4,7 +4,10 @@ import (
 	"context"
 	"net"
 	"net/http/httptrace"
+	"sync"
 	"sync/atomic"
+
+	"github.com/previewd/previewd/server/budget"
 )
 
 // connection is a connection to a server. net/http reports the end of one only when all is written, and so not before the
@@ -13,18 +16,20 @@ type connection struct {
 	*net.TCPConn
 	closed atomic.Bool
 	taken  atomic.Pointer[content] // what is sent on it, or was sent last; nil for none
+	head   atomic.Pointer[head]    // of the answer that is awaited; nil for none
 
 	written atomic.Int64 // bytes, without content that the kernel moves
 }
 
-// dial makes a connection for the Transport.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	// A name is looked up each time, so that a server may move.
-	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
+// dialing makes connections for the Transport. A name is looked up for each, so that a server may move.
+func dialing(d *net.Dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := d.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &connection{TCPConn: conn.(*net.TCPConn)}, nil
 	}
-	return &connection{TCPConn: conn.(*net.TCPConn)}, nil
 }
 
 func (c *connection) Close() error {
@@ -34,6 +39,14 @@ func (c *connection) Close() error {
 		content.abort()
 	}
 	return err
+}
+
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	if head := c.head.Load(); head != nil && !head.take(int64(n)) {
+		return 0, errMemory
+	}
+	return n, err
 }
 
 func (c *connection) Write(p []byte) (int, error) {
@@ -65,6 +78,7 @@ func (x *exchange) gotConnection(info httptrace.GotConnInfo) {
 		_ = taker.Close()
 		return
 	}
+	taker.head.Store(&x.head)
 	if x.content == nil {
 		return
 	}
@@ -82,4 +96,42 @@ func mayRepeat(method string, n int, sent bool) bool {
 		return n <= 2 && !sent
 	}
 	return false
+}
+
+// head is what the interim answers and the head of an answer take from the budget, beyond what cost has for them.
+type head struct {
+	budget *budget.Budget
+
+	mu          sync.Mutex
+	read, taken int64
+	over        bool
+}
+
+// headCost is what a byte of a head costs while it is read and parsed, freeHead how many of them cost has.
+const headCost, freeHead = 3, 4 << 10
+
+// take is called for each piece that comes. It reports false where there is no memory.
+func (h *head) take(n int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.read += n
+	more := headCost*(h.read-freeHead) - h.taken
+	if more <= 0 {
+		return true
+	}
+	if h.over || !h.budget.TryAcquire(more) {
+		return false
+	}
+	h.taken += more
+	return true
+}
+
+// release gives back all that was taken, once the answer is over.
+func (h *head) release() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over = true
+	if h.taken > 0 {
+		h.budget.Release(h.taken)
+	}
 }

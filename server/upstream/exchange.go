@@ -26,11 +26,13 @@ type exchange struct {
 	route     *route
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
+	kept      string   // the client's Host field, where the server gets it; "" where it gets its own
 	content   *content // of the request; nil if it has none
 	began     time.Time
 	outcome   Outcome
 
 	clock clock
+	head  head
 
 	attempts int     // how often it got a connection
 	last     attempt // the last of them
@@ -40,6 +42,7 @@ type exchange struct {
 	watched  chan struct{} // closed when nobody watches any more; nil while nobody has begun
 
 	informing sync.Mutex // held while an interim answer is passed on
+	interim   int        // bytes of them
 	answered  bool       // no more of them may be
 }
 
@@ -48,8 +51,13 @@ func (u *Upstreams) ask(ctx context.Context, r *message.Request, route *route, t
 	if !strings.HasPrefix(target, "/") || strings.ContainsFunc(target, notInTarget) || !isToken(r.Method) {
 		return message.Fail(400, "Bad request line")
 	}
+	where, exact := urlOf(route.server, target)
+	if !exact {
+		return message.Fail(400, "Two slashes are followed by characters that a URL cannot have")
+	}
+	trusted := u.opts.Trusted != nil && u.opts.Trusted(r.Peer.Addr())
 	x := &exchange{upstreams: u, request: r, route: route, began: time.Now(), outcome: Outcome{Server: route.server.name}}
-	asked := &http.Request{Method: r.Method, URL: urlOf(route.server, target), Header: header(r.Fields, u.opts.Trusted != nil && u.opts.Trusted(r.Peer.Addr())), Host: route.server.host,
+	asked := &http.Request{Method: r.Method, URL: where, Header: header(r.Fields, trusted), Host: route.server.host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if via(asked.Header, r) {
 		return x.tell(&message.Failure{Status: http.StatusLoopDetected, Explain: "The request has come by here before: " + route.server.name + " leads back"})
@@ -59,16 +67,17 @@ func (u *Upstreams) ask(ctx context.Context, r *message.Request, route *route, t
 	}
 	if u.opts.KeepHost {
 		if host := r.Fields.Get("Host"); host != "" {
-			asked.Host = host
+			asked.Host, x.kept = host, host
 		}
 	}
 	protocol := upgrade(r)
 	if protocol != "" {
 		asked.Header["Connection"], asked.Header["Upgrade"] = []string{"Upgrade"}, []string{protocol}
 	}
-	x.forwarded(asked.Header)
+	x.forwarded(asked.Header, trusted)
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	x.closed = protocol != "" || r.Watcher == nil // who watches reads from the connection, which may become a tunnel
+	x.head.budget = u.opts.Budget
 	x.clock.limit, x.clock.over, x.clock.later = u.opts.Timeout, x.timeout, x.watch
 	if r.ContentLength != 0 {
 		x.content = &content{exchange: x, from: r.Content, done: make(chan struct{})}
@@ -84,14 +93,14 @@ func (u *Upstreams) ask(ctx context.Context, r *message.Request, route *route, t
 
 // answer asks, and makes an answer of what comes.
 func (x *exchange) answer(asked *http.Request, protocol string) message.Response {
-	trace := &httptrace.ClientTrace{GotConn: x.gotConnection}
-	if x.request.Informer != nil {
-		trace.Got1xxResponse = x.inform
-	}
+	trace := &httptrace.ClientTrace{GotConn: x.gotConnection, Got1xxResponse: x.inform}
 	resp, err := x.upstreams.transport.RoundTrip(asked.WithContext(httptrace.WithClientTrace(x.ctx, trace)))
 	x.informing.Lock()
 	x.answered = true
 	x.informing.Unlock()
+	if x.last.conn != nil {
+		x.last.conn.head.CompareAndSwap(&x.head, nil) // it may be another exchange's already
+	}
 	x.clock.heard()
 	if err != nil {
 		return x.refuse(err, nil)
@@ -120,17 +129,35 @@ func (x *exchange) refuse(err error, resp *http.Response) message.Response {
 	return answer
 }
 
-// inform passes an interim answer on. 100 is the engine's own (RFC 9110, section 15.2: a proxy may have asked for it).
+// inform passes an interim answer on. 100 is the engine's own (RFC 9110, section 15.2: a proxy may have asked for it). All of
+// them together are bounded as a head is, as net/http bounds each alone.
 func (x *exchange) inform(status int, header textproto.MIMEHeader) error {
 	x.informing.Lock()
 	defer x.informing.Unlock()
-	if x.answered || status <= 101 {
+	x.clock.heard()
+	x.interim += len("HTTP/1.1 100 \r\n\r\n")
+	for name, values := range header {
+		for _, value := range values {
+			x.interim += len(name) + len(value)
+		}
+	}
+	if x.interim > maxHead {
+		return errInterim
+	}
+	if x.answered || status <= 101 || x.request.Informer == nil {
 		return nil
 	}
 	list, err := fields(http.Header(header))
 	if err != nil {
 		return err
 	}
+	return x.tellClient(status, list)
+}
+
+// tellClient sends an interim answer. The caller holds informing.
+func (x *exchange) tellClient(status int, list message.Fields) error {
+	x.clock.awaitClient(true)
+	defer x.clock.awaitClient(false)
 	return x.request.Informer.Inform(status, list)
 }
 
@@ -150,6 +177,7 @@ func (x *exchange) end(resp *http.Response) {
 		<-x.watched
 	}
 	x.upstreams.opts.Budget.Release(cost)
+	x.head.release()
 	x.outcome.Duration = time.Since(x.began)
 	x.outcome.Received += x.content.read()
 	x.request.Upstream.Duration, x.request.Upstream.Received = x.outcome.Duration, x.outcome.Received
@@ -179,8 +207,24 @@ func (x *exchange) awaitGone() {
 			return
 		}
 	}
+	if !x.request.Watcher.AwaitEnd(x.ctx) {
+		return
+	}
+	x.probe()
 	if x.request.Watcher.AwaitGone(x.ctx) {
 		x.cancel(errGone)
+	}
+}
+
+// probe finds out what became of a client that has closed its sending side, by 102 (Processing), which says nothing: the
+// system of a client that is gone answers with a reset, and one that waits for its answer goes on waiting. Once the answer
+// has begun, its next byte does the same.
+func (x *exchange) probe() {
+	x.informing.Lock()
+	defer x.informing.Unlock()
+	if !x.answered && x.request.Informer != nil {
+		// An error means that it is gone, which the wait for that reports.
+		_ = x.tellClient(http.StatusProcessing, nil)
 	}
 }
 

@@ -21,6 +21,8 @@ var (
 	errTimeout = errors.New("the server sent and took nothing for too long")
 	errGone    = errors.New("the client is gone")
 	errSwitch  = errors.New("it switched to a protocol that was not asked for")
+	errMemory  = errors.New("there is no memory for the head of the answer")
+	errInterim = fmt.Errorf("it sent more than %d KiB of interim answers", maxHead>>10)
 )
 
 // reload is after how many seconds a browser asks again for a page whose server is not there.
@@ -95,6 +97,8 @@ func (x *exchange) failure(err error) *message.Failure {
 		return &message.Failure{Status: 503, Cause: err}
 	case errors.Is(err, errGone) || errors.Is(err, context.Canceled):
 		return &message.Failure{Status: 503, Cause: errGone}
+	case errors.Is(err, errMemory):
+		return &message.Failure{Status: 503, Cause: err}
 	case errors.Is(err, errTimeout):
 		f.Status, why = http.StatusGatewayTimeout, fmt.Sprintf("no byte came for %v (PROXY_TIMEOUT)", x.upstreams.opts.Timeout)
 	case errors.As(err, &network) && network.Timeout():
@@ -116,6 +120,8 @@ func reason(err error) string {
 	var plain tls.RecordHeaderError
 	var call *os.SyscallError
 	switch {
+	case errors.Is(err, errInterim):
+		return errInterim.Error()
 	case errors.As(err, &name) && name.IsNotFound:
 		return fmt.Sprintf("the name %q was not found", name.Name)
 	case errors.As(err, &name):

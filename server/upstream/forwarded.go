@@ -9,20 +9,24 @@ import (
 )
 
 // forwarded tells the server who asks (RFC 7239, and the X- fields before it): what is believed, and nothing that a client
-// says of itself. Where a trusted proxy was believed, its hops stay before the one to it.
-func (x *exchange) forwarded(header http.Header) {
+// says of itself. What a trusted proxy was believed stays before the hop to it.
+func (x *exchange) forwarded(header http.Header, trusted bool) {
 	r := x.request
-	host := r.Fields.Get("Host")
-	said := strings.Join(header["X-Forwarded-Host"], ",") // a trusted proxy's: the nearest is the last
-	if said = strings.TrimSpace(said[strings.LastIndexByte(said, ',')+1:]); said != "" {
-		host = said
-	}
 	prefix := r.Prefix
 	if x.route.path != "" {
 		prefix += x.route.prefix
 	}
-	hops := hops(r)
-	values := [...]string{strings.Join(hops, ", "), host, r.Scheme, prefix, standard(hops, host, r.Scheme)}
+	hops := hops(r, trusted)
+	first := &origin.Hop{}
+	addresses := make([]string, len(hops))
+	for i := range hops {
+		addresses[i] = hops[i].Client.String()
+	}
+	if len(hops) > 0 {
+		first = &hops[0]
+	}
+	first.Host, first.Scheme = host(r, hops, header["X-Forwarded-Host"]), r.Scheme
+	values := [...]string{strings.Join(addresses, ", "), first.Host, r.Scheme, prefix, standard(hops, addresses)}
 	for i, name := range [...]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded"} {
 		if delete(header, name); values[i] != "" {
 			header[name] = values[i : i+1 : i+1]
@@ -30,52 +34,71 @@ func (x *exchange) forwarded(header http.Header) {
 	}
 }
 
-// standard is the value of Forwarded: the first hop has what is said of the request.
-func standard(hops []string, host, scheme string) string {
+// host is the one that was asked for: by Forwarded, by X-Forwarded-Host, of which the nearest proxy's is the last, and else
+// by the Host field. Where the two say something else neither is believed.
+func host(r *message.Request, hops []origin.Hop, common []string) (host string) {
+	for i := range hops {
+		if host = hops[i].Host; host != "" {
+			break
+		}
+	}
+	said := strings.Join(common, ",")
+	said = strings.TrimSpace(said[strings.LastIndexByte(said, ',')+1:])
+	switch {
+	case host == "":
+		host = said
+	case said != "" && !strings.EqualFold(said, host):
+		host = ""
+	}
+	if host == "" {
+		host = r.Fields.Get("Host")
+	}
+	return host
+}
+
+// standard is the value of Forwarded.
+func standard(hops []origin.Hop, addresses []string) string {
 	var b strings.Builder
 	for i, hop := range hops {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		if strings.IndexByte(hop, ':') >= 0 {
-			b.WriteString(`for="[` + hop + `]"`)
+		if hop.Client.Is6() {
+			b.WriteString(`for="[` + addresses[i] + `]"`)
 		} else {
-			b.WriteString("for=" + hop)
+			b.WriteString("for=" + addresses[i])
 		}
-		if i > 0 {
-			continue
-		}
-		if host != "" {
+		if hop.Host != "" {
 			b.WriteString(";host=")
-			writeQuoted(&b, host)
+			writeQuoted(&b, hop.Host)
 		}
-		b.WriteString(";proto=" + scheme)
+		if hop.Scheme == "http" || hop.Scheme == "https" {
+			b.WriteString(";proto=" + hop.Scheme)
+		}
 	}
 	return b.String()
 }
 
-// hops are the addresses from the client, as far as it is believed, to the one that is connected here.
-func hops(r *message.Request) (list []string) {
-	peer := r.Peer.Addr()
-	if !peer.IsValid() {
+// hops are who asked, from the client on as far as it is believed, to the one that is connected here.
+func hops(r *message.Request, trusted bool) (list []origin.Hop) {
+	own := origin.Hop{Client: r.Peer.Addr().WithZone("")}
+	if !own.Client.IsValid() {
 		return nil
 	}
-	if r.Client.IsValid() && r.Client != peer {
-		list = []string{r.Client.String()}
-		said := strings.Split(strings.Join(r.Fields.Values("X-Forwarded-For"), ","), ",")
-		for i := len(said) - 1; i >= 0; i-- {
-			if origin.ParseNode(strings.TrimSpace(said[i])) != r.Client {
-				continue
+	if trusted {
+		for _, hop := range origin.Hops(r) {
+			switch {
+			case hop.Client.IsValid():
+				list = append(list, hop)
+			case own.Host == "": // of the request that it passed on
+				own.Host = hop.Host
 			}
-			for _, hop := range said[i+1:] {
-				if a := origin.ParseNode(strings.TrimSpace(hop)); a.IsValid() {
-					list = append(list, a.String())
-				}
-			}
-			break
 		}
 	}
-	return append(list, peer.WithZone("").String())
+	if len(list) == 0 && r.Client.IsValid() && r.Client != r.Peer.Addr() {
+		list = append(list, origin.Hop{Client: r.Client})
+	}
+	return append(list, own)
 }
 
 // writeQuoted writes a host as the value of a parameter: a token, or a quoted-string (RFC 7239, section 4).

@@ -14,6 +14,7 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/textproto"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ import (
 	"github.com/previewd/previewd/server/basepath"
 	"github.com/previewd/previewd/server/certs/devca"
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/origin"
 	"github.com/previewd/previewd/server/upstream"
 )
 
@@ -77,9 +79,13 @@ func start(t *testing.T, opts upstream.Options, protocols ...string) *front {
 		t.Fatal(err)
 	}
 	t.Cleanup(u.Close)
-	s := &server.Server{ShutdownTimeout: 3 * time.Second, Handler: u.Handler(func(context.Context, *message.Request) message.Response {
+	handler := u.Handler(func(context.Context, *message.Request) message.Response {
 		return message.Response{Status: 200, Body: message.Bytes("the site")}
-	}), Observe: func(x *message.Exchange) {
+	})
+	if opts.Trusted != nil {
+		handler = origin.TrustedProxies{netip.MustParsePrefix("127.0.0.0/8")}.Handler(handler)
+	}
+	s := &server.Server{ShutdownTimeout: 3 * time.Second, Handler: handler, Observe: func(x *message.Exchange) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.observed, f.requests = append(f.observed, *x), append(f.requests, *x.Request)
@@ -218,7 +224,7 @@ func heard(t *testing.T) string {
 				text += fmt.Sprint(string(content), err)
 			}
 		}
-		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
 	})
 }
 
@@ -341,6 +347,55 @@ abc<nil>`},
 	}
 }
 
+// Law: what a trusted proxy says by Forwarded counts as what it says by X-Forwarded-For and the like, and this hop is added
+// to both. What contradicts itself is not believed.
+func TestForwardedOfTrustedProxies(t *testing.T) {
+	address := heard(t)
+	f := start(t, upstream.Options{Trusted: func(a netip.Addr) bool { return a.IsLoopback() }, Routes: []upstream.Route{{Prefix: "/", Target: "http://" + address}}})
+	for name, c := range map[string]struct{ fields, standard, addresses, host, scheme string }{
+		"all of it":    {"Forwarded: for=192.0.2.1;host=public;proto=https;by=127.0.0.1", "for=192.0.2.1;host=public;proto=https, for=127.0.0.1", "192.0.2.1, 127.0.0.1", "public", "https"},
+		"two proxies":  {"Forwarded: for=\"[2001:db8::1]:4711\";host=\"a:81\";proto=https, for=127.0.0.9;host=b;proto=http", `for="[2001:db8::1]";host="a:81";proto=https, for=127.0.0.9;host=b;proto=http, for=127.0.0.1`, "2001:db8::1, 127.0.0.9, 127.0.0.1", "a:81", "https"},
+		"a client's":   {"Forwarded: for=6.6.6.6;host=evil\r\nForwarded: for=192.0.2.1", "for=192.0.2.1;host=s;proto=http, for=127.0.0.1", "192.0.2.1, 127.0.0.1", "s", "http"},
+		"no address":   {"Forwarded: host=public;proto=https", "for=127.0.0.1;host=public;proto=https", "127.0.0.1", "public", "https"},
+		"hidden":       {"Forwarded: for=_secret;host=public;proto=https", "for=127.0.0.1;host=public;proto=https", "127.0.0.1", "public", "https"},
+		"no host":      {"Forwarded: for=192.0.2.1;host=\"a b\"", "for=192.0.2.1;host=s;proto=http, for=127.0.0.1", "192.0.2.1, 127.0.0.1", "s", "http"},
+		"both":         {"Forwarded: for=192.0.2.1;host=public\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Host: public", "for=192.0.2.1;host=public;proto=http, for=127.0.0.1", "192.0.2.1, 127.0.0.1", "public", "http"},
+		"two hosts":    {"Forwarded: for=192.0.2.1;host=public\r\nX-Forwarded-Host: evil", "for=192.0.2.1;host=s;proto=http, for=127.0.0.1", "192.0.2.1, 127.0.0.1", "s", "http"},
+		"two clients":  {"Forwarded: for=6.6.6.6;host=evil;proto=https\r\nX-Forwarded-For: 192.0.2.1", "for=127.0.0.1;host=s;proto=http", "127.0.0.1", "s", "http"},
+		"other fields": {"X-Forwarded-For: 192.0.2.1, 127.0.0.9\r\nX-Forwarded-Proto: https", "for=192.0.2.1;host=s;proto=https, for=127.0.0.9, for=127.0.0.1", "192.0.2.1, 127.0.0.9, 127.0.0.1", "s", "https"},
+	} {
+		want := "\r\nForwarded: " + c.standard + "\r\nVia: 1.1 previewd\r\nX-Forwarded-For: " + c.addresses + "\r\nX-Forwarded-Host: " + c.host + "\r\nX-Forwarded-Proto: " + c.scheme + "\r\n"
+		if got := f.exchange(t, "GET / HTTP/1.1\r\nHost: s\r\nConnection: close\r\n"+c.fields+"\r\n\r\n"); !strings.Contains(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+// Law: path and query arrive as they were sent, to the byte, or are refused: where two readings are possible, and where
+// net/http cannot write them.
+func TestTheSpellingArrives(t *testing.T) {
+	address := heard(t)
+	f := start(t, upstream.Options{Routes: []upstream.Route{
+		{Prefix: "/kept", Target: "http://" + address}, {Prefix: "/ws", Target: "http://" + address + "/socket"}, {Prefix: "/top", Target: "http://" + address + "/"}}})
+	for _, rest := range []string{"/", "//", "///x//y/", "/%2f%2F", "/a%2Fb%2e", "/%7e~", "/%zz%", "/|^`{}<>\"", "/\xff\xc3\xa9", "/./a/.", "/a/../b", "?", "??a", "?a=%00&b=//c/../d", "/?a=%2f+%20|\"", "/;a=b;c", "/:80@x",
+		"/[x]", "/a\\b", "/%5C%00", "//|", "//%zz", "//\xff", "/*", "/http://a/b", "/&'()!$,=+-_.~"} {
+		for prefix, path := range map[string]string{"/kept": "/kept", "/ws": "/socket", "/top": ""} {
+			got := f.exchange(t, "GET "+prefix+rest+" HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n")
+			_, got, _ = strings.Cut(got, "\r\n\r\n")
+			want := path + rest
+			if !strings.HasPrefix(want, "/") {
+				want = "/" + want // the target of /top?x has a path
+			}
+			if strings.HasPrefix(want, "//") && strings.ContainsAny(rest, "|\xff") || want == "//%zz" {
+				want = "" // it is refused
+			}
+			if line, isLine := strings.CutPrefix(strings.SplitAfter(got, "\r\n")[0], "GET "); isLine != (want != "") || isLine && line != want+" HTTP/1.1\r\n" {
+				t.Errorf("%s%q: the server was asked for %q, want %q", prefix, rest, line, want)
+			}
+		}
+	}
+}
+
 // Law: a target that servers may read in two ways is not passed on.
 func TestTargetsWithTwoReadings(t *testing.T) {
 	address := heard(t)
@@ -371,7 +426,7 @@ func TestLocationGetsThePrefixOnce(t *testing.T) {
 	var address string
 	address = other(t, func(conn net.Conn, r *bufio.Reader) {
 		if _, ok := head(r); ok {
-			_, _ = fmt.Fprintf(conn, "HTTP/1.1 302 Found\r\nLocation: http://%s/v1/login\r\nContent-Length: 0\r\n\r\n", address)
+			_, _ = fmt.Fprintf(conn, "HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: http://%s/v1/login\r\nContent-Length: 0\r\n\r\n", address)
 		}
 	})
 	u, err := upstream.New(upstream.Options{Timeout: time.Minute, Origins: []string{"http://" + address}, Routes: []upstream.Route{{Prefix: "/api", Target: "http://" + address + "/v1"}}})
@@ -417,7 +472,7 @@ func TestAnswersArePassedOn(t *testing.T) {
 			"HTTP/1.1 200 OK\r\n" + server + "Connection: close\r\nContent-Length: 0\r\n\r\n"},
 		{"HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", "HTTP/1.1 200 OK\r\n" + server + "Connection: close\r\nContent-Length: 7\r\n\r\n"},
 		{"204", "GET", "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 204 No Content\r\n" + server + "Connection: close\r\n\r\n"},
-		{"304", "GET", "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 9\r\n\r\n", "HTTP/1.1 304 Not Modified\r\n" + server + "Connection: close\r\nEtag: \"a\"\r\n\r\n"},
+		{"304", "GET", "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 9\r\n\r\n", "HTTP/1.1 304 Not Modified\r\n" + server + "Connection: close\r\nEtag: \"a\"\r\nContent-Length: 9\r\n\r\n"},
 		{"a range", "GET", "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 2\r\n\r\nab",
 			"HTTP/1.1 206 Partial Content\r\n" + server + "Connection: close\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 2\r\n\r\nab"},
 		{"compressed", "GET", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b",
@@ -702,6 +757,26 @@ func TestInterimAnswers(t *testing.T) {
 	}
 }
 
+// Law: a server that sends interim answers without an end is cut off, and its client is told.
+func TestAFloodOfInterimAnswers(t *testing.T) {
+	for _, interim := range []string{"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n"} {
+		address := other(t, func(conn net.Conn, r *bufio.Reader) {
+			_, ok := head(r)
+			for ok {
+				_, err := io.WriteString(conn, interim)
+				ok = err == nil
+			}
+		})
+		f := start(t, upstream.Options{Routes: []upstream.Route{{Prefix: "/", Target: "http://" + address}}})
+		for _, version := range []string{"1.1", "1.0"} {
+			got := f.exchange(t, "GET / HTTP/"+version+"\r\nHost: s\r\nConnection: close\r\n\r\n")
+			if !strings.Contains(got, "HTTP/1.1 502 Bad Gateway\r\n") || !strings.Contains(got, ": it sent more than 256 KiB of interim answers") || len(got) > 1<<20 {
+				t.Errorf("HTTP/%s: got %d bytes, the last %q", version, len(got), got[max(0, len(got)-400):])
+			}
+		}
+	}
+}
+
 // Law: what a server may have seen is not sent a second time.
 func TestRequestsThatWereSentAreNotRepeated(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "POST", "DELETE"} {
@@ -808,5 +883,61 @@ func TestServersAreLeftWhenTheClientIsGone(t *testing.T) {
 		case <-time.After(15 * time.Second):
 			t.Errorf("%q: the server was not left", protocol)
 		}
+	}
+}
+
+// Law: a server is left soon after its client has gone, though neither says anything; a client that has only closed its
+// sending side gets its answer, after an interim one at most.
+func TestClientsThatCloseWhileTheServerIsSilent(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells")
+	}
+	for _, protocol := range []string{"", "http/1.1"} {
+		asked, left := make(chan struct{}), make(chan struct{})
+		address := other(t, func(_ net.Conn, r *bufio.Reader) {
+			if _, ok := head(r); ok {
+				close(asked)
+				_, _ = io.Copy(io.Discard, r)
+				close(left)
+			}
+		})
+		opts := upstream.Options{Timeout: time.Hour, Routes: []upstream.Route{{Prefix: "/", Target: "http://" + address}}}
+		var conn net.Conn
+		if protocol == "" {
+			conn = start(t, opts).dial(t)
+		} else {
+			conn = tls.Client(start(t, opts, protocol).dial(t), &tls.Config{RootCAs: roots(), ServerName: "localhost"})
+		}
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: s\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		<-asked
+		_ = conn.Close()
+		select {
+		case <-left:
+		case <-time.After(15 * time.Second):
+			t.Errorf("%q: the server was not left", protocol)
+		}
+	}
+	release := make(chan struct{})
+	address := other(t, func(conn net.Conn, r *bufio.Reader) {
+		if _, ok := head(r); ok {
+			<-release
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nanswer")
+		}
+	})
+	f := start(t, upstream.Options{Timeout: time.Hour, Routes: []upstream.Route{{Prefix: "/", Target: "http://" + address}}})
+	conn := f.dial(t).(*net.TCPConn)
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: s\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.CloseWrite()
+	r := bufio.NewReader(conn)
+	if first, ok := head(r); !ok || !strings.HasPrefix(first, "HTTP/1.1 102 Processing\r\n") {
+		t.Errorf("got %q", first)
+	}
+	close(release)
+	if rest, err := io.ReadAll(r); err != nil || !strings.HasPrefix(string(rest), "HTTP/1.1 200 OK\r\n") || !strings.HasSuffix(string(rest), "\r\n\r\nanswer") {
+		t.Errorf("got %q, %v", rest, err)
 	}
 }

@@ -78,12 +78,13 @@ func upgrade(r *message.Request) string {
 	return protocol
 }
 
-// urlOf returns the URL whose request target is target, to the byte.
-func urlOf(s *server, target string) *url.URL {
-	u := &url.URL{Scheme: s.scheme, Host: s.host}
+// urlOf returns the URL whose request target is target, to the byte. exact is false where net/http has none: for a target
+// that begins with two slashes, and has raw characters behind them that a URL cannot have.
+func urlOf(s *server, target string) (u *url.URL, exact bool) {
+	u = &url.URL{Scheme: s.scheme, Host: s.host}
 	if !strings.HasPrefix(target, "//") {
 		u.Opaque = target
-		return u
+		return u, true
 	}
 	// What is opaque and begins so would be taken for an authority.
 	path, query, hasQuery := strings.Cut(target, "?")
@@ -91,7 +92,7 @@ func urlOf(s *server, target string) *url.URL {
 	if decoded, err := url.PathUnescape(path); err == nil {
 		u.Path = decoded
 	}
-	return u
+	return u, u.RequestURI() == target
 }
 
 // isToken says whether a method is one (RFC 9110, section 9.1).

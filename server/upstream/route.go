@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"net/url"
@@ -140,13 +141,15 @@ func climbs(rest string) bool {
 }
 
 // located mends a Location that names the server, or a path of it: it becomes what leads here. before is what a proxy
-// took away of the path that the client asked for.
-func (r *route) located(location, before string) string {
+// took away of the path that the client asked for. kept is the client's Host field, by which the server may call itself where
+// it got it, and scheme how the client asked.
+func (r *route) located(location, before, kept, scheme string) string {
 	path := location
 	if u, err := url.Parse(location); err != nil {
 		return location
 	} else if u.Host != "" {
-		if u.User != nil || !r.server.is(u.Scheme, u.Host) && (u.Scheme != "" || !r.server.is(r.server.scheme, u.Host)) {
+		own := r.server.is(cmp.Or(u.Scheme, r.server.scheme), u.Host)
+		if u.User != nil || !own && !r.isKept(u, kept, scheme) {
 			return location
 		}
 		_, path, _ = strings.Cut(location, "//")
@@ -158,15 +161,21 @@ func (r *route) located(location, before string) string {
 		if !strings.HasPrefix(path, "/") {
 			path = "/" + path
 		}
+		taken := before
+		if r.path != "" {
+			taken += r.prefix
+		}
+		if _, below := cutPath(path, taken); !own && taken != "" && below {
+			return location // the server has read X-Forwarded-Prefix, as it has the host
+		}
 	} else if !strings.HasPrefix(location, "/") {
 		return location // it is relative
-	} else if rest, below := strings.CutPrefix(location, before); r.path == "" && below && (rest == "" || strings.IndexByte("/?#", rest[0]) >= 0) {
+	} else if _, below := cutPath(location, before); r.path == "" && below {
 		return location // the server has read X-Forwarded-Prefix, or there is none
 	}
 	if r.path != "" {
-		own := strings.TrimSuffix(r.path, "/")
-		rest, below := strings.CutPrefix(path, own)
-		if !below || rest != "" && strings.IndexByte("/?#", rest[0]) < 0 {
+		rest, below := cutPath(path, strings.TrimSuffix(r.path, "/"))
+		if !below {
 			return location // no path leads there
 		}
 		if path = r.prefix + rest; !strings.HasPrefix(path, "/") {
@@ -177,6 +186,18 @@ func (r *route) located(location, before string) string {
 		path = "/." + path // it would name a host (RFC 3986, section 4.2)
 	}
 	return before + path
+}
+
+// isKept says whether a URL names the server as the client does.
+func (r *route) isKept(u *url.URL, kept, scheme string) bool {
+	said := cmp.Or(strings.ToLower(u.Scheme), scheme)
+	return kept != "" && (said == scheme || said == r.server.scheme) && strings.EqualFold(withPort(said, u.Host), withPort(said, kept))
+}
+
+// cutPath cuts a path off the beginning of another, where that is it or below it.
+func cutPath(path, above string) (rest string, below bool) {
+	rest, below = strings.CutPrefix(path, above)
+	return rest, below && (rest == "" || strings.IndexByte("/?#", rest[0]) >= 0)
 }
 
 // between is the route that leads from one target to another: what their paths have in common at the end is the rest.

@@ -60,10 +60,32 @@ func TestWhatTheServerIsAskedFor(t *testing.T) {
 func TestTheTargetOfAURL(t *testing.T) {
 	s := &server{scheme: "http", host: "h"}
 	for _, target := range []string{"/", "/a%2fb%2F", "//a/b?c=//d", "//%7e?", "/?", "/a?b?c", "/\xff", "/a|b\"<>^`{}", "/a;b=c", "/%zz"} {
-		if got := urlOf(s, target).RequestURI(); got != target {
-			t.Errorf("%q: got %q", target, got)
+		u, exact := urlOf(s, target)
+		if got := u.RequestURI(); got != target || !exact {
+			t.Errorf("%q: got %q, %v", target, got, exact)
 		}
 	}
+	for _, target := range []string{"//%zz", "//a|b", "//\xff"} {
+		if u, exact := urlOf(s, target); exact {
+			t.Errorf("%q: got %q", target, u.RequestURI())
+		}
+	}
+}
+
+// Law: what is asked for is the target to the byte, or net/http is not asked for it.
+func FuzzTheTargetOfAURL(f *testing.F) {
+	for _, target := range []string{"/", "//", "//a%2f|b?c", "/%zz?#", "/\x00", "///?"} {
+		f.Add(target)
+	}
+	f.Fuzz(func(t *testing.T, target string) {
+		if !strings.HasPrefix(target, "/") || strings.ContainsFunc(target, notInTarget) {
+			return // see ask
+		}
+		u, exact := urlOf(&server{scheme: "http", host: "h"}, target)
+		if got := u.RequestURI(); exact != (got == target) || !exact && !strings.HasPrefix(target, "//") {
+			t.Errorf("%q: got %q, exact %v", target, got, exact)
+		}
+	})
 }
 
 // Law: no path leads out of what a prefix stands for, however a server may read it.
@@ -100,6 +122,7 @@ func TestFetchedPathsDoNotGoUp(t *testing.T) {
 // Law: a Location that names the server leads here, and no other is touched.
 func TestLocationIsMended(t *testing.T) {
 	for _, c := range []struct{ prefix, target, before, location, want string }{
+		{"/api", "http://b:3000", "", "http://site/x", "http://site/x"}, // it has a host of its own
 		{"/api", "http://b:3000", "", "http://b:3000/api/x?y#z", "/api/x?y#z"},
 		{"/api", "http://b:3000", "", "HTTP://B:3000/login", "/login"},
 		{"/api", "http://b:3000", "", "http://b:3000", "/"},
@@ -132,8 +155,39 @@ func TestLocationIsMended(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := r.located(c.location, c.before); got != c.want {
+		if got := r.located(c.location, c.before, "", "http"); got != c.want {
 			t.Errorf("%s=%s, %q behind %q: got %q, want %q", c.prefix, c.target, c.location, c.before, got, c.want)
+		}
+	}
+}
+
+// Law: a server that gets the client's Host calls itself by it. What it says then leads here too, but for what it has put the
+// prefix before itself, and for another scheme.
+func TestLocationIsMendedWhereTheHostIsKept(t *testing.T) {
+	for _, c := range []struct{ prefix, target, before, scheme, location, want string }{
+		{"/ws", "http://b/socket", "", "http", "http://site/socket/x?y", "/ws/x?y"},
+		{"/ws", "http://b/socket", "", "https", "http://site/socket/x", "/ws/x"}, // it was asked by http
+		{"/ws", "http://b/socket", "", "https", "https://site:443/socket", "/ws"},
+		{"/ws", "http://b/socket", "", "http", "//site/socket/x", "/ws/x"},
+		{"/ws", "http://b/socket", "", "http", "http://site/ws/x", "http://site/ws/x"},
+		{"/ws", "http://b/socket", "/app", "http", "http://site/socket/x", "/app/ws/x"},
+		{"/ws", "http://b/socket", "/app", "http", "http://site/app/ws/x", "http://site/app/ws/x"},
+		{"/ws", "http://b/socket", "", "http", "http://site/other", "http://site/other"},
+		{"/ws", "http://b/socket", "", "http", "http://site:81/socket/x", "http://site:81/socket/x"},
+		{"/ws", "http://b/socket", "", "http", "http://u@site/socket/x", "http://u@site/socket/x"},
+		{"/ws", "http://b/socket", "", "http", "http://b/socket/x", "/ws/x"},
+		{"/top", "http://b/", "", "http", "http://site/x", "/top/x"},
+		{"/top", "http://b/", "", "http", "http://site/top/x", "http://site/top/x"},
+		{"/api", "http://b", "", "http", "https://site/api/x", "https://site/api/x"}, // it wants https
+		{"/api", "http://b", "/app", "http", "http://site/x", "/app/x"},
+		{"/api", "http://b", "/app", "http", "http://site/app/x", "http://site/app/x"},
+	} {
+		r, err := parseRoute(c.prefix, c.target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.located(c.location, c.before, "site", c.scheme); got != c.want {
+			t.Errorf("%s=%s, %q behind %q by %s: got %q, want %q", c.prefix, c.target, c.location, c.before, c.scheme, got, c.want)
 		}
 	}
 }
@@ -148,7 +202,7 @@ func TestBetween(t *testing.T) {
 		{"/form", "/submit", "/submit/done", "/form/done"},
 	} {
 		s := &server{name: "http://b", scheme: "http", host: "b"}
-		if got := between(s, c.asked, c.target).located(c.location, ""); got != c.want {
+		if got := between(s, c.asked, c.target).located(c.location, "", "", "http"); got != c.want {
 			t.Errorf("%s to %s, %s: got %q, want %q", c.asked, c.target, c.location, got, c.want)
 		}
 	}
@@ -200,7 +254,11 @@ func TestHops(t *testing.T) {
 		"x": "192.0.2.1 127.0.0.1",
 	} {
 		r := &message.Request{Peer: netip.MustParseAddrPort("127.0.0.1:9"), Client: netip.MustParseAddr("192.0.2.1"), Fields: message.Fields{{Name: "X-Forwarded-For", Value: said}}}
-		if got := strings.Join(hops(r), " "); got != want {
+		var list []string
+		for _, hop := range hops(r, true) {
+			list = append(list, hop.Client.String())
+		}
+		if got := strings.Join(list, " "); got != want {
 			t.Errorf("%q: got %q, want %q", said, got, want)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -112,7 +113,7 @@ func New(opts Options) (*Upstreams, error) {
 	}
 	u.transport = &http.Transport{
 		// No proxy is asked: these servers are near.
-		DialContext:            dial,
+		DialContext:            dialing(&net.Dialer{Timeout: dialTimeout}),
 		TLSClientConfig:        &tls.Config{RootCAs: opts.Roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
 		TLSHandshakeTimeout:    dialTimeout,
 		DisableCompression:     true, // what the client accepts is the client's business
