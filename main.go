@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	stdlog "log"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -89,6 +90,11 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	profile := message.Profile{Server: "previewd/" + version, Protocol: c.Protocol, Exact: c.Exact}
 	log := accesslog.New(queue, format, level, profile, time.Now)
 
+	// net/http's client reports here what a server of PROXY sends unasked.
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(warner{log})
+	defer stdlog.SetOutput(stderr)
+
 	code := exitOK
 	var cut *server.CutError
 	switch err := service.Serve(serving, service.Setup{Config: c, Environ: env, Profile: profile, Log: log, Dropped: queue.Dropped,
@@ -104,6 +110,17 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	// What the log's reader does not take in time is lost, and there is nobody left to tell.
 	_ = queue.Close()
 	return code
+}
+
+// warner makes each line that is written to it a warning in the log.
+type warner struct{ log *accesslog.Log }
+
+// maxWarning bounds such a line, in bytes: it may show what came from outside.
+const maxWarning = 300
+
+func (w warner) Write(line []byte) (int, error) {
+	w.log.Warn(strings.TrimSpace(string(line[:min(len(line), maxWarning)])))
+	return len(line), nil
 }
 
 // build says what was built, as far as the linker or the go command was told.

@@ -53,6 +53,7 @@ func kinds() []kind {
 		{name: "nethttp", built: true, logs: true, command: program, noListing: true,
 			lacks: map[string]bool{"proxy": true, "big": true, "big-tls": true}},
 		{name: "fileserver", built: true, command: program, lacks: map[string]bool{"proxy": true}},
+		{name: "reverseproxy", built: true, command: reverseProxy, lacks: allBut("proxy")},
 		// The floor copies no file and builds no listing.
 		{name: "loop", built: true, command: loop, noListing: true, lacks: map[string]bool{"proxy": true, "big": true, "small-tls": true, "big-tls": true,
 			"small-h2": true, "mid-h2": true}},
@@ -178,6 +179,20 @@ func program(p place) (words, variables []string, err error) {
 		words = append(words, p.site.certificate)
 	}
 	return words, nil, nil
+}
+
+// allBut are the names of all works but one.
+func allBut(name string) map[string]bool {
+	lacks := map[string]bool{}
+	for _, w := range works() {
+		lacks[w.name] = w.name != name
+	}
+	return lacks
+}
+
+// reverseProxy gets the address of the other server.
+func reverseProxy(p place) (words, variables []string, err error) {
+	return []string{filepath.Join(p.site.scratch, p.kind), "127.0.0.1:" + p.port, "http://" + p.other}, nil, nil
 }
 
 // loop gets the bytes to answer with: what previewd would send, or nearly so.

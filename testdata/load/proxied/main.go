@@ -1,14 +1,16 @@
 // Proxied asks another server through a server that passes requests on (PROXY), and looks at what its clients see:
 //
 //   - content of any size goes through in both directions with constant memory,
-//   - when the other server is killed under load: each answer is whole, or its client is told that it is not; none hangs;
+//   - when the other server gets SIGTERM under load and ends at once: each answer is whole, or its client is told that it is not; none hangs;
 //     and once it is there again, it is asked again,
 //   - when the server gets SIGTERM under load: each request that it has taken gets its whole answer, and the exit code is 0,
-//   - a server that does not answer keeps no file waiting.
+//   - a server that does not answer keeps no file waiting, and gets no more requests than there are connections,
+//   - with -limit: clients that hardly read fast answers, and answers with large heads, do not fill so many MiB of memory. It
+//     needs root.
 //
 // A run:
 //
-//	go run ./testdata/load/proxied [-size 10737418240] [-clients 32] [-load 2s] BINARY
+//	go run ./testdata/load/proxied [-size 10737418240] [-clients 32] [-load 2s] [-limit 64] BINARY
 package main
 
 import (
@@ -38,19 +40,22 @@ const (
 	patience = 15 * time.Second
 	// growth is how much resident memory may grow by content.
 	growth = 24 << 20
+	// connections are how many requests a server gets at a time.
+	connections = 512
 )
 
 func main() {
 	size := flag.Int64("size", 1<<30, "bytes of content each way")
 	clients := flag.Int("clients", 32, "clients that ask without a pause")
 	load := flag.Duration("load", 2*time.Second, "how long the load runs before a signal")
+	limit := flag.Int("limit", 0, "MiB of memory for slow clients; 0 does without them")
 	other := flag.String("other", "", "be the other server, at this address")
 	flag.Parse()
 	var err error
 	if *other != "" {
 		err = serve(*other)
 	} else {
-		err = run(flag.Args(), *size, *clients, *load)
+		err = run(flag.Args(), *size, *clients, *limit, *load)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "proxied:", err)
@@ -58,7 +63,7 @@ func main() {
 	}
 }
 
-func run(command []string, size int64, clients int, load time.Duration) error {
+func run(command []string, size int64, clients, limit int, load time.Duration) error {
 	scratch, err := os.MkdirTemp("", "proxied-")
 	if err != nil {
 		return err
@@ -87,13 +92,24 @@ func run(command []string, size int64, clients int, load time.Duration) error {
 	if err := large(server, url, size); err != nil {
 		return err
 	}
-	if err := silent(url); err != nil {
+	if err := silent(url, address); err != nil {
 		return err
+	}
+
+	if limit > 0 {
+		if err := limited(command, scratch, address, limit); err != nil {
+			return fmt.Errorf("%d MiB: %w", limit, err)
+		}
 	}
 
 	l := ask(url, clients)
 	time.Sleep(load)
-	other.Kill()
+	if err := other.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	if _, err := other.Wait(patience); err != nil {
+		return err
+	}
 	time.Sleep(load / 2)
 	if other, err = start(address); err != nil {
 		return err
@@ -103,9 +119,9 @@ func run(command []string, size int64, clients int, load time.Duration) error {
 	time.Sleep(load / 2)
 	recovered := l.whole.Load() - whole
 	if err := l.end(); err != nil {
-		return fmt.Errorf("the other server was killed: %w", err)
+		return fmt.Errorf("the other server got SIGTERM: %w", err)
 	}
-	fmt.Printf("the other server was killed: %d whole answers, %d errors, %d cut, none hung; %d whole ones since it is back\n",
+	fmt.Printf("the other server got SIGTERM: %d whole answers, %d errors, %d cut, none hung; %d whole ones since it is back\n",
 		l.whole.Load(), l.errors.Load(), l.cut.Load(), recovered)
 	if recovered == 0 || l.errors.Load() == 0 {
 		return errors.New("the other server is not asked again, or was not missed")
@@ -171,7 +187,18 @@ func serve(address string) error {
 		w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
 		_, _ = io.CopyN(w, zeros{}, n)
 	})
-	mux.HandleFunc("/api/silent", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	mux.HandleFunc("/api/head", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Large", strings.Repeat("x", 200<<10))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	var waiting atomic.Int32
+	mux.HandleFunc("/api/silent", func(_ http.ResponseWriter, r *http.Request) {
+		waiting.Add(1)
+		<-r.Context().Done()
+		waiting.Add(-1)
+	})
+	mux.HandleFunc("/waiting", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, waiting.Load()) })
 	return http.ListenAndServe(address, mux)
 }
 
@@ -239,14 +266,23 @@ func large(server *subject.Server, url string, size int64) error {
 	return nil
 }
 
-// silent has many requests wait for a server that says nothing, and a file come meanwhile.
-func silent(url string) error {
+// silent has many requests wait for a server that says nothing, which gets no more of them than there are connections, and a
+// file come meanwhile.
+func silent(url, other string) error {
 	ctx, stop := context.WithCancel(context.Background())
 	var all sync.WaitGroup
-	for range 600 { // more than there are connections for
+	for range 600 {
 		all.Go(func() { _, _ = get(ctx, url+"/api/silent") })
 	}
+	if err := awaitWaiting(ctx, other, strconv.Itoa(connections)); err != nil {
+		stop()
+		return err
+	}
 	time.Sleep(time.Second)
+	if err := awaitWaiting(ctx, other, strconv.Itoa(connections)); err != nil {
+		stop()
+		return err
+	}
 	began := time.Now()
 	text, err := get(ctx, url+"/page.html")
 	took := time.Since(began)
@@ -255,11 +291,27 @@ func silent(url string) error {
 	if err != nil || text != "a page" {
 		return fmt.Errorf("a file beside a silent server: %q, %w", text, err)
 	}
-	fmt.Printf("a file beside 600 requests to a silent server took %v\n", took.Round(time.Millisecond))
+	fmt.Printf("a file beside 600 requests to a silent server, which got %d of them, took %v\n", connections, took.Round(time.Millisecond))
+	if err := awaitWaiting(context.Background(), other, "0"); err != nil {
+		return fmt.Errorf("clients that have gone: %w", err)
+	}
 	if _, err := get(context.Background(), url+"/api/pieces?n=2"); err != nil {
 		return fmt.Errorf("after requests that were given up: %w", err)
 	}
 	return nil
+}
+
+// awaitWaiting waits until so many requests wait for the silent server.
+func awaitWaiting(ctx context.Context, other, want string) error {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		got, err := get(ctx, "http://"+other+"/waiting")
+		if err != nil || got == want {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%s requests wait for the silent server, want %s", got, want)
+		}
+	}
 }
 
 func get(ctx context.Context, url string) (string, error) {

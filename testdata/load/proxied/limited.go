@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/previewd/previewd/testdata/internal/subject"
+)
+
+const (
+	// slowClients ask for fast answers, and headClients for large heads.
+	slowClients, headClients = 400, 200
+	// tasks are as many as the chart allows.
+	tasks = 64
+)
+
+// limited starts a server with little memory, and has clients hold on to what it passes on.
+func limited(command []string, scratch, other string, mebibytes int) error {
+	group, err := subject.NewGroup(mebibytes)
+	if err != nil {
+		return err
+	}
+	defer group.Remove()
+	if err := group.LimitTasks(tasks); err != nil {
+		return err
+	}
+	dir := filepath.Join(scratch, "limited")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	server, err := subject.Start(group.Within(command), scratch, dir, "LOG_FORMAT=json", "PROXY=/api=http://"+other)
+	if err != nil {
+		return err
+	}
+	defer server.Kill()
+
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	var all sync.WaitGroup
+	var answered, refused atomic.Int32
+	hold := func(target string) {
+		all.Go(func() {
+			conn, err := net.Dial("tcp", server.Addr)
+			if err != nil {
+				return // a connection too many is a refusal as well
+			}
+			defer conn.Close()
+			defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+			_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", target)
+			r := bufio.NewReader(conn)
+			line, err := r.ReadString('\n')
+			switch {
+			case err != nil:
+				return
+			case line == "HTTP/1.1 200 OK\r\n":
+				answered.Add(1)
+			default:
+				refused.Add(1)
+			}
+			for ctx.Err() == nil {
+				if _, err := io.CopyN(io.Discard, r, 4<<10); err != nil {
+					return
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		})
+	}
+	for range slowClients {
+		hold("/api/source?n=1073741824")
+	}
+	for range headClients {
+		hold("/api/head")
+	}
+	var most int64
+	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if n, err := server.Resident(); err == nil {
+			most = max(most, n)
+		}
+	}
+	text, err := get(ctx, "http://"+server.Addr+"/page.html")
+	stop()
+	all.Wait()
+	if err != nil || text != "a page" || server.Ended() {
+		return fmt.Errorf("a file beside slow clients: %q, %w", text, err)
+	}
+	if _, err := get(context.Background(), "http://"+server.Addr+"/api/pieces?n=3"); err != nil {
+		return fmt.Errorf("after slow clients: %w", err)
+	}
+	fmt.Printf("%d MiB: %d slow clients and %d of large heads: %d answered, %d refused, at most %d MiB resident, and a file came\n",
+		mebibytes, slowClients, headClients, answered.Load(), refused.Load(), most>>20)
+	if answered.Load() < 100 {
+		return fmt.Errorf("only %d were answered", answered.Load())
+	}
+	return nil
+}
