@@ -31,7 +31,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"server/message":          "",
 		"server/origin":           "server/message",
 		"server/publicenv":        "server/message",
-		"server/reload":           "server/message server/site/conditional",
+		"server/reload":           "server/budget server/message server/site/conditional",
 		"server/rules":            "server/message",
 		"server/secure":           "server/http1 server/http2 server/message",
 		"server/service":          "config metrics server server/access server/accesslog server/basepath server/budget server/certs server/certs/devca server/cgi server/confine server/fields server/message server/origin server/publicenv server/reload server/rules server/site server/site/content server/site/tree server/tcp server/upstream",

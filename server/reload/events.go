@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/url"
 	"slices"
 	"strconv"
@@ -13,14 +12,18 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
 )
 
 const (
 	// keepAlive is how often a stream says something: proxies end what is silent for longer than 30 to 60 s.
 	keepAlive = 15 * time.Second
-	// maxRequest is how many bytes a page may send of what it shows.
-	maxRequest = 1 << 20
+	// maxRequest is how many bytes a page may send of what it shows, maxReading how many are held of all that do, with
+	// what they become. readTimeout is how long that may take.
+	maxRequest  = 1 << 20
+	maxReading  = 16 << 20
+	readTimeout = 10 * time.Second
 	// maxAsked is how many paths of one page are asked for, as nothing is known of them.
 	maxAsked = 1000
 )
@@ -28,19 +31,6 @@ const (
 // shows are the versions that a page shows of the files that the answer to a path has depended on, by their names. It is not
 // for the page to understand.
 type shows map[string]string
-
-// listening is what a page sends when it begins to listen.
-type listening struct {
-	// ID tells streams apart, in the words of the page. Ends is the one before, which ends; without Shows that is all.
-	ID   string `json:"id"`
-	Ends string `json:"ends"`
-	// Page is the path of the page.
-	Page string `json:"page"`
-	// Shows has the paths of all that the page has loaded, with what it was told of each, nil where that is nothing.
-	Shows map[string]shows `json:"shows"`
-	// Age is how long ago the page began to load, in milliseconds.
-	Age float64 `json:"age"`
-}
 
 // events answers with the event stream. A page says with POST what it shows, and is told of that; its stream ends when it
 // has been told of a change, so that what stands between cannot hold it back. GET is told of all that is known.
@@ -54,30 +44,43 @@ func (rl *Reload) events(ctx context.Context, r *message.Request, next message.H
 		{Name: "X-Accel-Buffering", Value: "no"}, // nginx passes each event on at once
 	}
 	p := &page{wake: make(chan struct{}, 1)}
+	listens := false
+	defer func() {
+		if !listens { // it was refused, or the site has panicked
+			rl.mu.Lock()
+			defer rl.mu.Unlock()
+			rl.leave(p)
+		}
+	}()
 	switch r.Method {
 	case "HEAD":
 		return message.Response{Status: 200, Fields: fields}
 	case "GET":
 		p.all = true
 	case "POST":
-		var asked listening
-		if err := json.NewDecoder(io.LimitReader(r.Content, maxRequest)).Decode(&asked); err != nil {
+		cost := readingCost(r.ContentLength)
+		if rl.reading.Acquire(ctx, cost) != nil {
+			return budget.Full()
+		}
+		defer rl.reading.Release(cost)
+		asked, err := readListening(r.Content)
+		if err != nil {
 			resp := message.Fail(400, "Bad request syntax")
 			resp.Failure().Cause = fmt.Errorf("reading what a page shows: %w", err)
 			return resp
 		}
-		rl.end(asked.Ends)
-		if asked.Ends != "" && asked.Shows == nil {
+		rl.end(asked.ends)
+		if asked.ends != "" && !asked.listens {
 			return message.Response{Status: 204, Fields: fields[1:2]}
 		}
-		p.id = asked.ID
-		rl.load(p, &asked, &answering{reload: rl, next: next, ctx: ctx, request: r})
+		p.id = asked.id
+		rl.load(p, asked, &answering{reload: rl, next: next, ctx: ctx, request: r})
 	default:
 		resp := message.Fail(405, "")
 		resp.Fields = message.Fields{{Name: "Allow", Value: "GET, HEAD, POST"}}
 		return resp
 	}
-	if !rl.join(p) {
+	if listens = rl.join(p); !listens {
 		resp := message.Fail(503, "Too many pages listen")
 		resp.Fields = message.Fields{{Name: "Retry-After", Value: "2"}}
 		return resp
@@ -103,56 +106,52 @@ func (rl *Reload) end(id string) {
 
 // load finds the names that a page has to be told of, and notes what of it the page does not know.
 func (rl *Reload) load(p *page, asked *listening, a *answering) {
-	p.path = asked.Page
-	since := time.Now().Add(-time.Duration(max(0, asked.Age) * float64(time.Millisecond)))
-	if asked.Age > 1e12 {
-		since = time.Time{}
-	}
+	since := time.Now().Add(-asked.age)
 	tell := event{kind: stateEvent, shows: map[string]shows{}}
 	rl.mu.Lock()
 	defer rl.mu.Unlock()
 	resolved := 0
-	for path, of := range asked.Shows {
-		if len(of) > 0 {
-			rl.addShown(p, path, of)
+	for _, part := range asked.shows {
+		isPage := part.path == asked.page
+		if len(part.files) > 0 {
+			rl.addShown(p, &part, isPage)
 			continue
 		}
-		t := rl.known.targets[path]
+		t := rl.known.targets[part.path]
 		if t == nil && resolved < maxAsked {
 			resolved++
-			rl.mu.Unlock()
-			a.resolve(path, path == p.path)
-			rl.mu.Lock()
-			t = rl.known.targets[path]
+			rl.unlocked(func() { a.resolve(part.path, isPage) })
+			t = rl.known.targets[part.path]
 		}
-		if t == nil || rl.held > maxHeld {
+		if t == nil {
 			continue
 		}
 		rl.known.order.MoveToFront(t.element)
-		p.add(rl, path, t.shown(since), path == p.path)
-		tell.shows[path] = p.shows(path)
+		if p.add(rl, t.path, t.shown(since), isPage) {
+			tell.shows[t.path] = shows{}
+		}
 	}
 	if len(tell.shows) > 0 {
+		p.say(tell.shows)
 		p.tell(tell)
 	}
 }
 
 // addShown adds what a page says that it shows of a path. The lock is held.
-func (rl *Reload) addShown(p *page, path string, of shows) {
+func (rl *Reload) addShown(p *page, part *shownPath, isPage bool) {
 	var s serving
-	for text, v := range of {
-		file, err := url.PathUnescape(text)
-		shown, err2 := strconv.ParseUint(v, 36, 64)
-		if err != nil || err2 != nil || !fs.ValidPath(file) || rl.held+len(s.names) > maxHeld {
-			continue
-		}
-		if rl.known.names[file] == nil && len(rl.known.names) >= 2*maxNames {
+	for _, f := range part.files {
+		if rl.known.names[f.name] == nil && len(rl.known.names) >= 2*maxNames {
 			continue // what a page says does not drive out what was asked for
 		}
-		s.names, s.versions = append(s.names, rl.known.name(file)), append(s.versions, version(shown))
+		s.names, s.versions = append(s.names, rl.known.name(f.name)), append(s.versions, f.version)
 	}
-	rl.known.shown(path, s)
-	p.add(rl, path, &s, path == p.path)
+	if p.add(rl, part.path, &s, isPage) {
+		rl.known.shown(part.path, s)
+	}
+	for _, n := range s.names {
+		rl.known.forget(n) // where there was no room
+	}
 	rl.known.trim()
 }
 
@@ -161,21 +160,20 @@ func (rl *Reload) join(p *page) bool {
 	rl.mu.Lock()
 	defer rl.mu.Unlock()
 	if p.all {
-		for e := rl.known.order.Back(); e != nil && rl.held <= maxHeld; e = e.Prev() {
+		for e := rl.known.order.Front(); e != nil; e = e.Next() {
 			t := e.Value.(*target)
-			p.add(rl, t.path, &t.served, t.document)
+			if !p.add(rl, t.path, &t.served, t.document) {
+				break
+			}
 		}
 	}
-	if rl.stopped || len(rl.pages) >= maxPages || rl.held > maxHeld {
-		rl.leave(p)
-		for other := range rl.pages {
-			other.poke() // one that is gone shows when it is written to
-		}
+	if rl.stopped || p.full || len(rl.pages) >= rl.opts.Streams {
+		rl.pokeAll(time.Now())
 		return false
 	}
 	rl.pages[p] = struct{}{}
 	rl.refresh(p)
-	if len(rl.pages) > 0 && len(p.uses) > 0 {
+	if _, joined := rl.pages[p]; joined && len(p.uses) > 0 {
 		var room []sight
 		p.weigh(time.Now(), rl.changed, &room)
 	}
@@ -194,9 +192,7 @@ func (rl *Reload) refresh(p *page) {
 		}
 	}
 	states := make([]message.FileState, len(names))
-	rl.mu.Unlock()
-	rl.opts.Site.See(paths, func(i int, state message.FileState) { states[i] = state })
-	rl.mu.Lock()
+	rl.unlocked(func() { rl.opts.Site.See(paths, func(i int, state message.FileState) { states[i] = state }) })
 	now := time.Now()
 	for i, n := range names {
 		if states[i].Found {
@@ -206,6 +202,20 @@ func (rl *Reload) refresh(p *page) {
 			continue
 		}
 		n.seen, n.agreed, n.changed, rl.changed = states[i], false, now, now
+	}
+}
+
+// pokeEvery is how often streams say something because there is no room for another.
+const pokeEvery = 2 * time.Second
+
+// pokeAll has all streams say something: one whose client is gone shows when it is written to. The lock is held.
+func (rl *Reload) pokeAll(now time.Time) {
+	if now.Sub(rl.poked) < pokeEvery {
+		return
+	}
+	rl.poked = now
+	for p := range rl.pages {
+		p.poke()
 	}
 }
 

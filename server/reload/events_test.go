@@ -65,7 +65,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		synctest.Wait()
 		streams, _, _, _ := rn.counted()
 		if pages, held, _, _ := rn.holds(); streams != 0 || pages != 0 || held != 0 {
-			t.Errorf("%d streams, %d pages and %d names are left", streams, pages, held)
+			t.Errorf("%d streams, %d pages and %d bytes are left", streams, pages, held)
 		}
 		if resp := rn.handler(t.Context(), &message.Request{Method: "GET", Target: eventsPath}); resp.Status != 503 {
 			t.Errorf("a stream of a server that stops: %d", resp.Status)
@@ -144,7 +144,7 @@ func TestStreamRequests(t *testing.T) {
 		resp.Discard()
 	}
 	if pages, held, _, _ := rn.holds(); held != 0 || pages != 0 {
-		t.Errorf("%d names and %d pages are left", held, pages)
+		t.Errorf("%d bytes and %d pages are left", held, pages)
 	}
 }
 

@@ -71,7 +71,7 @@ func (a *answering) ask() message.Response {
 	r.Uses = a.use
 	resp := a.next(a.ctx, r)
 	r.Uses = nil
-	if len(a.files) == 0 || r.Method == "HEAD" {
+	if len(a.files) == 0 || r.Method == "HEAD" || len(a.path) > maxPath {
 		return resp
 	}
 	if a.page && len(rl.opts.Always) > 0 {
@@ -87,8 +87,15 @@ func (a *answering) ask() message.Response {
 func (rl *Reload) note(path string, files []message.File, document bool) {
 	rl.mu.Lock()
 	defer rl.mu.Unlock()
-	t := rl.known.note(path, files, time.Now())
-	t.document = t.document || document
+	t, fresh := rl.known.note(path, files, time.Now())
+	if t.document = t.document || document; t.document {
+		for _, n := range t.served.names {
+			n.document = true
+		}
+	}
+	if !fresh {
+		return
+	}
 	for p := range rl.pages {
 		if p.all {
 			p.follow(rl, t)
@@ -104,14 +111,12 @@ func (p *page) follow(rl *Reload, t *target) {
 			more.names, more.versions = append(more.names, n), append(more.versions, t.served.versions[i])
 		}
 	}
-	if rl.held+len(more.names) <= maxHeld {
-		p.add(rl, t.path, &more, t.document)
-	}
+	p.add(rl, t.path, &more, t.document)
 }
 
 // resolve asks the site for a path that a page shows and nothing is known of, only for what it depends on.
 func (a *answering) resolve(path string, page bool) {
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, prefix) || a.reload.opts.IsScript(path) {
+	if !strings.HasPrefix(path, "/") || len(path) > maxPath || strings.HasPrefix(path, prefix) || a.reload.opts.IsScript(path) {
 		return
 	}
 	accept, given := "*/*", *a.request
@@ -177,17 +182,21 @@ func mediaType(fields message.Fields) string {
 
 // vary says that an answer depends on what asks for it.
 func vary(fields message.Fields) message.Fields {
-	const on = "Sec-Fetch-Dest, Accept"
 	list := make(message.Fields, 0, len(fields)+1)
-	value := on
-	for _, f := range fields {
-		if strings.EqualFold(f.Name, "Vary") {
-			value = f.Value + ", " + value
+	var names []string
+	for _, f := range append(fields[:len(fields):len(fields)], message.Field{Name: "Vary", Value: "Sec-Fetch-Dest, Accept"}) {
+		if !strings.EqualFold(f.Name, "Vary") {
+			list = append(list, f)
 			continue
 		}
-		list = append(list, f)
+		for name := range strings.SplitSeq(f.Value, ",") {
+			name = strings.Trim(name, " \t")
+			if name != "" && !slices.ContainsFunc(names, func(other string) bool { return strings.EqualFold(name, other) }) {
+				names = append(names, name)
+			}
+		}
 	}
-	return append(list, message.Field{Name: "Vary", Value: value})
+	return append(list, message.Field{Name: "Vary", Value: strings.Join(names, ", ")})
 }
 
 // inject puts the tag of the script into a page. The tag says which state the page shows, so that the page is another
@@ -258,7 +267,7 @@ func (a *answering) tagged(resp message.Response) (body message.Body, tag []byte
 			return nil, nil, false
 		}
 		tag = a.tag(absolute, ` xmlns="http://www.w3.org/1999/xhtml" async=""`)
-		return closing{message.Bytes(slices.Concat(content[:at], tag, content[at:])), resp.Body}, tag, true
+		return spliced(resp.Body, content[:at], tag, content[at:]), tag, true
 	}
 	tag = a.tag(absolute, " async")
 	if order := isUTF16(first, resp.Fields); order != 0 {
@@ -268,7 +277,7 @@ func (a *answering) tagged(resp message.Response) (body message.Body, tag []byte
 		tag = inUTF16(tag, order)
 	}
 	if inMemory {
-		return closing{message.Bytes(slices.Concat(content, tag)), resp.Body}, tag, true
+		return spliced(resp.Body, content, tag), tag, true
 	}
 	return &tailed{resp.Body, tag}, tag, true
 }
@@ -366,6 +375,44 @@ func inUTF16(ascii []byte, order byte) []byte {
 		}
 	}
 	return list
+}
+
+// maxCopied is how many bytes of content are copied to have them in one piece, which is sent at once. A larger copy would be held
+// for each client that is slow.
+const maxCopied = 16 << 10
+
+// spliced is a body in memory that is made of pieces, some of them those of another body.
+func spliced(from message.Body, list ...[]byte) message.Body {
+	if from.Len() <= maxCopied {
+		return closing{message.Bytes(slices.Concat(list...)), from}
+	}
+	return pieces{from, list}
+}
+
+// pieces are parts of a body with something between or after them.
+type pieces struct {
+	message.Body
+	list [][]byte
+}
+
+// Len is the length of all.
+func (p pieces) Len() (n int64) {
+	for _, piece := range p.list {
+		n += int64(len(piece))
+	}
+	return n
+}
+
+// WriteTo writes one after the other.
+func (p pieces) WriteTo(w io.Writer) (n int64, err error) {
+	for _, piece := range p.list {
+		m, err := w.Write(piece)
+		n += int64(m)
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // closing is content in memory that closes the body that it was made from.

@@ -154,6 +154,7 @@ func TestWhereTheTagIs(t *testing.T) {
 	ours := strings.Replace(tag, "VERSION", versionOf(message.FileState{Found: true, Size: 1}).String(), 1)
 	absolute := strings.Replace(ours, `src="`, `src="/below/`, 1)
 	inXML := strings.Replace(ours, "async ", `xmlns="http://www.w3.org/1999/xhtml" async="" `, 1)
+	large := strings.Repeat("page ", maxCopied)
 	for name, c := range map[string]struct {
 		resp message.Response
 		want string
@@ -167,6 +168,8 @@ func TestWhereTheTagIs(t *testing.T) {
 		"by its type":       {typed(`text/html; charset="UTF-16BE"`, wide("<p>", false)), wide("<p>"+ours, false)},
 		"XHTML":             {typed("application/xhtml+xml", "<html><body/></html> <!-- </x> -->\n"), "<html><body/>" + inXML + "</html> <!-- </x> -->\n"},
 		"XML of nothing":    {typed("application/xhtml+xml", "<html/>"), "<html/>"},
+		"large":             {html(large), large + ours},
+		"large XHTML":       {typed("application/xhtml+xml", "<html>"+large+"</html>"), "<html>" + large + inXML + "</html>"},
 		"a stream": {message.Response{Status: 200, Fields: message.Fields{{Name: "Content-Type", Value: "text/html"}},
 			Body: message.NewStream(func(w io.Writer) error { _, err := io.WriteString(w, "slow"); return err })}, "slow" + absolute},
 	} {
@@ -176,6 +179,16 @@ func TestWhereTheTagIs(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", text, c.want)
 			}
 		})
+	}
+}
+
+// TestVary: what an answer depends on is said once.
+func TestVary(t *testing.T) {
+	page := html("page")
+	page.Fields = append(page.Fields, message.Field{Name: "vary", Value: "accept , Cookie,"})
+	resp, _ := one(t, &message.Request{Method: "GET", Target: "/", Fields: navigation}, page)
+	if got := resp.Fields.Values("Vary"); len(got) != 1 || got[0] != "Accept-Encoding, accept, Cookie, Sec-Fetch-Dest" {
+		t.Errorf("Vary is %q", got)
 	}
 }
 

@@ -3,13 +3,20 @@ package reload
 import (
 	"container/list"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
 )
 
-// maxNames is how many names are known. Beyond, those of the path that was asked for longest ago are dropped.
-const maxNames = 4000
+const (
+	// maxNames is how many names are known, and maxSize how many bytes these and the paths that depend on them have.
+	// Beyond, those of the path that was asked for longest ago are dropped.
+	maxNames = 4000
+	maxSize  = 4 << 20
+	// maxPath is how long a path may be of which something is noted: PATH_MAX of Linux, so that no file has a longer one.
+	maxPath = 4096
+)
 
 // name is a file, or what was looked for in vain, that answers depend on.
 type name struct {
@@ -20,7 +27,9 @@ type name struct {
 	found   time.Time         // when it was there last; zero is never
 	targets int               // paths that depend on it
 	holders int               // pages and requests for which it is looked at
-	dropped bool              // there were too many
+	// document says that a page depends on it: it is looked at while requests wait for a build.
+	document bool
+	dropped  bool // there were too many
 }
 
 // version tells states apart, also after a restart. 0 is that of a name that leads to nothing.
@@ -71,6 +80,8 @@ type known struct {
 	names   map[string]*name
 	targets map[string]*target
 	order   *list.List // of *target, the one that was asked for last in front
+	size    int        // bytes of the names and paths
+	waits   int        // requests that wait for a build
 	dropped func(n int)
 }
 
@@ -82,29 +93,39 @@ func newKnown(dropped func(int)) known {
 func (k *known) name(path string) *name {
 	n := k.names[path]
 	if n == nil {
+		path = strings.Clone(path)
 		n = &name{path: path, agreed: true}
 		k.names[path] = n
+		k.size += len(path)
 	}
 	return n
+}
+
+// watches says whether a name is looked at.
+func (k *known) watches(n *name) bool { return n.holders > 0 || n.document && k.waits > 0 }
+
+func (k *known) remove(n *name) {
+	delete(k.names, n.path)
+	k.size -= len(n.path)
 }
 
 // forget forgets a name that nothing depends on any more.
 func (k *known) forget(n *name) {
 	if n.targets == 0 && n.holders == 0 && k.names[n.path] == n {
-		delete(k.names, n.path)
+		k.remove(n)
 	}
 }
 
-// note notes what an answer to a path has depended on.
-func (k *known) note(path string, files []message.File, now time.Time) *target {
-	t := k.target(path)
+// note notes what an answer to a path has depended on, and says whether that is something new.
+func (k *known) note(path string, files []message.File, now time.Time) (t *target, fresh bool) {
+	t = k.target(path)
 	given := serving{last: now}
 	for _, f := range files {
 		n := k.name(f.Name)
 		if slices.Contains(given.names, n) {
 			continue
 		}
-		if n.holders == 0 { // else the looks tell
+		if !k.watches(n) { // else the looks tell
 			n.seen, n.agreed = f.State, true
 		}
 		if f.State.Found {
@@ -114,7 +135,7 @@ func (k *known) note(path string, files []message.File, now time.Time) *target {
 	}
 	if given.equal(&t.served) {
 		t.served.last = now
-		return t
+		return t, false
 	}
 	gone := t.before
 	for _, n := range given.names {
@@ -123,16 +144,18 @@ func (k *known) note(path string, files []message.File, now time.Time) *target {
 	t.before, t.served = t.served, given
 	k.release(&gone)
 	k.trim()
-	return t
+	return t, true
 }
 
 // target returns what is known of a path, new if that is nothing, as the one that was asked for last.
 func (k *known) target(path string) *target {
 	t := k.targets[path]
 	if t == nil {
+		path = strings.Clone(path)
 		t = &target{path: path}
 		t.element = k.order.PushFront(t)
 		k.targets[path] = t
+		k.size += len(path)
 	}
 	k.order.MoveToFront(t.element)
 	return t
@@ -145,18 +168,19 @@ func (k *known) release(s *serving) {
 	}
 }
 
-// trim drops the oldest until there are no more than maxNames, and as many paths.
+// trim drops the oldest until there are no more than maxNames, as many paths, and maxSize.
 func (k *known) trim() {
-	for len(k.names) > maxNames || k.order.Len() > maxNames {
+	for len(k.names) > maxNames || k.order.Len() > maxNames || k.size > maxSize {
 		t := k.order.Back().Value.(*target)
 		before := len(k.names)
 		k.order.Remove(t.element)
 		delete(k.targets, t.path)
+		k.size -= len(t.path)
 		for _, s := range []*serving{&t.served, &t.before} {
 			for _, n := range s.names {
 				if n.targets--; n.targets == 0 {
 					n.dropped = true
-					delete(k.names, n.path)
+					k.remove(n)
 				}
 			}
 		}

@@ -174,6 +174,45 @@ func TestWhatChangedMeanwhile(t *testing.T) {
 	}
 }
 
+// TestLooksTakeLittle: however much a look costs, looks take a hundredth of a processor at the most, also while everything changes.
+func TestLooksTakeLittle(t *testing.T) {
+	for _, cost := range []time.Duration{0, 10 * time.Microsecond, 400 * time.Microsecond, time.Millisecond, 20 * time.Millisecond, 300 * time.Millisecond} {
+		for _, changes := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFiles()
+				f.write("index.html", "page /a.css")
+				f.write("a.css", "1")
+				rn := run(t, f, 0)
+				var took time.Duration
+				looks := 0
+				rn.spent = func(do func()) time.Duration {
+					do()
+					time.Sleep(cost)
+					took += cost
+					looks++
+					return cost
+				}
+				c := rn.open("/")
+				began := time.Now()
+				for time.Since(began) < time.Minute {
+					if changes {
+						f.write("a.css", fmt.Sprint(time.Since(began)))
+					}
+					c.live(10 * time.Millisecond)
+				}
+				c.leave()
+				rn.stop()
+				if limit := time.Since(began)/100 + 2*cost; took > limit || looks == 0 {
+					t.Errorf("cost %v, changes %v: %d looks took %v in a minute, want at most %v", cost, changes, looks, took, limit)
+				}
+				if !changes && cost < 450*time.Microsecond && looks < 1100 {
+					t.Errorf("cost %v: %d looks in a minute", cost, looks)
+				}
+			})
+		}
+	}
+}
+
 // TestNobodyListens: then nothing is looked at, and no clock runs.
 func TestNobodyListens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

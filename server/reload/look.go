@@ -31,13 +31,15 @@ func (rl *Reload) Run(ctx context.Context) {
 				return
 			}
 			l.look(rl, false)
-			pause = max(period, l.cost*costs)
+			cost := l.cost
 			if l.moving {
 				if !sleep(ctx, second) {
 					return
 				}
 				l.look(rl, true)
+				cost += l.cost
 			}
+			pause = max(period, cost*costs)
 		}
 	}
 }
@@ -86,10 +88,22 @@ type looker struct {
 
 // look looks at all names that somebody holds, once, or only at those that have changed.
 func (l *looker) look(rl *Reload, moving bool) {
+	l.cost = rl.spent(func() {
+		l.gather(rl, moving)
+		rl.opts.Site.See(l.paths, func(i int, state message.FileState) { l.states[i] = state })
+		rl.mu.Lock()
+		defer rl.mu.Unlock()
+		l.compare(rl, time.Now())
+	})
+	rl.opts.Count.Looked(l.cost)
+}
+
+// gather takes the names that are to be looked at.
+func (l *looker) gather(rl *Reload, moving bool) {
 	l.names, l.paths = l.names[:0], l.paths[:0]
 	rl.mu.Lock()
 	for _, n := range rl.known.names {
-		if n.holders > 0 && (!moving || !n.agreed) {
+		if rl.known.watches(n) && (!moving || !n.agreed) {
 			l.names, l.paths = append(l.names, n), append(l.paths, n.path)
 		}
 	}
@@ -98,13 +112,6 @@ func (l *looker) look(rl *Reload, moving bool) {
 		l.states = make([]message.FileState, len(l.names))
 	}
 	l.states = l.states[:len(l.names)]
-	l.cost = spent(func() {
-		rl.opts.Site.See(l.paths, func(i int, state message.FileState) { l.states[i] = state })
-		rl.mu.Lock()
-		defer rl.mu.Unlock()
-		l.compare(rl, time.Now())
-	})
-	rl.opts.Count.Looked(l.cost)
 }
 
 // compare compares what was found with what was known, and tells the pages.

@@ -1,22 +1,28 @@
 package reload
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
 
 const (
-	// maxPages is how many pages may listen, maxHeld how many names they may hold together: 4 MiB.
+	// maxPages is how many pages may listen, maxHeld how many names they may hold together.
 	maxPages = 1000
 	maxHeld  = 1 << 17
+	// useSize is what a page holds for a name, in bytes: the use, and its part in what is sent.
+	useSize = 128
 	// impatience is how long a page that could be told waits for a name that does not come to rest.
 	impatience = time.Second
 )
 
 // page is one that listens, and what it shows. The lock of its Reload is held for all that changes.
 type page struct {
-	id, path string
-	uses     []use
+	id   string
+	uses []use
+	held int64 // bytes of the room for uses
+	// full says that there was no room for all that it shows.
+	full bool
 	// all says that this is no page, but someone who wants to be told of all that is known.
 	all bool
 
@@ -51,13 +57,19 @@ const (
 	restoredEvent = "restored"   // all is as it was before a build
 )
 
-// add adds what a page shows of a path.
-func (p *page) add(rl *Reload, target string, s *serving, document bool) {
+// add adds what a page shows of a path, unless all pages hold too much.
+func (p *page) add(rl *Reload, target string, s *serving, document bool) bool {
+	size := int64(len(s.names)*useSize + len(target))
+	if !rl.room.TryAcquire(size) {
+		p.full = true
+		return false
+	}
+	p.held += size
 	for i, n := range s.names {
 		p.uses = append(p.uses, use{target, n, s.versions[i], document})
 		n.holders++
 	}
-	rl.held += len(s.names)
+	return true
 }
 
 // leave forgets a page.
@@ -66,8 +78,8 @@ func (rl *Reload) leave(p *page) {
 		u.name.holders--
 		rl.known.forget(u.name)
 	}
-	rl.held -= len(p.uses)
-	p.uses = nil
+	rl.room.Release(p.held)
+	p.held, p.uses = 0, nil
 	delete(rl.pages, p)
 }
 
@@ -111,9 +123,9 @@ func (p *page) tell(e event) {
 	for i, old := range p.told {
 		if old.kind == reloadEvent && e.kind == reloadEvent {
 			for _, t := range old.targets {
-				if !slices.Contains(e.targets, t) {
+				if _, again := e.shows[t]; !again {
 					e.targets = append(e.targets, t)
-					e.shows[t] = p.shows(t)
+					e.shows[t] = old.shows[t]
 				}
 			}
 			p.told = slices.Delete(p.told, i, i+1)
@@ -137,34 +149,31 @@ func (p *page) reload() event {
 			continue
 		}
 		u.shown = now
-		if !slices.Contains(e.targets, u.target) {
+		if _, listed := e.shows[u.target]; !listed {
 			e.targets = append(e.targets, u.target)
+			e.shows[u.target] = shows{}
 		}
 	}
-	for _, t := range e.targets {
-		e.shows[t] = p.shows(t)
-	}
+	p.say(e.shows)
 	return e
 }
 
 // gone are the paths of which something is gone.
 func (p *page) gone() []string {
-	var list []string
+	list := map[string]struct{}{}
 	for _, u := range p.uses {
-		if u.shown != 0 && !u.name.dropped && !u.name.seen.Found && !slices.Contains(list, u.target) {
-			list = append(list, u.target)
+		if u.shown != 0 && !u.name.dropped && !u.name.seen.Found {
+			list[u.target] = struct{}{}
 		}
 	}
-	return list
+	return slices.Collect(maps.Keys(list))
 }
 
-// shows are the versions that a page shows of a path.
-func (p *page) shows(target string) shows {
-	of := shows{}
+// say puts the versions that a page shows into what it is to say of some paths.
+func (p *page) say(of map[string]shows) {
 	for _, u := range p.uses {
-		if u.target == target {
-			of[encoded(u.name.path)] = u.shown.String()
+		if names, asked := of[u.target]; asked {
+			names[encoded(u.name.path)] = u.shown.String()
 		}
 	}
-	return of
 }

@@ -18,7 +18,7 @@ const (
 
 // waiter is a request that waits for files that were there a moment ago.
 type waiter struct {
-	names []*name // those that it waits for, and then all documents
+	names []*name // those that it waits for
 	wake  chan struct{}
 }
 
@@ -35,6 +35,7 @@ func (w *waiter) end(rl *Reload) {
 		return
 	}
 	delete(rl.waiters, w)
+	rl.known.waits--
 	for _, n := range w.names {
 		n.holders--
 		rl.known.forget(n)
@@ -94,7 +95,7 @@ func (rl *Reload) documents(now time.Time) (gone, changed bool) {
 		}
 		for _, s := range []*serving{&t.served, &t.before} {
 			for i, n := range s.names {
-				if s.versions[i] == 0 || n.holders == 0 {
+				if s.versions[i] == 0 || !rl.known.watches(n) {
 					continue
 				}
 				gone = gone || !n.seen.Found && rl.wasThere(n, now)
@@ -116,17 +117,12 @@ func (rl *Reload) wait(missed []*name) *waiter {
 	if rl.build.IsZero() {
 		rl.build, rl.changed = now, now
 	}
-	w := &waiter{names: slices.Clone(missed), wake: make(chan struct{}, 1)}
-	for _, t := range rl.known.targets {
-		if t.document {
-			w.names = append(w.names, t.served.names...)
-			w.names = append(w.names, t.before.names...)
-		}
-	}
+	w := &waiter{names: missed, wake: make(chan struct{}, 1)}
 	for _, n := range w.names {
 		n.holders++
 	}
 	rl.waiters[w] = struct{}{}
+	rl.known.waits++
 	rl.awaken()
 	return w
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
 )
 
@@ -33,6 +34,10 @@ type Options struct {
 	Profile message.Profile
 	// Always are names on which every page depends.
 	Always []string
+	// Streams is how many pages may listen, 1,000 at most; 0 is as many.
+	Streams int
+	// Budget is what pages that listen take memory from; nil has no limit.
+	Budget *budget.Budget
 	// IsScript says whether a path of the site is answered by a program, which is never asked only to know its files. Nil
 	// is never.
 	IsScript func(path string) bool
@@ -66,10 +71,14 @@ type Reload struct {
 	known   known
 	pages   map[*page]struct{}
 	waiters map[*waiter]struct{}
-	held    int       // names that all pages hold
 	changed time.Time // when a name that is looked at has changed last
 	build   time.Time // since when a build is on; zero while none is
+	poked   time.Time // when all streams were made to say something
 	stopped bool
+
+	room    *budget.Budget // of what pages hold
+	reading *budget.Budget // of what pages say when they begin to listen
+	spent   func(do func()) time.Duration
 }
 
 // New returns a Reload. Nothing is looked at before Run.
@@ -80,8 +89,20 @@ func New(opts Options) *Reload {
 	if opts.Report == nil {
 		opts.Report = func(string, string) {}
 	}
+	if opts.Streams == 0 || opts.Streams > maxPages {
+		opts.Streams = maxPages
+	}
+	_, limit := opts.Budget.Use()
 	return &Reload{opts: opts, arrived: make(chan struct{}, 1), known: newKnown(opts.Count.Dropped),
-		pages: map[*page]struct{}{}, waiters: map[*waiter]struct{}{}}
+		pages: map[*page]struct{}{}, waiters: map[*waiter]struct{}{},
+		spent: spent, room: opts.Budget.Part(min(maxHeld*useSize, limit/4)), reading: opts.Budget.Part(min(maxReading, limit/4))}
+}
+
+// unlocked does what may take long without the lock, which is held before and after, also if it panics.
+func (rl *Reload) unlocked(do func()) {
+	rl.mu.Unlock()
+	defer rl.mu.Lock()
+	do()
 }
 
 // Handler puts the stream, the script and the tag in pages around the site.

@@ -7,6 +7,7 @@
   'use strict';
   const tag = document.currentScript;
   if (!tag || window.__previewd) return; // a page that fetches another one may run the script of that too
+  if (self.origin === 'null') return; // a sandbox may not ask; the page that has the frame loads it again
 
   const base = new URL('..', tag.src); // the root of the site as the browser sees it
   const events = new URL('__previewd/events', base).href;
@@ -34,11 +35,13 @@
     }
   }
 
-  // The URL with another parameter at its end, so that no cache answers for it.
+  let change = 0; // when something has changed last
+
+  // The URL with another parameter at its end, so that no cache answers for it, and the same one until the next change.
   function renewed(url, from = document.baseURI) {
     const u = new URL(url, from);
     const old = u.search.replace(new RegExp('[?&]' + stamp + '=[^&]*'), '').replace(/^&/, '?');
-    u.search = old + (old ? '&' : '?') + stamp + '=' + Date.now().toString(36);
+    u.search = old + (old ? '&' : '?') + stamp + '=' + change.toString(36);
     return u.href;
   }
 
@@ -85,8 +88,10 @@
       pathOf(url, from) === path ? 'url("' + renewed(url, from) + '")' : all);
   }
 
-  function mentions(text, from, path) {
-    return withOthers(text, from, path) !== text;
+  // The URL of a path in a value of CSS; undefined where there is none.
+  function mentioned(text, from, path) {
+    const found = [...text.matchAll(/url\(\s*(["']?)(.*?)\1\s*\)/g)].find((match) => pathOf(match[2], from) === path);
+    return found && new URL(found[2], from).href;
   }
 
   // Replaces the URLs of a path in declarations.
@@ -121,39 +126,41 @@
     await image.decode().catch(() => {});
   }
 
-  const replacing = new Map(); // link elements, and those that are to replace them
+  const replacing = new Map(); // elements of style sheets, and those that are to replace them
 
-  // Loads a style sheet beside the one that is there, and then removes that: nothing flashes.
+  // Loads another style sheet beside the one that is there, and then removes that: nothing flashes.
+  function follow(owner, fresh) {
+    replacing.get(owner)?.remove();
+    replacing.set(owner, fresh);
+    return new Promise((resolve, reject) => {
+      const settle = (done) => {
+        if (replacing.get(owner) === fresh) {
+          replacing.delete(owner);
+          done();
+        }
+        resolve();
+      };
+      fresh.addEventListener('load', () => settle(() => owner.remove()));
+      fresh.addEventListener('error', () => settle(() => {
+        fresh.remove();
+        reject(new Error(fresh.href));
+      }));
+      owner.after(fresh);
+    });
+  }
+
   function replaceSheet(link) {
     if (link.disabled) {
       link.href = renewed(link.href);
       return;
     }
-    replacing.get(link)?.remove();
     const fresh = link.cloneNode();
     fresh.href = renewed(link.href);
-    replacing.set(link, fresh);
-    return new Promise((resolve, reject) => {
-      const settle = (done) => {
-        if (replacing.get(link) === fresh) {
-          replacing.delete(link);
-          done();
-        }
-        resolve();
-      };
-      fresh.addEventListener('load', () => settle(() => link.remove()));
-      fresh.addEventListener('error', () => settle(() => {
-        fresh.remove();
-        reject(new Error(fresh.href));
-      }));
-      link.after(fresh);
-    });
+    return follow(link, fresh);
   }
 
   function replaceOwner(owner) {
-    if (owner.localName === 'link') return replaceSheet(owner);
-    const fresh = owner.cloneNode(true);
-    owner.replaceWith(fresh);
+    return owner.localName === 'link' ? replaceSheet(owner) : follow(owner, owner.cloneNode(true));
   }
 
   const inSet = (candidate) => candidate.trim().split(/\s+/)[0];
@@ -176,7 +183,8 @@
       const shown = inside ? inside.location.href : frame.src;
       if (!is(shown) && !is(frame.src)) continue;
       used = true;
-      if (inside && !inside.__previewd) steps.push(() => inside.location.reload()); // no page: a text, or a picture
+      if (!inside) steps.push(() => frame.setAttribute('src', frame.src)); // in a sandbox
+      else if (!inside.__previewd) steps.push(() => inside.location.reload()); // no page: a text, or a picture
     }
 
     for (const link of select('link[href]')) {
@@ -194,34 +202,38 @@
 
     for (const root of trees()) {
       for (const sheet of [...root.styleSheets, ...(root.adoptedStyleSheets || [])]) {
-        let imports = false, font = false;
+        let imported, font = false;
         const styles = [];
         walk(sheet, (rule, from) => {
-          if (rule.styleSheet !== undefined && rule.href && pathOf(rule.href, from) === path) imports = true;
-          if (!rule.style || !rule.cssText.includes('url(') || !mentions(rule.cssText, from, path)) return;
+          if (rule.styleSheet !== undefined && rule.href && pathOf(rule.href, from) === path) imported = new URL(rule.href, from).href;
+          const url = rule.style && rule.cssText.includes('url(') && mentioned(rule.cssText, from, path);
+          if (!url) return;
           if (rule.type === CSSRule.FONT_FACE_RULE) font = true;
-          else styles.push([rule.style, from]);
+          else styles.push([rule.style, from, url]);
         });
         if (font) return null;
-        if (imports) {
+        if (imported) {
           if (!sheet.ownerNode) return null;
           steps.push(async () => {
-            await fetch(new URL(base.pathname + encodeURI(path.slice(1)), base), { cache: 'reload' }).catch(() => {});
+            await fetch(imported, { cache: 'reload' }).catch(() => {});
             await replaceOwner(sheet.ownerNode);
           });
         }
-        for (const [style, from] of styles) {
+        for (const [style, from, url] of styles) {
           steps.push(async () => {
-            await prepare(renewed(base.pathname + encodeURI(path.slice(1)), base));
+            await prepare(renewed(url));
             redeclare(style, from, path);
           });
         }
       }
     }
     for (const element of select('[style*="url("]')) {
-      if (mentions(element.getAttribute('style'), document.baseURI, path)) {
-        steps.push(() => redeclare(element.style, document.baseURI, path));
-      }
+      const url = mentioned(element.getAttribute('style'), document.baseURI, path);
+      if (!url) continue;
+      steps.push(async () => {
+        await prepare(renewed(url));
+        redeclare(element.style, document.baseURI, path);
+      });
     }
 
     for (const image of select('img, input[type=image], video[poster], image, use, feImage')) {
@@ -238,11 +250,15 @@
       const name = element.localName === 'link' ? 'imagesrcset' : 'srcset';
       const set = element.getAttribute(name);
       const candidates = set.split(/,\s+|,(?=\S+\s+[\d.]+[wx])/);
-      if (!candidates.some((c) => is(inSet(c)))) continue;
-      steps.push(() => element.setAttribute(name, candidates.map((c) => {
-        const url = inSet(c);
-        return is(url) ? c.replace(url, renewed(url)) : c;
-      }).join(', ')));
+      const urls = candidates.map(inSet).filter(is);
+      if (!urls.length) continue;
+      steps.push(async () => {
+        await Promise.all(urls.map((url) => prepare(renewed(url))));
+        element.setAttribute(name, candidates.map((c) => {
+          const url = inSet(c);
+          return is(url) ? c.replace(url, () => renewed(url)) : c;
+        }).join(', '));
+      });
     }
     return steps.length || used ? steps : null;
   }
@@ -259,6 +275,7 @@
 
   // Shows what has changed, here and in the frames of the page.
   function show(paths) {
+    change = Math.max(change + 1, Date.now());
     const steps = [];
     for (const path of paths) {
       if (!shows.has(path)) continue;
@@ -303,6 +320,21 @@
     for (const [path, of] of shows) all[path] ??= of;
     frames().forEach((frame) => frame.showAll(all));
     return all;
+  }
+
+  const most = 4000, longest = 300000; // entries and characters that the server is sent
+
+  // What the server is told. Of a page that has loaded more than it takes, that is what was loaded last.
+  function told() {
+    const [first, ...others] = Object.entries(showAll());
+    const list = [first];
+    let room = longest;
+    for (const entry of others.reverse()) {
+      room -= JSON.stringify(entry).length;
+      if (room < 0 || list.length === most) break;
+      list.push(entry);
+    }
+    return Object.fromEntries(list);
   }
 
   // Notes what the server says of paths.
@@ -393,7 +425,7 @@
       alive();
       const response = await fetch(events, {
         method: 'POST', cache: 'no-store', signal: own.signal, headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify({ id: id = newID(), ends: before, page, age: performance.now(), shows: showAll() }),
+        body: JSON.stringify({ id: id = newID(), ends: before, page, age: performance.now(), shows: told() }),
       });
       if (!response.ok) throw new Error(String(response.status));
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -8,6 +8,7 @@ import (
 	"github.com/previewd/previewd/config"
 	"github.com/previewd/previewd/metrics"
 	"github.com/previewd/previewd/server/accesslog"
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/reload"
 	"github.com/previewd/previewd/server/rules"
@@ -17,12 +18,16 @@ import (
 // reloading is live reload; nil where it is off.
 type reloading struct{ reload *reload.Reload }
 
-func newReloading(c config.Config, profile message.Profile, files *site.Site, scripts *scripts, registry *metrics.Metrics, log *accesslog.Log) *reloading {
+func newReloading(c config.Config, profile message.Profile, files *site.Site, memory *budget.Budget, scripts *scripts, registry *metrics.Metrics, log *accesslog.Log) *reloading {
 	if c.Exact || !c.Reload && c.RebuildWait == 0 {
 		return nil
 	}
 	options := reload.Options{Site: files, Pages: c.Reload, Wait: c.RebuildWait, Profile: profile.WithDefaults(), Count: registry.Reload(),
+		Budget: memory,
 		Report: func(name, how string) { log.Debug("file changed", zap.String("name", name), zap.String("how", how)) }}
+	if c.MaxConnections > 0 {
+		options.Streams = max(1, c.MaxConnections/2) // so that streams leave connections for others
+	}
 	if obeysRules(c) {
 		options.Always = []string{rules.RedirectsFile, rules.HeadersFile}
 	}

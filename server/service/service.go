@@ -90,7 +90,7 @@ func Serve(ctx context.Context, setup Setup) error {
 		return err
 	}
 	siteRules := newSiteRules(c, files, scripts, upstreams, log)
-	reloading := newReloading(c, setup.Profile, files, scripts, registry, log)
+	reloading := newReloading(c, setup.Profile, files, memory, scripts, registry, log)
 	https, err := openHTTPS(c, registry, log, setup.Terminal && log.Format() == accesslog.Text)
 	if err != nil {
 		return err

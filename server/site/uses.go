@@ -18,9 +18,16 @@ func use(r *message.Request, name string, st tree.Status) {
 	}
 }
 
+const (
+	// maxName is how long the name of a file may be: PATH_MAX of Linux.
+	maxName = 4096
+	// maxUses is how many names a missing one tells of: each costs a look.
+	maxUses = 64
+)
+
 // useMissing tells of the names that would be another answer than a refusal, if they led to something.
 func (s *Site) useMissing(r *message.Request, t *tree.Tree, at reading) {
-	if at.name == "" {
+	if at.name == "" || len(at.name) > maxName {
 		return
 	}
 	names := []string{at.name}
@@ -37,11 +44,12 @@ func (s *Site) useMissing(r *message.Request, t *tree.Tree, at reading) {
 		names = append(names, fallback)
 	}
 	if s.opts.ErrorPages && !s.opts.Exact && acceptsHTML(r.Fields) {
-		for dir := at.name; dir != "."; {
+		for dir := at.name; dir != "." && len(names) < maxUses; {
 			dir = path.Dir(dir)
 			names = append(names, path.Join(dir, "404.html"))
 		}
 	}
+	names = names[:min(len(names), maxUses)]
 	for _, name := range slices.DeleteFunc(names, func(name string) bool { return strings.IndexByte(name, 0) >= 0 }) {
 		st, err := t.Look(name, true)
 		if err != nil {

@@ -2,6 +2,7 @@ package browser
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/previewd/previewd/testdata/internal/chromium"
 	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
@@ -89,6 +91,12 @@ func TestSwap(t *testing.T) {
 	p.must(p.Await(fmt.Sprintf(colour, ".c", 1)))
 	s.listens(t, 1)
 	p.mark()
+	// What is seen in each frame that is drawn: a style sheet that is missing for a moment shows.
+	p.must(p.Value(`window.seen = new Set(), (function look() {
+		for (const name of ['.a', '.b', '.c', '.d']) seen.add(name + getComputedStyle(document.querySelector(name)).color);
+		for (const name of ['#plain', '#set']) seen.add(name + document.querySelector(name).offsetWidth);
+		requestAnimationFrame(look);
+	})()`, nil))
 	for _, c := range []struct{ name, content, await string }{
 		{"style.css", `@import "import.css"; .a { color: rgb(2, 0, 0) } .back { background: url(back.svg) }`, fmt.Sprintf(colour, ".a", 2)},
 		{"import.css", `.b { color: rgb(2, 0, 0) }`, fmt.Sprintf(colour, ".b", 2)},
@@ -108,6 +116,22 @@ func TestSwap(t *testing.T) {
 			t.Fatalf("the page was loaded again when %s changed", c.name)
 		}
 	}
+	for name, want := range map[string]int{"plain.svg": 2, "set.svg": 1, "back.svg": 1, "own.svg": 1} {
+		loads := 0
+		for _, r := range p.Requests() {
+			if strings.Contains(r.URL, "/"+name+"?") {
+				loads++
+			}
+		}
+		if loads != want {
+			t.Errorf("%s was loaded again %d times, want %d", name, loads, want)
+		}
+	}
+	var flashes []string
+	p.must(p.Value(`[...seen].filter((what) => !/rgb\([1-9], 0, 0\)$|(11|22|33)$/.test(what))`, &flashes))
+	if len(flashes) > 0 {
+		t.Errorf("for a moment the page has shown %q", flashes)
+	}
 	var sheets int
 	p.must(p.Value("document.querySelectorAll('link[rel=stylesheet]').length", &sheets))
 	if sheets != 2 {
@@ -119,10 +143,18 @@ func TestSwap(t *testing.T) {
 		t.Error("the page was loaded again for a file that it does not use")
 	}
 	p.quiet("/__previewd/events")
+	log, err := os.ReadFile(s.Output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(log), `debug: file changed {"name": "back.svg", "how": "size"}`) {
+		t.Errorf("the log does not say what has changed: %s", log)
+	}
 }
 
-// TestReload: for all else the page is loaded again, where it was scrolled to.
+// TestReload: for all else the page is loaded again, where it was scrolled to, with what was typed into it.
 func TestReload(t *testing.T) {
+	const form = "<h1>Pier</h1><div style='height: 9000px'></div><input><select><option>pier<option>ferry</select><input type=checkbox>"
 	s, dir := reloading(t)
 	p := open(t, s.url+"/")
 	p.must(p.Await("document.title == 'Pier 1'"))
@@ -131,18 +163,21 @@ func TestReload(t *testing.T) {
 		{"data.json", `{"title": "Pier 2"}`, "document.title == 'Pier 2'"},
 		{"app.js", "document.title = 'Pier 3'", "document.title == 'Pier 3'"},
 		{"index.html", strings.Replace(shown, "first", "other", 1), "document.querySelector('.a').innerText == 'other'"},
-		{"index.html", "<h1>Pier</h1><div style='height: 9000px'></div><script>document.title = 'tall'</script>", "document.title == 'tall'"},
-		{"index.html", "<h1>Pier</h1><div style='height: 9000px'></div><script>document.title = 'taller'</script>", "document.title == 'taller'"},
+		{"index.html", form + "<script>document.title = 'tall'</script>", "document.title == 'tall'"},
+		{"index.html", form + "<script>document.title = 'taller'</script>", "document.title == 'taller'"},
 	} {
 		s.listens(t, 1)
 		p.mark()
 		if i == 4 {
-			p.must(p.Value("scrollTo(0, 4000)", nil))
+			p.must(p.Value("scrollTo(0, 4000); document.querySelector('input').focus({preventScroll: true})", nil))
+			p.must(p.Type("Anna"))
+			p.must(p.Value("document.querySelector('select').value = 'ferry'; document.querySelector('[type=checkbox]').click()", nil))
 		}
 		written(t, dir, c.name, c.content)
 		p.must(p.Await(c.await + " && !window.mark"))
 	}
 	p.must(p.Await("scrollY == 4000"))
+	p.must(p.Await("document.querySelector('input').value == 'Anna' && document.querySelector('select').value == 'ferry' && document.querySelector('[type=checkbox]').checked"))
 	p.quiet("/__previewd/events", "/favicon.ico")
 }
 
@@ -180,12 +215,19 @@ func TestBuild(t *testing.T) {
 		}
 	}
 	p.mark()
+	p.must(p.Value("window.shifts = 0, new PerformanceObserver((list) => shifts += list.getEntries().length).observe({ type: 'layout-shift' })", nil))
 	const badge = "document.querySelector('previewd-rebuilding')"
 	p.must(p.Await(badge))
 	var said string
 	p.must(p.Value(badge+".shadowRoot.textContent + getComputedStyle("+badge+".shadowRoot.firstChild).position", &said))
 	if said != "Rebuilding…fixed" {
 		t.Errorf("the page says %q", said)
+	}
+	var shifts, moves int
+	p.must(p.Value("new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(shifts))))", &shifts))
+	p.must(p.Value(badge+".shadowRoot.firstChild.getAnimations().length", &moves))
+	if shifts != 0 || moves != 1 {
+		t.Errorf("the page has shifted %d times, %d animations", shifts, moves)
 	}
 	// Meanwhile another tab opens the page, waits, and says that it is being built.
 	other := open(t, s.url+"/")
@@ -209,6 +251,23 @@ func TestBuild(t *testing.T) {
 	if loads != 2 {
 		t.Errorf("the page was loaded %d times, want 2", loads)
 	}
+
+	// Nothing moves for whoever prefers that.
+	p.must(p.Calm())
+	p.mark()
+	rename := func(from, to string) {
+		if err := os.Rename(filepath.Join(dir, from), filepath.Join(dir, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("app-2.js", "aside")
+	p.must(p.Await(badge))
+	p.must(p.Value(badge+".shadowRoot.firstChild.getAnimations().length", &moves))
+	if moves != 0 {
+		t.Errorf("%d animations for a person who prefers none", moves)
+	}
+	rename("aside", "app-2.js")
+	p.must(p.Await("!" + badge))
 }
 
 // TestWait: what is asked for in a build is waited for.
@@ -229,24 +288,21 @@ func TestWait(t *testing.T) {
 
 // TestRestart: a page goes on where the server comes back, and is loaded again only if something has changed.
 func TestRestart(t *testing.T) {
-	s, dir := reloading(t)
+	// A drain that waits for a stream takes longer than Stop does.
+	s, dir := reloading(t, "SHUTDOWN_TIMEOUT=10m")
 	p := open(t, s.url+"/")
 	p.must(p.Await("document.title == 'Pier 1'"))
 	s.listens(t, 1)
 	port := s.Addr[strings.LastIndexByte(s.Addr, ':')+1:]
 	for _, change := range []bool{false, true} {
 		p.mark()
-		began := time.Now()
 		if err := s.Stop(); err != nil {
 			t.Fatal(err)
-		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("the server took %v to end", took)
 		}
 		if change {
 			written(t, dir, "app.js", "document.title = 'Pier 2'")
 		}
-		s = start(t, []string{"sh", "-c", `shift; exec "$0" ` + port + ` "$@"`, binary}, dir, "RELOAD=true", "LOG_FORMAT=text")
+		s = start(t, []string{"sh", "-c", `shift; exec "$0" ` + port + ` "$@"`, binary}, dir, "RELOAD=true", "LOG_FORMAT=text", "SHUTDOWN_TIMEOUT=10m")
 		if change {
 			p.must(p.Await("document.title == 'Pier 2' && !window.mark"))
 		}
@@ -355,6 +411,104 @@ func TestHeals(t *testing.T) {
 	gone.shows("Astray")
 }
 
+// TestFallback: a page that stands for others is loaded again when it changes, and when another one is there for the path.
+func TestFallback(t *testing.T) {
+	s, dir := reloading(t, "FALLBACK=/index.html")
+	written(t, dir, "index.html", "<h1>app 1</h1>")
+	p := open(t, s.url+"/deep/route")
+	p.shows("app 1")
+	s.listens(t, 1)
+	written(t, dir, "index.html", "<h1>app 2</h1>")
+	p.shows("app 2")
+	s.listens(t, 1)
+	written(t, dir, "deep/route.html", "<h1>a file</h1>")
+	p.shows("a file")
+}
+
+// TestSaved: what is saved, and not shown, has no script in it: by a link with download, and by curl -O.
+func TestSaved(t *testing.T) {
+	const text = "<!DOCTYPE html><title>Saved</title><p>as it is"
+	s, dir := reloading(t)
+	written(t, dir, "index.html", "<a download href=saved.html>save</a>", "saved.html", text)
+	saved := t.TempDir()
+	run(t, saved, "curl", "-sSO", s.url+"/saved.html")
+	p := open(t, s.url+"/saved.html") // what the browser has kept is another one
+	var shown string
+	p.must(p.Value("document.documentElement.outerHTML", &shown))
+	if !strings.Contains(shown, "__previewd") {
+		t.Errorf("the page that is shown is %q", shown)
+	}
+	downloads := t.TempDir()
+	p.must(p.Downloads(downloads))
+	p.must(p.Go(s.url + "/"))
+	p.must(p.Click("a"))
+	awaitFile(t, filepath.Join(downloads, "saved.html"))
+	for _, dir := range []string{saved, downloads} {
+		got, err := os.ReadFile(filepath.Join(dir, "saved.html"))
+		if err != nil || string(got) != text {
+			t.Errorf("%q is saved, %v", got, err)
+		}
+	}
+}
+
+// awaitFile waits until a browser has saved a file, which has another name before.
+func awaitFile(t *testing.T, name string) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if info, err := os.Stat(name); err == nil && info.Size() > 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s was not saved", name)
+		}
+	}
+}
+
+// TestPlain: a browser that sends no Fetch metadata, as over HTTP from another machine, gets pages that reload, and what it
+// fetches or saves as it is.
+func TestPlain(t *testing.T) {
+	scratch := t.TempDir()
+	browser, err := chromium.Start(scratch, "--host-resolver-rules=MAP site.test 127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := browser.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	const text = "<!DOCTYPE html><title>Saved</title><p>as it is"
+	s, dir := reloading(t)
+	written(t, dir, "saved.html", text, "index.html", shown+"<a download href=saved.html>save</a>")
+	tab, err := browser.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := page{tab, t}
+	p.must(p.Go("http://site.test" + s.Addr[strings.LastIndexByte(s.Addr, ':'):] + "/"))
+	p.must(p.Await("document.title == 'Pier 1' && !isSecureContext"))
+	var got string
+	p.must(p.Value("fetch('saved.html').then(r => r.text())", &got))
+	if got != text {
+		t.Errorf("fetch has got %q", got)
+	}
+	p.must(p.Downloads(scratch))
+	p.must(p.Click("a"))
+	awaitFile(t, filepath.Join(scratch, "saved.html"))
+	if got, err := os.ReadFile(filepath.Join(scratch, "saved.html")); err != nil || string(got) != text {
+		t.Errorf("%q is saved, %v", got, err)
+	}
+	s.listens(t, 1)
+	p.mark()
+	written(t, dir, "module.css", ".c { color: rgb(2, 0, 0) }")
+	p.must(p.Await(fmt.Sprintf(colour, ".c", 2)))
+	if !p.marked() {
+		t.Error("the page was loaded again for a style sheet")
+	}
+	written(t, dir, "app.js", "document.title = 'Pier 2'")
+	p.must(p.Await("document.title == 'Pier 2'"))
+}
+
 // TestFrames: a page listens for its frames, which are loaded again each for itself.
 func TestFrames(t *testing.T) {
 	s, dir := reloading(t)
@@ -379,6 +533,23 @@ func TestFrames(t *testing.T) {
 	}
 	written(t, dir, "top.html", "<title>another</title>")
 	p.must(p.Await("document.title == 'another'"))
+}
+
+// TestSandbox: a frame that may ask for nothing is loaded again by the page around it.
+func TestSandbox(t *testing.T) {
+	s, dir := reloading(t)
+	written(t, dir, "top.html", "<title>top</title><script>onmessage = (event) => window.said = event.data</script><iframe sandbox=allow-scripts src=boxed.html></iframe>",
+		"boxed.html", "<script>parent.postMessage('first', '*')</script>")
+	p := open(t, s.url+"/top.html")
+	p.must(p.Await("window.said == 'first'"))
+	s.listens(t, 1)
+	p.mark()
+	written(t, dir, "boxed.html", "<script>parent.postMessage('second', '*')</script>")
+	p.must(p.Await("window.said == 'second'"))
+	if !p.marked() {
+		t.Error("the page around was loaded again")
+	}
+	p.quiet("/favicon.ico")
 }
 
 // TestDocuments: pages of all kinds reload, and what is no page is left alone.
@@ -472,6 +643,35 @@ http {
 			}
 		})
 	}
+}
+
+// TestNames: files are found whatever is in their names.
+func TestNames(t *testing.T) {
+	s, dir := reloading(t)
+	names := []string{"a b.css", "it's.css", `say "so" & <b>.css`, "100%.css", "%41.css", "question?.css", "number#1.css", "Ærø.css", "\xff.css", "back\\slash.css", "semi;colon+plus.css", "🚢.css"}
+	rule := func(i, n int) string {
+		return fmt.Sprintf("@import 'imported%%20%%23.css'; #n%d { color: rgb(%d, 0, 0) }", i, n)
+	}
+	text := "<!DOCTYPE html><meta charset=utf-8>"
+	for i, name := range names {
+		text += fmt.Sprintf("<link rel=stylesheet href=\"%s\"><p id=n%d>%d", url.PathEscape(name), i, i)
+		written(t, dir, "deep/"+name, rule(i, 1))
+	}
+	written(t, dir, "deep/imported #.css", "body { color: rgb(1, 0, 0) }", "deep/pag\u00e9 'x' & #.html", text+"<p>first")
+	p := open(t, s.url+"/deep/pag%C3%A9%20'x'%20&%20%23.html")
+	s.listens(t, 1)
+	p.mark()
+	for i, name := range names {
+		written(t, dir, "deep/"+name, rule(i, 2))
+		p.must(p.Await(fmt.Sprintf(colour, fmt.Sprintf("#n%d", i), 2)))
+	}
+	written(t, dir, "deep/imported #.css", "body { color: rgb(2, 0, 0) }")
+	p.must(p.Await(fmt.Sprintf(colour, "body", 2)))
+	if !p.marked() {
+		t.Error("the page was loaded again for a style sheet")
+	}
+	written(t, dir, "deep/pag\u00e9 'x' & #.html", text+"<p>second")
+	p.shows("second")
 }
 
 // TestHTTP2: pages reload over HTTP/2.

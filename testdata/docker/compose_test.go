@@ -1,7 +1,9 @@
 package docker
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -38,11 +40,12 @@ func (p project) compose(t *testing.T, args ...string) string {
 func TestComposeUpAndDown(t *testing.T) {
 	dir := folder(t, map[string]string{"page.html": "composed"})
 	p := project{fmt.Sprintf("previewd-test-%d", os.Getpid()), []string{
-		"IMAGE=" + image + "-compose", "FOLDER=" + dir, "HTTP_PORT=0", "METRICS_PORT=0", "HTTPS_PORT=0", "HTTPS_METRICS_PORT=0", "LISTING=false",
+		"IMAGE=" + image + "-compose", "FOLDER=" + dir, "HTTP_PORT=0", "METRICS_PORT=0", "DEV_PORT=0", "HTTPS_PORT=0", "HTTPS_METRICS_PORT=0", "LISTING=false",
 	}}
-	profiles := []string{}
-	if len(https(t)) > 0 {
-		profiles = []string{"--profile", "tls"}
+	profiles := []string{"--profile", "dev"}
+	secure := len(https(t)) > 0
+	if secure {
+		profiles = append(profiles, "--profile", "tls")
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -79,7 +82,9 @@ func TestComposeUpAndDown(t *testing.T) {
 			t.Errorf("%s: %s, want %s", want.format, got, want.value)
 		}
 	}
-	if len(profiles) > 0 {
+	dev := "http://" + p.compose(t, append(profiles, "port", "previewd-dev", "8000")...)
+	reloads(t, dev, filepath.Join(dir, "page.html"))
+	if secure {
 		c := &container{id: p.compose(t, append(profiles, "ps", "-q", "previewd-tls")...)}
 		c.awaitHealth(t, "healthy", 30*time.Second)
 		// The CA is where the log says: the port of the container is the one that is published by default.
@@ -110,6 +115,43 @@ func TestComposeUpAndDown(t *testing.T) {
 	if left := Output(t, "images", "-q", image+"-compose"); left != "" {
 		t.Errorf("the image is left: %s", left)
 	}
+}
+
+// reloads wants pages of a server to be told that page.html, a file of the folder that is mounted, has changed.
+func reloads(t *testing.T, url, file string) {
+	t.Helper()
+	Await(t, 20*time.Second, "the server answers", func() error {
+		resp, err := http.Get(url + "/page.html")
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	})
+	if _, content := get(t, url+"/page.html", "Sec-Fetch-Dest", "document"); !strings.Contains(content, "__previewd/reload.js") {
+		t.Errorf("the page has no script: %q", content)
+	}
+	ctx, end := context.WithTimeout(t.Context(), time.Minute)
+	defer end()
+	asked, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/__previewd/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for said := false; lines.Scan(); {
+		if !said && lines.Text() == "" { // what the stream begins with was read: it listens
+			write(t, file, "saved")
+			said = true
+		}
+		if lines.Text() == `data: ["/page.html"]` {
+			return
+		}
+	}
+	t.Errorf("the event stream has not told of the change: %v", lines.Err())
 }
 
 // https are the options that turn HTTPS on, none if the image has none yet: it refuses them then with exit

@@ -69,10 +69,10 @@ func Start(scratch string, arguments ...string) (*Browser, error) {
 	}
 	defer theirEvents.Close()
 
-	run := exec.Command(path, append(arguments, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-quic",
+	run := exec.Command(path, append([]string{"--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-quic",
 		"--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-		"--disable-sync", "--window-size=1000,1000", "--user-data-dir="+filepath.Join(scratch, "profile"),
-		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost")...)
+		"--disable-sync", "--window-size=1000,1000", "--user-data-dir=" + filepath.Join(scratch, "profile"),
+		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost"}, arguments...)...)
 	run.Stdout, run.Stderr = log, log
 	run.ExtraFiles = []*os.File{theirCommands, theirEvents} // 3 and 4
 	process, err := subject.Run(run)

@@ -70,6 +70,16 @@ func (p *Page) Offline(is bool) error {
 	return p.call("Network.emulateNetworkConditions", object{"offline": is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}, nil)
 }
 
+// Downloads has files saved into a directory, without asking.
+func (p *Page) Downloads(dir string) error {
+	return p.browser.call("", "Browser.setDownloadBehavior", object{"behavior": "allow", "browserContextId": p.profile, "downloadPath": dir}, nil)
+}
+
+// Calm gives the page a person who prefers that little moves.
+func (p *Page) Calm() error {
+	return p.call("Emulation.setEmulatedMedia", object{"features": []object{{"name": "prefers-reduced-motion", "value": "reduce"}}}, nil)
+}
+
 // open opens an empty page of a profile.
 func (b *Browser) open(profile string) (*Page, error) {
 	var target struct{ TargetID string }
@@ -288,11 +298,14 @@ func (p *Page) Warnings() []string {
 }
 
 // Requests are those that have begun, in their order; a redirect is one of its own.
-func (p *Page) Requests() []Request {
+func (p *Page) Requests() []Request { return p.RequestsFrom(0) }
+
+// RequestsFrom are those of Requests without the first n.
+func (p *Page) RequestsFrom(n int) []Request {
 	p.browser.mu.Lock()
 	defer p.browser.mu.Unlock()
 	var list []Request
-	for _, r := range p.requests {
+	for _, r := range p.requests[min(n, len(p.requests)):] {
 		list = append(list, *r)
 	}
 	return list
