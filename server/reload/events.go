@@ -54,7 +54,7 @@ func (rl *Reload) events(ctx context.Context, r *message.Request, next message.H
 	}()
 	switch r.Method {
 	case "HEAD":
-		return message.Response{Status: 200, Fields: fields}
+		return message.Response{Status: 200, Fields: fields, Body: message.NewStream(func(io.Writer) error { return nil })}
 	case "GET":
 		p.all = true
 	case "POST":

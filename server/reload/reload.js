@@ -263,9 +263,65 @@
     return steps.length || used ? steps : null;
   }
 
+  // ---- what was typed: not every browser keeps it when a page loads itself again
+
+  const kept = '__previewd ' + page; // in the storage of the tab
+
+  // The fields of the page by what tells them apart: type, name, and which one of these it is.
+  function fields() {
+    const all = new Map();
+    for (const field of document.querySelectorAll('input, textarea, select')) {
+      if (/^(password|file|hidden|submit|button|image|reset)$/.test(field.type)) continue;
+      let n = 0;
+      while (all.has(`${n} ${field.type} ${field.name}`)) n++;
+      all.set(`${n} ${field.type} ${field.name}`, field);
+    }
+    return all;
+  }
+
+  const isSwitch = (field) => field.type === 'checkbox' || field.type === 'radio';
+
+  function isChanged(field) {
+    if (field.options) return [...field.options].some((option) => option.selected !== option.defaultSelected);
+    return isSwitch(field) ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
+  }
+
+  function valueOf(field) {
+    if (field.options) return [...field.options].filter((option) => option.selected).map((option) => option.value);
+    return isSwitch(field) ? field.checked : field.value;
+  }
+
+  function keepFields() {
+    try {
+      const changed = [...fields()].filter(([, field]) => isChanged(field)).map(([key, field]) => [key, valueOf(field)]);
+      sessionStorage.setItem(kept, JSON.stringify(changed));
+    } catch {
+      // There may be no storage, or no room in it.
+    }
+  }
+
+  function restoreFields() {
+    try {
+      const changed = JSON.parse(sessionStorage.getItem(kept) ?? '[]');
+      sessionStorage.removeItem(kept);
+      const all = changed.length ? fields() : new Map();
+      for (const [key, value] of changed) {
+        const field = all.get(key);
+        if (!field) continue;
+        if (field.options) for (const option of field.options) option.selected = value.includes(option.value);
+        else if (isSwitch(field)) field.checked = value;
+        else field.value = value;
+      }
+    } catch {
+      // As above.
+    }
+  }
+  restoreFields();
+
   let leaving = false;
   function reload() {
     leaving = true;
+    keepFields();
     setTimeout(() => { // the person at the page may have stayed
       leaving = false;
       listen();
