@@ -71,7 +71,7 @@ func measure(command []string, names int, during time.Duration) error {
 		paths = append(paths, "/"+name)
 		shows["/"+name] = nil
 	}
-	server, err := subject.Start(command, dir, scratch, "RELOAD=true", "LOG_LEVEL=warn")
+	server, err := subject.Start(command, dir, scratch, "RELOAD=true")
 	if err != nil {
 		return err
 	}

@@ -82,19 +82,21 @@ func run(command []string, streams int, during time.Duration, mebibytes int) (er
 	if err = errors.Join(err, portErr); err != nil {
 		return err
 	}
-	server, err := subject.Start(group.Within(command), a.dir, scratch, "RELOAD=true", "TLS_CERT="+pair, "TLS_PORT="+port, "LOG_LEVEL=warn")
+	server, err := subject.Start(group.Within(command), a.dir, scratch, "RELOAD=true", "TLS_CERT="+pair, "TLS_PORT="+port)
 	if err != nil {
 		return err
 	}
 	defer server.Kill()
 	a.plain, a.secure = server.Addr, "127.0.0.1:"+port
-	a.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
+	// 100 streams a connection.
+	a.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true, MaxConnsPerHost: 1 + streams/100}}
 	if err := a.asks(); err != nil {
 		return fmt.Errorf("before: %w", err)
 	}
 
-	ctx, end := context.WithTimeout(context.Background(), during)
+	ctx, end := context.WithTimeout(context.Background(), max(during, patience))
 	defer end()
+	began := time.Now()
 	var all sync.WaitGroup
 	repeat := func(n int, pause time.Duration, do func(context.Context)) {
 		for range n {
@@ -111,15 +113,15 @@ func run(command []string, streams int, during time.Duration, mebibytes int) (er
 	}
 	repeat(streams*3/4, time.Second, a.listenSecurely)
 	repeat(streams/4, time.Second, a.listenAndNotRead)
-	repeat(8, 10*time.Millisecond, a.say)
+	repeat(4, 50*time.Millisecond, a.say)
 	repeat(50, time.Second, a.sayNothing)
-	repeat(8, time.Millisecond, a.askOddly)
+	repeat(8, 10*time.Millisecond, a.askOddly)
 	repeat(100, 10*time.Millisecond, a.wait)
 	repeat(1, 0, a.change)
 	most := 0.0
 	asked := 0
 	var problems []error
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && (time.Since(began) < during || a.refused.Load() == 0) {
 		if err := a.asks(); err != nil {
 			problems = append(problems, fmt.Errorf("meanwhile: %w", err))
 		}
@@ -129,6 +131,7 @@ func run(command []string, streams int, during time.Duration, mebibytes int) (er
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+	end()
 	all.Wait()
 	a.client.CloseIdleConnections()
 	peak, _ := subject.Status(server.ID(), "VmHWM")
@@ -159,12 +162,13 @@ func (a *attack) write(name, text string) error {
 func (a *attack) asks() error {
 	ctx, end := context.WithTimeout(context.Background(), patience)
 	defer end()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+a.secure+"/", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.plain+"/", nil)
 	if err != nil {
 		return err
 	}
 	r.Header.Set("Sec-Fetch-Dest", "document")
-	resp, err := a.client.Do(r)
+	r.Close = true
+	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return err
 	}
@@ -245,29 +249,32 @@ func (a *attack) listenAndNotRead(ctx context.Context) {
 	}
 }
 
+// lies are much that no page shows.
+var lies = func() (texts []string) {
+	for range 4 {
+		var paths, long, unknown []string
+		for range 50_000 {
+			paths = append(paths, fmt.Sprintf(`"/%d":{"%d":"1"}`, rand.IntN(1e6), rand.IntN(1e3)))
+		}
+		for range 250 {
+			long = append(long, fmt.Sprintf(`"/%d%s":{"%d":"1"}`, rand.IntN(1e6), strings.Repeat("/a", 1900), rand.IntN(1e6)))
+		}
+		for range 40_000 {
+			unknown = append(unknown, fmt.Sprintf(`"/%d":null`, rand.IntN(1e6)))
+		}
+		one := []string{`"/":{` + strings.Repeat(`"index.html":"1",`, 50_000) + `"a":"1"}`}
+		for _, list := range [][]string{paths, long, unknown, one} {
+			texts = append(texts, `{"page":"/","shows":{`+strings.Join(list, ",")+`}}`)
+		}
+	}
+	return texts
+}()
+
 // say says a lot that no page shows.
 func (a *attack) say(ctx context.Context) {
-	var list []string
-	switch rand.IntN(4) {
-	case 0:
-		for range 50_000 {
-			list = append(list, fmt.Sprintf(`"/%d":{"%d":"1"}`, rand.IntN(1e6), rand.IntN(1e3)))
-		}
-	case 1:
-		for range 250 {
-			list = append(list, fmt.Sprintf(`"/%d%s":{"%d":"1"}`, rand.IntN(1e6), strings.Repeat("/a", 1900), rand.IntN(1e6)))
-		}
-	case 2:
-		for range 40_000 {
-			list = append(list, fmt.Sprintf(`"/%d":null`, rand.IntN(1e6)))
-		}
-	default:
-		list = []string{`"/":{` + strings.Repeat(`"index.html":"1",`, 50_000) + `"a":"1"}`}
-	}
-	text := `{"page":"/","shows":{` + strings.Join(list, ",") + `}}`
 	soon, end := context.WithTimeout(ctx, time.Second)
 	defer end()
-	a.post(soon, text)
+	a.post(soon, lies[rand.IntN(len(lies))])
 	a.odd.Add(1)
 }
 
