@@ -403,8 +403,9 @@ func icons() string {
 // escape makes text of the bytes of a name, for HTML.
 func escape(name string) string { return string(appendText(nil, name)) }
 
-// appendText appends the bytes of a name as text for HTML. What is not UTF-8 is shown as U+FFFD, and a control character
-// as a picture of it (Unicode, Control Pictures).
+// appendText appends the bytes of a name as text for HTML. What is not UTF-8 is shown as U+FFFD, and so is what turns the
+// direction of writing round, as gnp.exe would look like exe.png behind it. A control character is shown as a picture of it
+// (Unicode, Control Pictures).
 func appendText(dst []byte, name string) []byte { return appendHTML(dst, name, false) }
 
 // appendHTML is appendText for names and for lines, in which tabs and line ends are what they are.
@@ -420,6 +421,9 @@ func appendHTML(dst []byte, name string, lines bool) []byte {
 			dst = append(dst, "&gt;"...)
 		case c >= utf8.RuneSelf:
 			r, n := utf8.DecodeRuneInString(name[i:])
+			if !lines && turnsDirection(r) {
+				r = utf8.RuneError
+			}
 			dst = utf8.AppendRune(dst, r)
 			i += n
 			continue
@@ -435,6 +439,11 @@ func appendHTML(dst []byte, name string, lines bool) []byte {
 		i++
 	}
 	return dst
+}
+
+// turnsDirection says whether a character embeds, overrides or isolates a direction of writing (UAX 9, sections 2.1 to 2.5).
+func turnsDirection(r rune) bool {
+	return '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
 }
 
 // appendReference appends a name as a relative reference: its bytes, of which those that are not unreserved are escaped

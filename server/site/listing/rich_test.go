@@ -103,7 +103,7 @@ func TestNamesAreEscaped(t *testing.T) {
 	if len(got) != len(names)+2 || got[0] != "../../" || got[1] != "../" {
 		t.Errorf("links %q", got)
 	}
-	for _, text := range []string{"<bdi>a\"b'c&amp;d&lt;e&gt;f</bdi>", "<bdi>new␊line␉tab</bdi>", "<bdi>␁␡</bdi>", "<bdi>\ufffd\ufffd</bdi>", "<bdi>&lt;script&gt;</bdi>",
+	for _, text := range []string{"<bdi>a\"b'c&amp;d&lt;e&gt;f</bdi>", "<bdi>new␊line␉tab</bdi>", "<bdi>␁␡</bdi>", "<bdi>\ufffd\ufffd</bdi>", "<bdi>&lt;script&gt;</bdi>", "<bdi>\ufffdgnp.exe</bdi>",
 		"<h1><bdi>\ufffd</bdi></h1>", `<a href="../"><bdi>a&lt;b&gt;&amp;"</bdi></a>`} {
 		if !strings.Contains(body, text) {
 			t.Errorf("the page has no %q", text)
