@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -192,5 +194,76 @@ func TestAClockThatJumps(t *testing.T) {
 		if _, err := fmt.Sscan(strings.SplitN(rest, ",", 2)[0], &seconds); found && (err != nil || seconds < 0 || seconds > 60) {
 			t.Errorf("the duration of %s", line)
 		}
+	}
+}
+
+// Law: over HTTP/2 too: a connection is kept over the jumps, an answer that is under way is whole, and Date is right.
+func TestAClockThatJumpsCutsNoConnectionOfHTTP2(t *testing.T) {
+	dir := t.TempDir()
+	large := bytes.Repeat([]byte("0123456789abcdef"), 1<<20) // more than a client makes room for at once
+	if err := os.WriteFile(filepath.Join(dir, "large.bin"), large, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var stderr output
+	program := exec.Command(os.Args[0])
+	program.Env = []string{"PREVIEWD_TEST_PROGRAM=1", "PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "LOG_FORMAT=json", "DIRECTORY=" + dir,
+		"TLS_CERT=" + testCertificate(t), "TZ=UTC"}
+	program.Stderr = &stderr
+	c := startWithClock(t, program)
+	t.Cleanup(func() { _ = program.Process.Kill(); _ = program.Wait() })
+	s := runningService{stderr: &stderr}
+	s.await(t, "kernel confinement")
+	url := "https://" + string(loggedURL.FindSubmatch([]byte(stderr.String()))[1]) + "/large.bin"
+
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	connections := 0
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		if !info.Reused {
+			connections++
+		}
+	}})
+	ask := func(method string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, method, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != 200 || resp.ProtoMajor != 2 {
+			t.Fatalf("%s over %s", resp.Status, resp.Proto)
+		}
+		return resp
+	}
+	for _, off := range []time.Duration{time.Hour, 0, -time.Hour, 0} {
+		under := ask("GET")
+		first := make([]byte, 100_000)
+		if _, err := io.ReadFull(under.Body, first); err != nil {
+			t.Fatal(err)
+		}
+		c.set(t, off)
+		resp := ask("HEAD")
+		_ = resp.Body.Close()
+		date, err := http.ParseTime(resp.Header.Get("Date"))
+		if difference := date.Sub(time.Now().Add(off)); err != nil || difference.Abs() > time.Minute {
+			t.Errorf("off by %v: Date is %v, which is wrong by %v", off, date, difference)
+		}
+		rest, err := io.ReadAll(under.Body)
+		if err != nil || !bytes.Equal(append(first, rest...), large) {
+			t.Errorf("off by %v: the answer under way had %d bytes, %v", off, len(first)+len(rest), err)
+		}
+		_ = under.Body.Close()
+	}
+	if connections != 1 {
+		t.Errorf("there were %d connections, want 1", connections)
+	}
+	if err := program.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := program.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, stderr.String())
 	}
 }

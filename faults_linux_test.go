@@ -150,8 +150,14 @@ func TestAMountThatHangs(t *testing.T) {
 				}
 			}
 			waiting.Wait()
-			if status, _ := h.admin("/readyz"); status != 200 {
-				t.Errorf("/readyz is %d afterwards", status)
+			for deadline := time.Now().Add(time.Minute); ; { // a probe may take a second, on a busy machine longer
+				status, text := h.admin("/readyz")
+				if status == 200 {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("/readyz is %d afterwards: %s", status, text)
+				}
 			}
 			if code, log := h.stop(); code != 0 {
 				t.Errorf("exit code %d\n%s", code, log)

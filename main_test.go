@@ -161,7 +161,7 @@ type runningService struct {
 var startLine = regexp.MustCompile(`^Serving HTTP(?:S on 127\.0\.0\.1 port ([0-9]+) \(https| on 127\.0\.0\.1 port ([0-9]+) \(http)://127\.0\.0\.1:([0-9]+)/\) \.\.\.$`)
 
 // loggedURL finds the address in the record of the start.
-var loggedURL = regexp.MustCompile(`"urls":\["http://([^/"]+)/"\]`)
+var loggedURL = regexp.MustCompile(`"urls":\["https?://([^/"]+)/"\]`)
 
 // startService runs the program as a process of its own, which the kernel confines, until stop, which waits for its end, or
 // the end of the test.

@@ -148,10 +148,10 @@ type Config struct {
 	// Warnings are lines for the log that do not keep the server from starting.
 	Warnings []string
 
-	// MaxInFlight bounds the content in memory for answers in progress, in bytes; 0 is the default. DiskThreads
-	// bounds the threads that wait for a disk; 0 is the default. Fit and FitTasks set them.
-	MaxInFlight Size
-	DiskThreads int
+	// MaxInFlight bounds the content in memory for answers in progress, in bytes, DiskThreads the threads that wait for a
+	// disk, and Encoders the files that are compressed at the same time; 0 is the default. Fit and FitTasks set them.
+	MaxInFlight           Size
+	DiskThreads, Encoders int
 	// MemoryBudget bounds what answers and clients may hold in all, beside the cache and the connections themselves, in bytes;
 	// 0 is no bound. MaxInFlight and MaxListings are parts of it. Fit sets it.
 	MemoryBudget Size
@@ -187,7 +187,8 @@ func address(host string, port Port) string {
 
 // Fit adapts the defaults to limit, the memory limit of the control group in bytes. The cache takes at most a
 // quarter of it, unless CACHE_SIZE is set. Another quarter is the budget of all that clients make the server hold. Content for answers in progress takes at most a tenth, and the names in
-// directories a fifth. MaxConnections is one for each connectionShare of it, unless it is set.
+// directories a fifth. MaxConnections is one for each connectionShare of it, unless it is set; there is a thread that may wait
+// for a disk for each diskShare, and an encoder for each encoderShare.
 //
 // It returns the value for debug.SetMemoryLimit: 85 % of limit, less the cache, which is outside the Go heap, but at
 // least half of limit. The rest is for memory that the runtime does not count. If GOMEMLIMIT is set, the runtime
@@ -202,6 +203,8 @@ func (c *Config) Fit(limit int64) (goMemLimit int64) {
 		c.MaxConnections = int(min(max(1, limit/connectionShare), math.MaxInt32))
 	}
 	c.MaxListings = min(256<<20, Size(limit/5))
+	c.DiskThreads = int(min(max(1, limit/diskShare), maxDiskThreads))
+	c.Encoders = int(min(max(1, limit/encoderShare), math.MaxInt32))
 	if c.goMemLimitSet {
 		return -1
 	}
@@ -211,6 +214,16 @@ func (c *Config) Fit(limit int64) (goMemLimit int64) {
 // connectionShare is how many bytes of the memory limit there have to be for each connection. An idle one takes 9 KiB, half a
 // TLS handshake 13, one of TLS 28, one of HTTP/2 45: a quarter of the limit holds them, on the average, when all are open.
 const connectionShare = 128 << 10
+
+const (
+	// diskShare is how many bytes of the memory limit there have to be for each thread that waits for a disk: it has three
+	// stacks and a piece of a file. maxDiskThreads is how many there are where memory is no matter.
+	diskShare      = 512 << 10
+	maxDiskThreads = 256
+	// encoderShare is how many there have to be for each encoder of content that is kept. It takes 5 MiB, beside source and
+	// result.
+	encoderShare = 32 << 20
+)
 
 // FitDescriptors adapts to limit, the number of files that the process may have open. A connection may have a file beside
 // its own descriptor; ownDescriptors are left for what the server itself has open. It comes after Fit.
@@ -228,10 +241,10 @@ func (c *Config) FitDescriptors(limit uint64) {
 const ownDescriptors = 32
 
 // FitTasks adapts to limit, the number of tasks that the control group may have, health checks included. A quarter
-// of them may wait for a disk. It returns the largest GOMAXPROCS that leaves room for the threads that wait in system
+// of them may wait for a disk, but no more than Fit has found room for. It comes after Fit. It returns the largest GOMAXPROCS that leaves room for the threads that wait in system
 // calls; or -1, which changes nothing, if GOMAXPROCS is set.
 func (c *Config) FitTasks(limit int64) (goMaxProcs int) {
-	c.DiskThreads = int(min(max(1, limit/4), 1<<10))
+	c.DiskThreads = min(cmp.Or(c.DiskThreads, 1<<10), int(min(max(1, limit/4), 1<<10)))
 	if c.goMaxProcsSet {
 		return -1
 	}

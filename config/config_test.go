@@ -625,3 +625,23 @@ func FuzzHeaders(f *testing.F) {
 		}
 	})
 }
+
+// TestFitThreads: threads that wait for a disk, and encoders, are as many as there is memory for.
+func TestFitThreads(t *testing.T) {
+	for _, c := range []struct {
+		memory, tasks   int64
+		disks, encoders int
+	}{{64 << 20, 0, 128, 2}, {64 << 20, 64, 16, 2}, {64 << 20, 4096, 128, 2}, {1000, 0, 1, 1}, {1 << 40, 0, 256, 32 << 10}, {1 << 40, 4096, 256, 32 << 10}} {
+		config, err := load(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.Fit(c.memory)
+		if c.tasks > 0 {
+			config.FitTasks(c.tasks)
+		}
+		if config.DiskThreads != c.disks || config.Encoders != c.encoders {
+			t.Errorf("%d bytes, %d tasks: %d threads and %d encoders, want %d and %d", c.memory, c.tasks, config.DiskThreads, config.Encoders, c.disks, c.encoders)
+		}
+	}
+}

@@ -10,7 +10,7 @@ func (m *Metrics) WatchMemory(use func() (held, limit int64)) {
 			func() float64 { return float64(value()) })
 	}
 	m.registry.MustRegister(
-		gauge("memory_budget_used_bytes", "Memory reserved for answers and HTTP/2 connections in progress.",
+		gauge("memory_budget_used_bytes", "Memory reserved for requests and answers in progress, and for HTTP/2 connections.",
 			func() int64 { held, _ := use(); return held }),
 		gauge("memory_budget_limit_bytes", "Memory that may be reserved for them; without a limit on memory, the largest integer.",
 			func() int64 { _, limit := use(); return limit }))

@@ -59,7 +59,7 @@ func (a *acceptor) start(conn net.Conn) {
 	} else {
 		c = a.server.secure.NewConn(conn, a.tls)
 	}
-	a.connections.add(c)
+	a.connections.add(c, conn)
 	go a.work(c)
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net"
 	"sync"
 	"time"
 )
@@ -23,19 +24,25 @@ type connection interface {
 // connections is the set of open connections of one listener.
 type connections struct {
 	mu    sync.Mutex
-	set   map[connection]bool // whether it was told to give way
-	empty chan struct{}       // closed when the set becomes empty, if someone waits for it
+	set   map[connection]held
+	empty chan struct{} // closed when the set becomes empty, if someone waits for it
 	// cancel tells handlers that their connections are about to be cut.
 	cancel func()
 }
 
-func (s *connections) add(c connection) {
+// held is what is known of a connection beside what it says itself.
+type held struct {
+	socket net.Conn
+	told   bool // to give way
+}
+
+func (s *connections) add(c connection, socket net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.set == nil {
-		s.set = make(map[connection]bool)
+		s.set = make(map[connection]held)
 	}
-	s.set[c] = false
+	s.set[c] = held{socket: socket}
 }
 
 func (s *connections) remove(c connection) {
@@ -57,16 +64,16 @@ func (s *connections) wake() {
 	}
 }
 
-// oldest returns the connection that has been waiting longest, of those that were not told to give way, and the one
-// that has stood still longest.
-func (s *connections) oldest() (waiting, still aged) {
+// oldest returns the connection that has been waiting longest, of those that were not told to give way, and those that have
+// stood still for deafTime.
+func (s *connections) oldest(now time.Time) (waiting aged, still []aged) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c, told := range s.set {
-		if since, ok := c.Waiting(); ok && !told {
-			waiting = waiting.older(aged{c, s, since})
-		} else if since, ok := c.Still(); ok {
-			still = still.older(aged{c, s, since})
+	for c, of := range s.set {
+		if since, ok := c.Waiting(); ok && !of.told {
+			waiting = waiting.older(aged{c, s, of.socket, since})
+		} else if since, ok := c.Still(); ok && now.Sub(since) >= deafTime {
+			still = append(still, aged{c, s, of.socket, since})
 		}
 	}
 	return waiting, still
@@ -75,16 +82,18 @@ func (s *connections) oldest() (waiting, still aged) {
 // aged is a connection of a set and since when it has been in a state; the zero value is none.
 type aged struct {
 	connection
-	set   *connections
-	since time.Time
+	set    *connections
+	socket net.Conn
+	since  time.Time
 }
 
 // giveWay tells the connection to give way, once.
 func (a aged) giveWay() {
 	a.set.mu.Lock()
 	defer a.set.mu.Unlock()
-	if _, open := a.set.set[a.connection]; open {
-		a.set.set[a.connection] = true
+	if of, open := a.set.set[a.connection]; open {
+		of.told = true
+		a.set.set[a.connection] = of
 		a.GiveWay()
 	}
 }

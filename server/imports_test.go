@@ -23,7 +23,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"server/budget":           "server/message",
 		"server/certs":            "",
 		"server/certs/devca":      "",
-		"server/cgi":              "server/message",
+		"server/cgi":              "server/budget server/message",
 		"server/confine":          "",
 		"server/fields":           "server/message",
 		"server/http1":            "server/budget server/message server/tcp",

@@ -224,27 +224,31 @@ func TestAtTheLimitTheOneThatWaitedLongestGivesWay(t *testing.T) {
 		"content that nobody wants": "POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n",
 		"closing":                   "GET / HTTP/1.0\r\n\r\nPOST",
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := serve(t, &Server{Handler: hello, MaxConnections: 2, HeaderTimeout: time.Hour, IdleTimeout: time.Hour})
-			first := s.dial(t)
-			fmt.Fprint(first, said)
-			if strings.Contains(said, "\r\n\r\n") {
-				_, _ = answer(t, first)
-			}
-			for range 5 { // each makes room for the next
-				next := s.dial(t)
-				if text, _ := ask(t, next); text != "hello" {
-					t.Fatalf("a further connection got %q", text)
-				}
-			}
-			if _, err := io.ReadAll(first); err != nil && !errors.Is(err, syscall.ECONNRESET) {
-				t.Errorf("the oldest is not closed: %v", err)
-			}
-			s.stop()
-			if err := <-s.ended; err != nil {
-				t.Errorf("Serve = %v", err)
-			}
-		})
+		for _, most := range []int{1, 2} {
+			t.Run(fmt.Sprint(name, " of ", most), func(t *testing.T) { givesWay(t, most, said) })
+		}
+	}
+}
+
+func givesWay(t *testing.T, most int, said string) {
+	s := serve(t, &Server{Handler: hello, MaxConnections: most, HeaderTimeout: time.Hour, IdleTimeout: time.Hour})
+	first := s.dial(t)
+	fmt.Fprint(first, said)
+	if strings.Contains(said, "\r\n\r\n") {
+		_, _ = answer(t, first)
+	}
+	for range 5 { // each makes room for the next
+		next := s.dial(t)
+		if text, _ := ask(t, next); text != "hello" {
+			t.Fatalf("a further connection got %q", text)
+		}
+	}
+	if _, err := io.ReadAll(first); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the oldest is not closed: %v", err)
+	}
+	s.stop()
+	if err := <-s.ended; err != nil {
+		t.Errorf("Serve = %v", err)
 	}
 }
 

@@ -1,15 +1,21 @@
 package server
 
 import (
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/previewd/previewd/server/tcp"
 )
 
 const (
 	// waitTime is how long a connection has to have waited before it gives way, so that a new one can ask.
 	waitTime = 100 * time.Millisecond
-	// stillTime is how long the client of an answer has to have made no room for it before the connection gives way.
+	// stillTime is how long the client of an answer has to have made no room for it before the connection gives way, and deafTime
+	// how long where it is known that this is not the network's fault. Whoever waits in the backlog waits for as many as come
+	// before.
 	stillTime = time.Second
+	deafTime  = 200 * time.Millisecond
 	// slotPause is how long a connection that gives way may take to end before another one is looked for.
 	slotPause = 10 * time.Millisecond
 )
@@ -63,15 +69,21 @@ func (s *slots) give() {
 func (s *slots) makeRoom(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var waiting, still aged
+	var waiting aged
+	var still []aged
 	for _, set := range s.sets {
-		w, st := set.oldest()
-		waiting, still = waiting.older(w), still.older(st)
+		w, st := set.oldest(now)
+		waiting, still = waiting.older(w), append(still, st...)
 	}
-	switch {
-	case waiting.lasts(now, waitTime):
+	if waiting.lasts(now, waitTime) {
 		waiting.giveWay()
-	case still.lasts(now, stillTime):
-		still.Cut()
+		return
+	}
+	slices.SortFunc(still, func(a, b aged) int { return a.since.Compare(b.since) })
+	for _, a := range still {
+		if a.lasts(now, stillTime) || tcp.Deaf(a.socket) {
+			a.Cut()
+			return
+		}
 	}
 }

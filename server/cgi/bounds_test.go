@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/cgi"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site"
@@ -234,6 +235,42 @@ func TestASlowClientHoldsNoSlot(t *testing.T) {
 	s.note(func() {
 		if s.most != 1 || s.running != 0 || len(s.failures) != 0 {
 			t.Errorf("%d at once, %d running, failures %q", s.most, s.running, s.failures)
+		}
+	})
+}
+
+// Law: a script takes memory from the budget until its answer is sent, also when it has ended long before; one for which there is
+// none is not started.
+func TestAnswersOfScriptsTakeMemoryFromTheBudget(t *testing.T) {
+	memory := budget.New(500_000)
+	s := newService(t, func(o *cgi.Options, _ *site.Options) { o.Budget = memory })
+	ask := func(path string) message.Response {
+		return s.Serve(t.Context(), &message.Request{Method: "GET", Target: path, Content: message.NoContent{}})
+	}
+	first, second := ask("/cgi-bin/hello"), ask("/cgi-bin/hello")
+	one, _ := memory.Use()
+	if first.Status != 200 || second.Status != 200 || one == 0 {
+		t.Fatalf("got %d and %d, %d bytes are held", first.Status, second.Status, one)
+	}
+	s.eventually("the end of both", func() bool { return s.started == 2 && s.running == 0 })
+	if resp := ask("/cgi-bin/hello"); resp.Status != 503 || resp.Fields.Get("Retry-After") == "" {
+		t.Errorf("without memory: %d %v", resp.Status, resp.Fields)
+	}
+	first.Discard()
+	for path, want := range map[string]int{"/cgi-bin/hello": 200, "/cgi-bin/silent": 500, "/cgi-bin/nothing": 404} {
+		resp := ask(path)
+		if resp.Status != want {
+			t.Errorf("%s: %d, want %d", path, resp.Status, want)
+		}
+		resp.Discard()
+	}
+	second.Discard()
+	if held, _ := memory.Use(); held != 0 {
+		t.Errorf("%d bytes are held in the end", held)
+	}
+	s.note(func() {
+		if s.started != 4 || len(s.failures) == 0 || s.failures[0] != "busy" {
+			t.Errorf("%d were started, failures %q", s.started, s.failures)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
 )
 
@@ -38,6 +39,8 @@ type Options struct {
 	Timeout time.Duration
 	// MaxProcesses is how many scripts run at once. Further ones wait, for Timeout at most.
 	MaxProcesses int
+	// Budget is what a script takes memory from until its answer is sent, which may be long after its end; nil has no limit.
+	Budget *budget.Budget
 	// Environ is what scripts get of the server's environment, NAME=value, see PassedOn.
 	Environ []string
 	// User is whom scripts run as, see Prepare; nil is the server's user.
@@ -61,7 +64,7 @@ type Failure string
 
 // The kinds of failure.
 const (
-	Busy     Failure = "busy"     // MaxProcesses ran for Timeout
+	Busy     Failure = "busy"     // MaxProcesses ran for Timeout, or there is no memory
 	NotRun   Failure = "start"    // it could not be started
 	BadHead  Failure = "head"     // no valid head came
 	TimedOut Failure = "timeout"  // killed after Timeout
@@ -150,6 +153,11 @@ func (h *Handler) serve(ctx context.Context, r *message.Request, x exchange) mes
 	}
 	if failure := h.takeSlot(ctx, r); failure != nil {
 		return failure.Response()
+	}
+	if h.Budget.Acquire(ctx, cost) != nil {
+		<-h.slots
+		h.failed(Busy)
+		return budget.Full()
 	}
 	return h.run(ctx, r, x, &s, command{
 		file: s.file, arguments: arguments, environ: environ, user: h.User, content: r.ContentLength > 0,

@@ -56,6 +56,7 @@ func (h *Handler) run(ctx context.Context, r *message.Request, x exchange, s *sc
 	if p.process, err = start(c); err != nil {
 		h.runs.Done()
 		<-h.slots
+		h.Budget.Release(cost)
 		return h.notStarted(x, s, err)
 	}
 	p.stdout = &output{file: p.process.stdout, exited: p.process.exited}
@@ -188,6 +189,10 @@ func (p *run) feed(ctx context.Context) {
 	}
 }
 
+// cost is how many bytes a script takes from the Budget: content on its way to it and its answer, the head of that, a line of
+// standard error, and what the kernel holds of each in a pipe (pipe(7)).
+const cost = 2*copyBuffer + maxHead + maxErrorLine + 64<<10
+
 // copyBuffer is how much of a request's content, and of a script's answer, is held at a time, in bytes.
 const copyBuffer = 32 << 10
 
@@ -308,6 +313,7 @@ func (p *run) close() {
 		h.failed(p.failure)
 	}
 	p.mu.Unlock()
+	h.Budget.Release(cost)
 	h.runs.Done()
 }
 

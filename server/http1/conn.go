@@ -191,13 +191,16 @@ func (c *Conn) setStore(buf []byte) {
 func (c *Conn) consume(n int) { c.buf = c.buf[n:] }
 
 // grow makes room behind the bytes of the buffer if there is none. What exceeds a buffer of the pool comes from what all
-// connections share.
+// connections share: twice, as a head becomes a text of the request.
 func (c *Conn) grow() *message.Failure {
 	if len(c.buf) < cap(c.buf) {
 		return nil
 	}
 	size := max(bufferSize, 2*len(c.buf))
-	held := int64(size - bufferSize)
+	if len(c.buf) < maxHead {
+		size = min(size, maxHead+bufferSize)
+	}
+	held := 2 * int64(size-bufferSize)
 	if held > 0 && !c.engine.heads.TryAcquire(held) {
 		return &message.Failure{Status: 503, Message: "Too many unfinished requests"}
 	}

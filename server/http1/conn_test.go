@@ -1,12 +1,14 @@
 package http1
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -681,6 +683,49 @@ func TestWake(t *testing.T) {
 			<-done
 		})
 	})
+}
+
+// TestTheHeadOfARequestIsOfTheBudgetUntilItIsAnswered: as its text is held, and the next request's is another's business.
+func TestTheHeadOfARequestIsOfTheBudgetUntilItIsAnswered(t *testing.T) {
+	for _, size := range []int{100, 50_000, 700_000} {
+		synctest.Test(t, func(t *testing.T) {
+			release := make(chan bool)
+			e := &Engine{HeaderTimeout: time.Minute, IdleTimeout: time.Minute, Handler: func(_ context.Context, r *message.Request) message.Response {
+				<-release
+				return message.Response{Status: 200, Body: message.Bytes(r.Fields.Get("Last"))}
+			}}
+			client, _, done := serveOne(e)
+			head := "GET / HTTP/1.1\r\n"
+			for len(head) < size {
+				head += "A: " + strings.Repeat("x", min(50_000, size-len(head))) + "\r\n"
+			}
+			head += "Last: last\r\n\r\n"
+			reader := bufio.NewReader(client)
+			for range 2 {
+				if _, err := io.WriteString(client, head); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait() // the handler has it
+				if held, _ := e.heads.Use(); held != int64(max(0, len(head)-bufferSize)) {
+					t.Errorf("of a head of %d bytes %d are of the budget", len(head), held)
+				}
+				release <- true
+				resp, err := http.ReadResponse(reader, nil)
+				if err != nil {
+					t.Fatalf("a head of %d bytes: %v", len(head), err)
+				}
+				if text, err := io.ReadAll(resp.Body); string(text) != "last" || err != nil {
+					t.Errorf("got %q, %v", text, err)
+				}
+				synctest.Wait()
+				if held, _ := e.heads.Use(); held != 0 {
+					t.Errorf("%d bytes are of the budget behind the answer", held)
+				}
+			}
+			_ = client.Close()
+			<-done
+		})
+	}
 }
 
 func TestUnfinishedHeadsShareABudget(t *testing.T) {

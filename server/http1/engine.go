@@ -39,7 +39,7 @@ type Engine struct {
 	once     sync.Once
 	starts   [600]string // by status code: the head's beginning up to the Date, with the table's phrase
 	date     message.Date
-	heads    *budget.Budget // of unfinished heads beyond the first buffer of each
+	heads    *budget.Budget // of heads beyond the first buffer of each
 	pieces   *budget.Budget // of files that are sent over TLS
 	exchange sync.Pool      // of *exchange
 	margin   int64          // LendMargin of the connections, in bytes
@@ -64,8 +64,8 @@ const (
 	// skipTimeout and skipBytes bound the content nobody read that is skipped to keep the connection.
 	skipTimeout = 5 * time.Second
 	skipBytes   = 256 << 10
-	// headBudget is how many bytes all connections may hold of unfinished heads, beside a buffer of bufferSize for each.
-	headBudget = 8 << 20
+	// headBudget is how many bytes all connections may hold of heads, beside bufferSize for each, until they are answered.
+	headBudget = 16 << 20
 	// pieceBudget is how many bytes all pieces of files may have that are being sent over TLS, beside small ones.
 	pieceBudget = 64 * pieceCost
 	// firstRequestGrace is how long a new connection may take for its first byte while the server drains.

@@ -21,12 +21,14 @@ type exchange struct {
 	writer  answerWriter
 
 	start time.Time
-	ended bool // the input ended before the head did
+	ended bool  // the input ended before the head did
+	held  int64 // bytes of the engine's head budget that the text of the request takes
 }
 
 // release gives the exchange back to the pool. Nothing of the request is kept alive by it.
 func (x *exchange) release() {
 	e := x.conn.engine
+	e.heads.Release(x.held)
 	fields := x.request.Fields
 	clear(fields)
 	*x = exchange{
@@ -52,6 +54,8 @@ func (x *exchange) serve(ctx context.Context, c *Conn) (keep bool) {
 		return false
 	}
 	x.parser.fill(r, c.buf)
+	x.held = min(c.held, int64(max(0, x.parser.size-bufferSize)))
+	c.held -= x.held
 	if err == nil && x.ended && r.Method != "GET" && r.Method != "HEAD" && r.Method != "" {
 		err = io.ErrUnexpectedEOF // content may have been meant: only these two are answered
 	}
@@ -70,7 +74,7 @@ func (x *exchange) serve(ctx context.Context, c *Conn) (keep bool) {
 	}
 	c.consume(x.parser.size)
 	if len(c.buf) == 0 && x.content.finished() {
-		c.setStore(nil) // a slow reader of the answer holds no head
+		c.setStore(nil) // a slow reader of the answer holds no buffer
 	}
 	return x.answer(ctx, x.keepsAlive() && !c.givesWay.Load())
 }

@@ -235,14 +235,20 @@ func (c *Conn) cutSilent() {
 	}
 }
 
-// GiveWay ends a connection to make room for another: at once if it has no requests.
+// GiveWay ends a connection to make room for another: at once if it has no requests, and none is on its way.
 func (c *Conn) GiveWay() {
-	if c.idle.Load() == 0 {
+	if c.idle.Load() == 0 || c.hasUnread() {
 		c.Wake()
 		return
 	}
 	// Beneath TLS, as in Cut. An error means that it is closed already.
 	_ = c.conn.NetConn().Close()
+}
+
+// hasUnread says whether something has come that was not read yet, or the beginning of a record of TLS.
+func (c *Conn) hasUnread() bool {
+	beneath, ok := c.conn.NetConn().(interface{ MidRecord() bool })
+	return ok && beneath.MidRecord() || tcp.HasUnread(c.conn)
 }
 
 // part says goodbye, at once or when the grace of the first request is over.

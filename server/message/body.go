@@ -210,6 +210,7 @@ func (s *FileSection) writePiece(w io.Writer, n int64, check func() error) (writ
 		}
 		size = min(size, int64(next))
 	}
+	s.Disk.Enter() // who waits for that holds no buffer
 	var piece []byte
 	if size <= smallPiece {
 		buf := smallPieces.Get().(*[smallPiece]byte)
@@ -220,7 +221,6 @@ func (s *FileSection) writePiece(w io.Writer, n int64, check func() error) (writ
 		defer pieces.Put(buf)
 		piece = buf[:size]
 	}
-	s.Disk.Enter()
 	_, err = s.File.ReadAt(piece, s.Offset+n)
 	s.Disk.Leave()
 	if err != nil {

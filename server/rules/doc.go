@@ -16,6 +16,10 @@ const (
 	MaxLine = 2000
 	// MaxFile is how many bytes of a file are read. What is beyond is reported and not obeyed.
 	MaxFile = 1 << 20
+	// MaxExpanded is how many bytes a target or a value may have once its placeholders are replaced, and MaxFields how many
+	// bytes of fields all blocks together give an answer: what is captured may be long, and stand in many places. Beyond, a
+	// redirect is passed over, and a field left out.
+	MaxExpanded, MaxFields = 64 << 10, 64 << 10
 	// MaxProblems is how many problems of a file are told one by one.
 	MaxProblems = 100
 	// MaxAge is how old the last look at the files may be when a request is answered. There is no timer.

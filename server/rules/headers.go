@@ -98,11 +98,24 @@ func ParseHeaders(content []byte) (*Headers, []Problem) {
 		h.pages = h.pages || b.pattern.tellsPages()
 	}
 	for i := range h.blocks {
-		if b := &h.blocks[i]; !b.dependsOnRequest() {
+		b := &h.blocks[i]
+		if size := b.size(); size > MaxFields {
+			report.line = b.Line
+			report.fail("the fields have %d bytes, allowed are %d in an answer: those beyond are left out", size, MaxFields)
+		}
+		if !b.dependsOnRequest() {
 			b.alone = h.lay([]applied{{block: i}})
 		}
 	}
 	return h, report.problems
+}
+
+// size is how many bytes its fields have, as they stand.
+func (b *Block) size() (size int) {
+	for _, l := range b.lines {
+		size += len(l.name) + len(l.value)
+	}
+	return size
 }
 
 // dependsOnRequest says whether what is captured stands in a value.
@@ -264,9 +277,10 @@ func (h *Headers) combine(list []applied) *Fields {
 	return h.lay(list)
 }
 
-// lay lays the fields of blocks over each other.
+// lay lays the fields of blocks over each other, as far as there is room for them in an answer.
 func (h *Headers) lay(list []applied) *Fields {
 	var f Fields
+	size := 0
 	for _, a := range list {
 		b := &h.blocks[a.block]
 		for _, l := range b.lines {
@@ -278,11 +292,14 @@ func (h *Headers) lay(list []applied) *Fields {
 			if l.unset {
 				continue
 			}
-			value := l.value
+			value, fits := l.value, true
 			if l.template != nil {
-				value = l.template.expand(a.captures, func(c capture) string { return encode(c.raw, inPath) })
+				value, fits = l.template.expand(a.captures, func(c capture) string { return encode(c.raw, inPath) })
 			}
-			f.set(l.name, value)
+			if fits && size+len(l.name)+len(value) <= MaxFields {
+				size += len(l.name) + len(value)
+				f.set(l.name, value)
+			}
 		}
 	}
 	if len(f.values) == 0 && len(f.removed) == 0 {

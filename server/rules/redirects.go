@@ -173,9 +173,11 @@ func parseRedirect(line string, origins []string, report *report) (Redirect, err
 
 // mayFetch says whether a rule for another host fetches from one of origins, whatever the request.
 func (r *Redirect) mayFetch(origins []string) bool {
-	return r.Status == 200 && r.to.origin.isFixed() && slices.ContainsFunc(origins, func(origin string) bool {
-		return strings.EqualFold(withPort(origin), withPort(r.to.origin.expand(nil, nil)))
-	})
+	if r.Status != 200 || !r.to.origin.isFixed() {
+		return false
+	}
+	own, _ := r.to.origin.expand(nil, nil)
+	return slices.ContainsFunc(origins, func(origin string) bool { return strings.EqualFold(withPort(origin), withPort(own)) })
 }
 
 // withPort completes an origin by the usual port of its scheme.

@@ -294,3 +294,36 @@ func BenchmarkMatch(b *testing.B) {
 		})
 	}
 }
+
+// Law: what the client's path puts into a target or a field, in however many places, is bounded; so are the fields of an answer.
+func TestWhatIsExpandedIsBounded(t *testing.T) {
+	long := strings.Repeat("x", 60_000)
+	rs, _ := ParseRedirects([]byte("/a/:x /" + strings.Repeat(":x", 100) + " 301\n/b/:x /:x 301\n/c/:x /?" + strings.Repeat(":x", 100) + " 301\n"))
+	for target, want := range map[string]int{"/a/" + long: 0, "/b/" + long: 60_001, "/c/" + long: 0, "/a/x": 101} {
+		if o, ok := rs.Match(Asked{Scheme: "http", Host: "h", Target: target}, func() bool { return false }); ok != (want > 0) || len(o.Location) != want {
+			t.Errorf("%.10s: a Location of %d bytes, want %d", target, len(o.Location), want)
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "/*\nX-First: 1\nX-Long: %s\nX-More: %s\nX-Last: 1\n", long, long)
+	fmt.Fprintf(&b, "/:x\nX-Asked: %s\n", strings.Repeat(":x", 100))
+	h, problems := ParseHeaders([]byte(b.String()))
+	told := 0
+	for _, p := range problems {
+		if p.Error && p.Line == 1 {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("problems are %v, want one error of line 1", problems)
+	}
+	for target, want := range map[string]string{"/a/b": "X-First X-Long X-Last", "/c": "X-First X-Long X-Last X-Asked", "/" + long: "X-First X-Long X-Last"} {
+		var names []string
+		for _, f := range h.For("h", target).values {
+			names = append(names, f.Name)
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("%.10s: got %s, want %s", target, got, want)
+		}
+	}
+}

@@ -130,13 +130,16 @@ func (t template) isFixed() bool {
 	return true
 }
 
-// expand puts in what the names stand for, encoded again for the place where it stands.
-func (t template) expand(captures []capture, encoded func(c capture) string) string {
+// expand puts in what the names stand for, encoded again for the place where it stands. ok is false beyond MaxExpanded.
+func (t template) expand(captures []capture, encoded func(c capture) string) (text string, ok bool) {
 	if len(t) == 1 && t[0].name == "" {
-		return t[0].literal
+		return t[0].literal, len(t[0].literal) <= MaxExpanded
 	}
 	var b strings.Builder
 	for _, p := range t {
+		if b.Len() > MaxExpanded {
+			return "", false
+		}
 		if p.name == "" {
 			b.WriteString(p.literal)
 			continue
@@ -148,22 +151,27 @@ func (t template) expand(captures []capture, encoded func(c capture) string) str
 			}
 		}
 	}
-	return b.String()
+	return b.String(), b.Len() <= MaxExpanded
 }
 
 // reference is a target in which all names are replaced.
 type reference struct{ origin, path, query, fragment string }
 
 // expand makes the reference for a request, whose query is carried over where the target has none. ok is false where what
-// was captured would lead elsewhere than the rule says: to another host, or out of the directory that it names. With asSent,
-// which is for another server's target, the splat and the query keep the spelling that they came in.
+// was captured would lead elsewhere than the rule says: to another host, or out of the directory that it names; or becomes too
+// long. With asSent, which is for another server's target, the splat and the query keep the spelling that they came in.
 func (t target) expand(captures []capture, query string, asSent bool) (r reference, ok bool) {
 	ok = true
-	r.origin = t.origin.expand(captures, func(c capture) string {
+	expand := func(t template, encoded func(c capture) string) string {
+		text, fits := t.expand(captures, encoded)
+		ok = ok && fits
+		return text
+	}
+	r.origin = expand(t.origin, func(c capture) string {
 		ok = ok && isHostText(c.raw)
 		return c.raw
 	})
-	r.path = t.path.expand(captures, func(c capture) string {
+	r.path = expand(t.path, func(c capture) string {
 		if c.name == splatName && asSent && !strings.ContainsAny(c.raw, "?#") {
 			return c.raw
 		}
@@ -180,9 +188,9 @@ func (t target) expand(captures []capture, query string, asSent bool) (r referen
 		r.query = encode(query, inQuery)
 	}
 	if t.hasQuery {
-		r.query = t.query.expand(captures, inOne)
+		r.query = expand(t.query, inOne)
 	}
-	r.fragment = t.fragment.expand(captures, inOne)
+	r.fragment = expand(t.fragment, inOne)
 	return r, ok
 }
 

@@ -40,7 +40,7 @@ type Conn struct {
 // NewConn returns a connection that uses the settings of e, with a configuration of Config. It does not yet read.
 func (e *Engine) NewConn(conn net.Conn, config *tls.Config) *Conn {
 	e.prepare()
-	beneath := &socket{Conn: conn, greeting: true}
+	beneath := &socket{Conn: conn, shaking: true, left: maxGreeting, greeting: true}
 	return &Conn{engine: e, socket: beneath, conn: tls.Server(beneath, config), opened: time.Now()}
 }
 
@@ -104,7 +104,7 @@ func (c *Conn) inTheClear(err error) error {
 func (c *Conn) speak(as speaking) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.socket.greeting = false
+	c.socket.greeting, c.socket.shaking = false, false
 	// An error means that the connection is closed: what comes next reports it.
 	_ = c.socket.SetDeadline(time.Time{})
 	c.speaking = as

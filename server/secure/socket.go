@@ -39,17 +39,34 @@ type socket struct {
 	incoming records
 	within   atomic.Bool // what was read ends within a record of TLS
 
-	// While the handshake goes on: what the client has sent, if it is not TLS.
+	// While the handshake goes on: how many bytes of it may still come, and what the client has sent, if it is not TLS.
+	shaking  bool
+	left     int
 	greeting bool
 	foreign  []byte
 }
+
+// maxGreeting is how many bytes a client may send for the handshake. crypto/tls holds a message of 64 KiB, twice, before it
+// looks at it; those of clients have some 2 KiB.
+const maxGreeting = 16 << 10
+
+var errGreeting = errors.New("the client has sent too much for a handshake")
 
 // recordTypeHandshake begins the first record of TLS (RFC 8446, section 5.1).
 const recordTypeHandshake = 22
 
 // Read reads from the kernel, and keeps what a client says that does not speak TLS.
 func (s *socket) Read(p []byte) (int, error) {
+	if s.shaking {
+		if s.left == 0 {
+			return 0, errGreeting
+		}
+		p = p[:min(len(p), s.left)]
+	}
 	n, err := s.Conn.Read(p)
+	if s.shaking {
+		s.left -= n
+	}
 	if n > 0 {
 		s.within.Store(!s.incoming.endWith(p[:n]))
 	}

@@ -78,3 +78,25 @@ func TestWhatIsNotTLSCanBeReadAgain(t *testing.T) {
 		}
 	}
 }
+
+// Law: a client may send maxGreeting bytes for its handshake, and as many as it likes behind it.
+func TestAHandshakeIsNoLongerThanItHasToBe(t *testing.T) {
+	here, there := net.Pipe()
+	s := &socket{Conn: here, shaking: true, left: maxGreeting, greeting: true}
+	go func() {
+		for {
+			if _, err := there.Write(append([]byte{recordTypeHandshake}, make([]byte, 999)...)); err != nil {
+				return
+			}
+		}
+	}()
+	n, err := io.Copy(io.Discard, io.LimitReader(struct{ io.Reader }{s}, 10*maxGreeting))
+	if n != maxGreeting || !errors.Is(err, errGreeting) {
+		t.Errorf("read %d bytes, %v", n, err)
+	}
+	s.shaking = false
+	if n, err := io.CopyN(io.Discard, s, 10*maxGreeting); err != nil {
+		t.Errorf("behind it: read %d bytes, %v", n, err)
+	}
+	_ = here.Close()
+}

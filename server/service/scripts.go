@@ -13,6 +13,7 @@ import (
 	"github.com/previewd/previewd/config"
 	"github.com/previewd/previewd/metrics"
 	"github.com/previewd/previewd/server/accesslog"
+	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/cgi"
 	"github.com/previewd/previewd/server/fields"
 	"github.com/previewd/previewd/server/message"
@@ -25,7 +26,7 @@ type scripts struct {
 	handler *cgi.Handler // nil without CGI
 }
 
-func newScripts(c config.Config, environ map[string]string, profile message.Profile, files *site.Site,
+func newScripts(c config.Config, environ map[string]string, profile message.Profile, memory *budget.Budget, files *site.Site,
 	registry *metrics.Metrics, log *accesslog.Log) (*scripts, error) {
 	serve := files.Serve
 	if c.Exact && len(c.Headers) > 0 {
@@ -46,6 +47,7 @@ func newScripts(c config.Config, environ map[string]string, profile message.Prof
 		Directories:  c.CGIDirectories,
 		Timeout:      c.CGITimeout,
 		MaxProcesses: c.CGIMaxProcesses,
+		Budget:       memory,
 		Environ:      cgi.PassedOn(environ, c.CGIPassEnv),
 		User:         user,
 		Profile:      profile,

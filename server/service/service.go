@@ -76,7 +76,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	if setup.Profile.ErrorFormat == "" && !c.Exact {
 		setup.Profile.ErrorFormat = message.ErrorFormatForPeople
 	}
-	scripts, err := newScripts(c, setup.Environ, setup.Profile, files, registry, log)
+	scripts, err := newScripts(c, setup.Environ, setup.Profile, memory, files, registry, log)
 	if err != nil {
 		return err
 	}
@@ -219,6 +219,7 @@ func siteOptions(setup Setup, disk message.Gate, memory *budget.Budget) site.Opt
 			MaxInFlight: int64(c.MaxInFlight),
 			Budget:      memory,
 			Compress:    content.Compression(c.Compress),
+			Encoders:    c.Encoders,
 			Disk:        disk,
 		},
 		IndexPages:    c.IndexPages,

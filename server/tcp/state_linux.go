@@ -85,3 +85,19 @@ func KeepAlive(conn net.Conn) {
 		}
 	})
 }
+
+// Deaf says whether there is something to be sent to a peer whose window is closed: all that was sent has arrived, and nothing
+// reads it.
+func Deaf(conn net.Conn) bool {
+	raw, err := socketOf(conn)
+	if err != nil {
+		return false
+	}
+	deaf := false
+	err = raw.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			deaf = info.Unacked == 0 && info.Notsent_bytes > 0
+		}
+	})
+	return err == nil && deaf
+}

@@ -151,3 +151,42 @@ func TestAddressOfALink(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// Law: a peer is deaf that has taken no byte for as long as there are some for it, but only once all that was sent has arrived.
+func TestAPeerThatDoesNotReadIsDeaf(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	peer, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if Deaf(conn) {
+		t.Error("a peer is deaf to whom nothing is said")
+	}
+	const size = 64 << 20 // more than all buffers take
+	sent := make(chan error, 1)
+	go func() {
+		_, err := conn.Write(make([]byte, size))
+		sent <- err
+	}()
+	for deadline := time.Now().Add(time.Minute); !Deaf(conn); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a peer that does not read is not deaf")
+		}
+	}
+	if _, err := io.CopyN(io.Discard, peer, size); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-sent; err != nil || Deaf(conn) {
+		t.Errorf("a peer that has read all: deaf %v, %v", Deaf(conn), err)
+	}
+}

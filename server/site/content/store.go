@@ -1,7 +1,9 @@
 package content
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -43,8 +45,8 @@ type Options struct {
 	MaxCoded int64
 	// Compress is CompressAuto, CompressStatic or CompressOff (also if empty).
 	Compress Compression
-	// Encoders limits how many files are compressed at the same time. Zero is one for each thread that runs
-	// Go code.
+	// Encoders limits how many files are compressed at the same time. There is at most one for each thread that runs
+	// Go code, which is what zero means.
 	Encoders int
 	// Disk limits how many requests use the file system at the same time; nil is no limit. Whoever calls a method with a
 	// context has entered it. It is left while a file is waited for or encoded.
@@ -83,9 +85,7 @@ func New(opts Options) *Store {
 	if opts.Compress == "" {
 		opts.Compress = CompressOff
 	}
-	if opts.Encoders == 0 {
-		opts.Encoders = runtime.GOMAXPROCS(0)
-	}
+	opts.Encoders = min(cmp.Or(opts.Encoders, math.MaxInt), runtime.GOMAXPROCS(0))
 	if opts.MaxCoded == 0 {
 		opts.MaxCoded = maxCoded
 	}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -35,11 +37,42 @@ func (s *site) attackers() []*attacker {
 		{name: "script without content", addr: s.plain, connections: 10, begin: saying("POST /cgi-bin/hello HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx")},
 		{name: "a file that is not read", addr: s.plain, connections: 60, begin: saying("GET /large.bin HTTP/1.1\r\nHost: x\r\n\r\n")},
 		{name: "the same, TLS", addr: s.secure, connections: 60, begin: over("http/1.1", saying("GET /large.bin HTTP/1.1\r\nHost: x\r\n\r\n"))},
+		{name: "a kept file, TLS", addr: s.secure, connections: 60, begin: over("http/1.1", saying("GET /kept.bin HTTP/1.1\r\nHost: x\r\n\r\n"))},
 		{name: "a listing that is not read", addr: s.plain, connections: 20, begin: saying("GET /many/ HTTP/1.1\r\nHost: x\r\n\r\n")},
 		{name: "a coding that is not read", addr: s.plain, connections: 20, begin: saying("GET /text.txt HTTP/1.1\r\nHost: x\r\nAccept-Encoding: br\r\n\r\n")},
+		{name: "a long head, file not read", addr: s.plain, connections: 40, begin: saying(longHead)},
+		{name: "half a long handshake", addr: s.secure, connections: 60, begin: saying(longHello)},
+		{name: "a page not read", addr: s.plain, connections: 60, begin: saying("GET /large.html HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\n\r\n")},
+		{name: "a script's answer not read", addr: s.plain, connections: 60, begin: saying("GET /cgi-bin/large HTTP/1.1\r\nHost: x\r\n\r\n")},
+		{name: "an archive not read", addr: s.plain, connections: 2, begin: saying("GET /docs/?archive=zip HTTP/1.1\r\nHost: x\r\n\r\n")},
+		{name: "reload stream not read", addr: s.plain, connections: 60, begin: saying("GET /__previewd/events HTTP/1.1\r\nHost: x\r\n\r\n")},
+		{name: "shown files that do not come", addr: s.plain, connections: 30, begin: saying("POST /__previewd/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{")},
+		{name: "many shown files", addr: s.plain, connections: 20, begin: saying(manyShown)},
+		{name: "another server's silence", addr: s.plain, connections: 40, begin: saying("GET /api/silence HTTP/1.1\r\nHost: x\r\n\r\n")},
+		{name: "its answer not read", addr: s.plain, connections: 40, begin: saying("GET /api/large HTTP/1.1\r\nHost: x\r\n\r\n")},
 		{name: "HTTP/2 without windows", addr: s.secure, connections: 80, begin: over("h2", withoutWindows)},
 		{name: "half a head, admin port", addr: s.admin, connections: 100, begin: saying("GET /metrics HTTP/1.1\r\nHost: x\r\n")},
 	}
+}
+
+var (
+	longHead = "GET /large.bin HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("Cookie: "+strings.Repeat("x", 60_000)+"\r\n", 15) + "\r\n"
+	// longHello is three records of a ClientHello that has 65,535 bytes.
+	longHello = "\x16\x03\x01\x40\x00\x01\x00\xff\xff" + strings.Repeat("x", 16<<10-4) + strings.Repeat("\x16\x03\x01\x40\x00"+strings.Repeat("x", 16<<10), 2)
+	// manyShown are as many small texts as fit into what a page may send.
+	manyShown = post(`{"id":"x","page":"/","shows":{` + strings.TrimSuffix(shown(90_000), ",") + `}}`)
+)
+
+func post(content string) string {
+	return fmt.Sprintf("POST /__previewd/events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(content), content)
+}
+
+func shown(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `"%x":{},`, i)
+	}
+	return b.String()
 }
 
 // keepAttacking keeps one connection open until ctx ends.
@@ -114,8 +147,8 @@ func withoutWindows(conn net.Conn) error {
 	encoder := hpack.NewEncoder(&block)
 	for i := range uint32(60) {
 		block.Reset()
-		method, path := "GET", []string{"/", "/large.bin", "/style-1.css", "/many/", "/text.txt"}[i%5]
-		if i%7 == 0 {
+		method, path := "GET", []string{"/", "/large.bin", "/style-1.css", "/many/", "/text.txt", "/cgi-bin/large", "/api/large"}[i%7]
+		if i%8 == 0 {
 			method = "POST"
 		}
 		for _, field := range [][2]string{{":method", method}, {":scheme", "https"}, {":authority", "localhost"}, {":path", path},

@@ -3,16 +3,20 @@
 // and whole or say that it is not, and afterwards all is as before. It needs root, setpriv, and a control group file
 // system.
 //
-//	go run ./testdata/load/siege [-memory 64] [-tasks 64] [-t 10m] BINARY
+//	go run ./testdata/load/siege [-memory 64] [-tasks 64] [-t 10m] [-only "half a head" -n 1000] BINARY
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +33,8 @@ const patience = 30 * time.Second
 type options struct {
 	mebibytes, tasks int
 	duration         time.Duration
+	only             string
+	connections      int
 }
 
 func main() {
@@ -36,6 +42,8 @@ func main() {
 	flag.IntVar(&o.mebibytes, "memory", 64, "limit of the memory control group, in MiB")
 	flag.IntVar(&o.tasks, "tasks", 64, "limit on threads and processes")
 	flag.DurationVar(&o.duration, "t", 10*time.Minute, "how long it takes")
+	flag.StringVar(&o.only, "only", "", "the attack that is made, alone; empty = all at once")
+	flag.IntVar(&o.connections, "n", 0, "connections of an attack that is made alone; 0 = as many as in all")
 	flag.Parse()
 	if err := o.run(flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "siege:", err)
@@ -68,19 +76,29 @@ func (o options) run(command []string) error {
 	if err != nil {
 		return err
 	}
+	other := startOther(s.large)
+	defer other.Close()
 	command = append([]string{"setpriv", "--reuid", user, "--regid", user, "--clear-groups"}, command...)
-	server, err := subject.Start(group.Within(command), s.directory, scratch, "LOG_FORMAT=json", "CGI=true",
-		"TLS_CERT="+s.certificate, "TLS_PORT="+port)
+	server, err := subject.Start(group.Within(command), s.directory, scratch, "LOG_FORMAT=json", "CGI=true", "RELOAD=true",
+		"PROXY=/api="+other.URL, "TLS_CERT="+s.certificate, "TLS_PORT="+port)
 	if err != nil {
 		return err
 	}
 	defer server.Kill()
 	s.plain, s.secure, s.admin = server.Addr, "127.0.0.1:"+port, server.Admin
 
+	changing, settle := context.WithCancel(context.Background())
+	var changes sync.WaitGroup
+	defer changes.Wait()
+	defer settle()
+	changes.Go(func() { s.keepChanging(changing) })
 	ctx, end := context.WithTimeout(context.Background(), o.duration)
 	defer end()
 	var all sync.WaitGroup
-	attackers := s.attackers()
+	attackers, err := o.choose(s.attackers())
+	if err != nil {
+		return err
+	}
 	for _, a := range attackers {
 		for range a.connections {
 			all.Go(func() { a.keepAttacking(ctx) })
@@ -113,6 +131,20 @@ func (o options) run(command []string) error {
 		return err
 	}
 	return server.Stop()
+}
+
+// choose returns the attacks that are made.
+func (o options) choose(all []*attacker) ([]*attacker, error) {
+	if o.only == "" {
+		return all, nil
+	}
+	for _, a := range all {
+		if a.name == o.only {
+			a.connections = cmp.Or(o.connections, a.connections)
+			return []*attacker{a}, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no attack called %q", o.only)
 }
 
 // watch returns the highest values that some metrics have had until ctx ends.
@@ -167,11 +199,38 @@ func (s *site) afterwards(server *subject.Server) error {
 	return errors.Join(append(problems, err)...)
 }
 
+// startOther starts the server that the server asks in its turn: what is large comes at once, and silence lasts.
+func startOther(large []byte) *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "silence") {
+			<-r.Context().Done()
+			return
+		}
+		// An error means that nobody wants it any more.
+		_, _ = w.Write(large[:300_000])
+	}))
+}
+
+// changePause is how often a file changes of which those are told who listen.
+const changePause = 500 * time.Millisecond
+
+// keepChanging changes a file until ctx ends.
+func (s *site) keepChanging(ctx context.Context) {
+	for i := 0; ctx.Err() == nil; i++ {
+		// It is read again and again: an error would show there.
+		_ = os.WriteFile(filepath.Join(s.directory, "changing/now.txt"), fmt.Appendf(nil, "%d\n", i), 0o644)
+		select {
+		case <-ctx.Done():
+		case <-time.After(changePause):
+		}
+	}
+}
+
 // site is what is served, and where.
 type site struct {
 	directory, certificate string
 	plain, secure, admin   string
-	large, text            []byte
+	large, text, html      []byte
 	names                  int
 }
 
@@ -183,15 +242,24 @@ func newSite(scratch string) (*site, error) {
 		s.large[i] = byte(i * i >> 7)
 	}
 	s.text = []byte(strings.Repeat("The quick brown fox jumps over the lazy dog.\n", 60_000))
+	s.html = slices.Concat([]byte("<!DOCTYPE html>\n"), s.text[:900_000])
 	certificate, _, err := subject.Certificate(1)
 	script := "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\nhello\\n'\n"
+	largeScript := "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'; exec head -c 300000 /dev/zero\n"
 	many := filepath.Join(s.directory, "many")
 	err = errors.Join(err, os.Chmod(scratch, 0o755), os.MkdirAll(many, 0o755), os.Mkdir(filepath.Join(s.directory, "cgi-bin"), 0o755),
 		os.WriteFile(s.certificate, certificate, 0o644),
 		os.WriteFile(filepath.Join(s.directory, "index.html"), []byte(page), 0o644),
 		os.WriteFile(filepath.Join(s.directory, "large.bin"), s.large, 0o644),
 		os.WriteFile(filepath.Join(s.directory, "text.txt"), s.text, 0o644),
-		os.WriteFile(filepath.Join(s.directory, "cgi-bin/hello"), []byte(script), 0o755))
+		os.WriteFile(filepath.Join(s.directory, "large.html"), s.html, 0o644),
+		os.WriteFile(filepath.Join(s.directory, "kept.bin"), s.large[:1_000_000], 0o644),
+		os.Mkdir(filepath.Join(s.directory, "docs"), 0o755), os.Mkdir(filepath.Join(s.directory, "changing"), 0o755),
+		os.WriteFile(filepath.Join(s.directory, "cgi-bin/hello"), []byte(script), 0o755),
+		os.WriteFile(filepath.Join(s.directory, "cgi-bin/large"), []byte(largeScript), 0o755))
+	for i := range docs {
+		err = errors.Join(err, os.WriteFile(filepath.Join(s.directory, fmt.Sprintf("docs/doc-%d.txt", i)), s.text[:docSize], 0o644))
+	}
 	for i := range s.names {
 		err = errors.Join(err, os.WriteFile(filepath.Join(many, fmt.Sprintf("file-%06d.txt", i)), nil, 0o644))
 	}
@@ -205,4 +273,6 @@ const (
 	page = "<p>hello\n"
 	// styles is how many style sheets there are: more than the cache takes.
 	styles = 100
+	// docs is how many files are in an archive, and docSize the length of each.
+	docs, docSize = 50, 30_000
 )
