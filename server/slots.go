@@ -65,7 +65,8 @@ func (s *slots) give() {
 	}
 }
 
-// makeRoom ends the connection that has waited longest, or else the one whose client has longest taken nothing.
+// makeRoom ends the connection that has waited longest. Where there is none, or it has waited for less than stillTime, it ends the
+// one whose client has longest taken nothing: else such would take more and more of the room that the others leave each other.
 func (s *slots) makeRoom(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,13 +76,16 @@ func (s *slots) makeRoom(now time.Time) {
 		w, st := set.oldest(now)
 		waiting, still = waiting.older(w), append(still, st...)
 	}
-	if waiting.lasts(now, waitTime) {
+	waits := waiting.lasts(now, waitTime)
+	if waits {
 		waiting.giveWay()
+	}
+	if waiting.lasts(now, stillTime) {
 		return
 	}
 	slices.SortFunc(still, func(a, b aged) int { return a.since.Compare(b.since) })
 	for _, a := range still {
-		if a.lasts(now, stillTime) || tcp.Deaf(a.socket) {
+		if a.lasts(now, stillTime) || !waits && tcp.Deaf(a.socket) {
 			a.Cut()
 			return
 		}

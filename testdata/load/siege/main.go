@@ -80,7 +80,7 @@ func (o options) run(command []string) error {
 	defer other.Close()
 	command = append([]string{"setpriv", "--reuid", user, "--regid", user, "--clear-groups"}, command...)
 	server, err := subject.Start(group.Within(command), s.directory, scratch, "LOG_FORMAT=json", "CGI=true", "RELOAD=true",
-		"PROXY=/api="+other.URL, "TLS_CERT="+s.certificate, "TLS_PORT="+port)
+		"PROXY=/api="+other.URL, "PROXY_TIMEOUT=20s", "TLS_CERT="+s.certificate, "TLS_PORT="+port)
 	if err != nil {
 		return err
 	}
