@@ -44,6 +44,9 @@ func (a *acceptor) run() error {
 		if !a.server.slots.take(a.handlers.Done()) {
 			return conn.Close()
 		}
+		if a.server.slots.scarce() {
+			tcp.LimitUnsent(conn, unsent)
+		}
 		a.start(conn)
 		if a.graceOver && a.backlogEmpty() {
 			return nil

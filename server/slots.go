@@ -16,6 +16,8 @@ const (
 	// before.
 	stillTime = time.Second
 	deafTime  = 200 * time.Millisecond
+	// unsent is how many bytes the kernel holds of an answer beyond what the client has room for, where slots are scarce.
+	unsent = 64 << 10
 	// slotPause is how long a connection that gives way may take to end before another one is looked for.
 	slotPause = 10 * time.Millisecond
 )
@@ -57,6 +59,9 @@ func (s *slots) take(ended <-chan struct{}) bool {
 		}
 	}
 }
+
+// scarce says whether a quarter of the connections are open that may be.
+func (s *slots) scarce() bool { return s.taken != nil && len(s.taken) > cap(s.taken)/4 }
 
 // give gives back what take took.
 func (s *slots) give() {

@@ -101,3 +101,14 @@ func Deaf(conn net.Conn) bool {
 	})
 	return err == nil && deaf
 }
+
+// LimitUnsent has the kernel take no more of what is written than the peer has room for, and so many bytes beside. Else it takes
+// megabytes, and a peer with a small window makes it divide them into thousands of packets.
+func LimitUnsent(conn net.Conn, bytes int) {
+	raw, err := socketOf(conn)
+	if err != nil {
+		return
+	}
+	// Where the kernel does not do this, it takes what it takes.
+	_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, bytes) })
+}

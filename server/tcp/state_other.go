@@ -31,3 +31,6 @@ func KeepAlive(conn net.Conn) {
 
 // Deaf is not known here.
 func Deaf(net.Conn) bool { return false }
+
+// LimitUnsent does nothing here.
+func LimitUnsent(net.Conn, int) {}
