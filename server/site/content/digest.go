@@ -1,6 +1,7 @@
 package content
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -103,12 +104,15 @@ func versionTag(st tree.Status, now time.Time) string {
 	return "v-" + contentTag([sha256.Size]byte(hash.Sum(nil)))
 }
 
-// digest reads a file through for its tag.
-func digest(f tree.File, size int64) (string, error) {
+// digest reads a file through for its tag, while ctx lasts.
+func digest(ctx context.Context, f tree.File, size int64) (string, error) {
 	hash := sha256.New()
 	buf := buffers.Get().(*[pieceSize]byte)
 	defer buffers.Put(buf)
 	for at := int64(0); at < size; {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
 		n, err := f.ReadAt(buf[:min(pieceSize, size-at)], at)
 		if err != nil {
 			return "", err

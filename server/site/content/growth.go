@@ -1,6 +1,7 @@
 package content
 
 import (
+	"context"
 	"errors"
 	"hash/maphash"
 	"time"
@@ -45,7 +46,7 @@ func (l *loading) watch(st tree.Status) (tree.Status, bool, error) {
 		if wait == 0 {
 			return st, true, nil
 		}
-		if err := l.growth.note(l.f, st, now); err != nil {
+		if err := l.growth.note(l.ctx, l.f, st, now); err != nil {
 			return st, false, err
 		}
 		if now.Sub(l.start) >= patience {
@@ -67,14 +68,14 @@ func (l *loading) watch(st tree.Status) (tree.Status, bool, error) {
 }
 
 // note takes another look at the file into account. One that has become shorter is another one.
-func (g *growth) note(f tree.File, st tree.Status, now time.Time) error {
+func (g *growth) note(ctx context.Context, f tree.File, st tree.Status, now time.Time) error {
 	if g.evidence == nil || st.Size < g.size {
 		*g = growth{st: st, since: now, size: st.Size}
 		if st.Size == 0 {
 			return nil
 		}
 		var err error
-		if g.evidence, err = endsOf(f, st.Size); errors.Is(err, message.ErrChanged) {
+		if g.evidence, err = endsOf(ctx, f, st.Size); errors.Is(err, message.ErrChanged) {
 			return nil // it has been cut down since
 		}
 		return err
@@ -113,25 +114,25 @@ type span struct {
 }
 
 // endsOf reads both ends of a file that has this size. It is message.ErrChanged if the file has become shorter.
-func endsOf(f tree.File, size int64) (*evidence, error) {
+func endsOf(ctx context.Context, f tree.File, size int64) (*evidence, error) {
 	e := &evidence{f: f, seed: maphash.MakeSeed()}
 	end := min(size, pieceSize)
-	if err := e.add(0, end, nil); err != nil {
+	if err := e.add(ctx, 0, end, nil); err != nil {
 		return nil, err
 	}
 	if size == end {
 		return e, nil
 	}
-	if err := e.add(size-end, end, nil); err != nil {
+	if err := e.add(ctx, size-end, end, nil); err != nil {
 		return nil, err
 	}
 	return e, nil
 }
 
-// add reads a part of the file, passing the gate for each piece. It is message.ErrChanged if the file has become
-// shorter.
-func (e *evidence) add(offset, length int64, disk message.Gate) error {
-	sum, whole, err := e.read(offset, length, disk)
+// add reads a part of the file, passing the gate for each piece, while ctx lasts. It is message.ErrChanged if the file has
+// become shorter.
+func (e *evidence) add(ctx context.Context, offset, length int64, disk message.Gate) error {
+	sum, whole, err := e.read(ctx, offset, length, disk)
 	if err == nil && !whole {
 		err = message.ErrChanged
 	}
@@ -144,7 +145,7 @@ func (e *evidence) add(offset, length int64, disk message.Gate) error {
 // stands says whether all that was read is still there.
 func (e *evidence) stands(disk message.Gate) (bool, error) {
 	for _, s := range e.spans {
-		if sum, whole, err := e.read(s.offset, s.length, disk); err != nil || !whole || sum != s.sum {
+		if sum, whole, err := e.read(context.Background(), s.offset, s.length, disk); err != nil || !whole || sum != s.sum {
 			return false, err
 		}
 	}
@@ -152,12 +153,15 @@ func (e *evidence) stands(disk message.Gate) (bool, error) {
 }
 
 // read returns the checksum of a part of the file, and whether all of it is there.
-func (e *evidence) read(offset, length int64, disk message.Gate) (sum uint64, whole bool, err error) {
+func (e *evidence) read(ctx context.Context, offset, length int64, disk message.Gate) (sum uint64, whole bool, err error) {
 	buf := buffers.Get().(*[pieceSize]byte)
 	defer buffers.Put(buf)
 	var hash maphash.Hash
 	hash.SetSeed(e.seed)
 	for end := offset + length; offset < end; {
+		if err := ctx.Err(); err != nil {
+			return 0, false, err
+		}
 		piece := buf[:min(pieceSize, end-offset)]
 		disk.Enter()
 		n, err := e.f.ReadAt(piece, offset)

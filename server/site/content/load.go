@@ -113,7 +113,7 @@ func (l *loading) loadSection(st tree.Status) (loaded, error) {
 	}
 	var seen *evidence
 	if settled && !l.still && mayGrow(l.f, found, s.now()) {
-		if seen, err = endsOf(l.f, found.Size); err != nil {
+		if seen, err = endsOf(l.ctx, l.f, found.Size); err != nil {
 			return loaded{}, fmt.Errorf("reading: %w", err)
 		}
 		if after, err := l.f.Status(); err != nil || after != found {
@@ -148,11 +148,12 @@ func (l *loading) loadSection(st tree.Status) (loaded, error) {
 // digest reads the file through for its tag, and returns its status afterwards. The tag is remembered if no later write
 // can look the same.
 func (l *loading) digest(st tree.Status) (tag string, after tree.Status, err error) {
-	if tag, err = digest(l.f, st.Size); err != nil {
+	read := l.store.now()
+	if tag, err = digest(l.ctx, l.f, st.Size); err != nil {
 		return "", st, fmt.Errorf("reading: %w", err)
 	}
 	after, err = l.f.Status()
-	if err == nil && after == st && isOld(st, l.start) {
+	if err == nil && after == st && isOld(st, read) {
 		l.store.digests.put(st, tag)
 	}
 	return tag, after, err
@@ -171,16 +172,19 @@ func (l *loading) largeTag(st tree.Status, settled bool) (string, error) {
 	if !settled {
 		return "", nil
 	}
-	// One of many who want the same reads it.
-	done, err := l.store.loads.alone(l.ctx, key{name: l.name, digest: true}, l.store.opts.Disk)
-	if err != nil {
-		return "", err
-	}
-	if done != nil {
-		defer done()
-	}
-	if tag, known := l.store.digests.get(st); known {
-		return tag, nil
+	// Of many who want the same one reads it at a time, as reading takes a processor. Where it has just changed, what one
+	// finds is not for the next.
+	for alone := false; !alone; {
+		done, err := l.store.loads.alone(l.ctx, key{name: l.name, digest: true}, l.store.opts.Disk)
+		if err != nil {
+			return "", err
+		}
+		if alone = done != nil; alone {
+			defer done()
+		}
+		if tag, known := l.store.digests.get(st); known {
+			return tag, nil
+		}
 	}
 	tag, after, err := l.digest(st)
 	if err != nil || after != st {
@@ -191,7 +195,7 @@ func (l *loading) largeTag(st tree.Status, settled bool) (string, error) {
 
 // section answers with the file, which stays open.
 func (l *loading) section(st tree.Status, rested bool, seen *evidence) message.Body {
-	w := &sent{store: l.store, f: l.f, st: st, rested: rested, seen: seen}
+	w := &sent{ctx: l.ctx, store: l.store, f: l.f, st: st, rested: rested, seen: seen}
 	t, name := l.t, l.name
 	w.isElsewhere = func() bool { return t.LeadsElsewhere(name, st) }
 	return &message.FileSection{File: l.f.OSFile(), Length: st.Size, Begin: w.begin, Unchanged: w.unchanged, Disk: l.store.opts.Disk}

@@ -1,6 +1,8 @@
 package content
 
 import (
+	"context"
+
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site/tree"
 )
@@ -8,6 +10,7 @@ import (
 // sent is a state of a file that is sent from the disk. Before the last bytes leave, the file has to show that all of
 // them are this state's.
 type sent struct {
+	ctx   context.Context // of the request
 	store *Store
 	f     tree.File
 	st    tree.Status
@@ -19,12 +22,12 @@ type sent struct {
 	seen *evidence
 }
 
-// begin reads what is going to be sent of a file that may grow.
+// begin reads what is going to be sent of a file that may grow, which may be long: it ends when the client has gone.
 func (w *sent) begin(offset, length int64) error {
 	if w.seen == nil {
 		return nil
 	}
-	return w.seen.add(offset, length, w.store.opts.Disk)
+	return w.seen.add(w.ctx, offset, length, w.store.opts.Disk)
 }
 
 // unchanged is message.ErrChanged unless what was sent is known to be the bytes of the state.

@@ -2,6 +2,7 @@ package content
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -242,4 +244,54 @@ func TestWhatIsWrittenAllTheTimeIsNoLog(t *testing.T) {
 	if whole := err == nil && isSealed(got.Bytes()); !whole && !errors.Is(err, message.ErrChanged) {
 		t.Errorf("%d of %d bytes, %v", got.Len(), src.Body.Len(), err)
 	}
+}
+
+// TestNothingIsReadForAClientThatHasGone: a large file is read through for its tag, and one that was just written once more
+// before it is sent, but not for a request that is over.
+func TestNothingIsReadForAClientThatHasGone(t *testing.T) {
+	dir := t.TempDir()
+	sitetest.Check(t, os.WriteFile(filepath.Join(dir, "big"), sealed(sentSize), 0o644))
+	s := open(t, dir, func(o *Options) { o.MaxFile = 100 })
+	ctx, cancel := context.WithCancel(t.Context())
+	src, err := s.source(ctx, "big", Accepts{})
+	sitetest.Check(t, err)
+	cancel()
+	var w bytes.Buffer
+	if _, err = src.Body.WriteTo(&w); !errors.Is(err, context.Canceled) || w.Len() > 0 {
+		t.Errorf("%d bytes were sent, %v; want none, %v", w.Len(), err, context.Canceled)
+	}
+	sitetest.Check(t, src.Body.Close())
+	anew := open(t, dir, later, func(o *Options) { o.MaxFile = 100 })
+	if _, err = anew.source(ctx, "big", Accepts{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("it was read for its tag: %v", err)
+	}
+}
+
+// TestATagIsRememberedFromWhenItWasRead: a request may have waited for its turn until the file was old enough.
+func TestATagIsRememberedFromWhenItWasRead(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "big")
+	sitetest.Check(t, os.WriteFile(name, sealed(sentSize), 0o644))
+	now := time.Now().Add(recent / 2)
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, dir, func(o *Options) { o.MaxFile, o.Now = 100, func() time.Time { return now } })
+		done, err := s.loads.alone(t.Context(), key{name: "big", digest: true}, nil)
+		sitetest.Check(t, err)
+		answered := make(chan Source, 1)
+		go func() {
+			src, err := s.source(t.Context(), "big", Accepts{})
+			if err != nil {
+				t.Error(err)
+			}
+			answered <- src
+		}()
+		synctest.Wait() // for it to wait
+		now = now.Add(recent)
+		done()
+		src := <-answered
+		src.Close()
+		if tag, known := s.digests.get(src.Status); !known || tag != src.Tag {
+			t.Errorf("remembered %v, tag %q; want %q", known, tag, src.Tag)
+		}
+	})
 }
