@@ -41,6 +41,13 @@ func writeInto(t *testing.T, name string, offset int64, text string) {
 	sitetest.Check(t, f.Close())
 }
 
+// alter writes another byte over one of a file, whose bytes may be any.
+func alter(t *testing.T, name string, offset int64) {
+	content, err := os.ReadFile(name)
+	sitetest.Check(t, err)
+	writeInto(t, name, offset, string([]byte{^content[offset]}))
+}
+
 // sentSize is the size of a file in the tests of this page: several pieces, so that something of it leaves before the
 // last one is held back.
 const sentSize = 300 << 10
@@ -174,9 +181,9 @@ func TestAFileThatGrowsWhileItIsSent(t *testing.T) {
 			t.Cleanup(func() { f.Close() })
 		}, func(_, name string) { appendTo(name) }, true},
 
-		{"written_into_the_middle_and_appended", nil, func(_, name string) { writeInto(t, name, sentSize/2, "x"); appendTo(name) }, false},
-		{"written_at_the_start_and_appended", nil, func(_, name string) { writeInto(t, name, 0, "x"); appendTo(name) }, false},
-		{"written_over_the_last_byte_and_appended", nil, func(_, name string) { writeInto(t, name, sentSize-1, "other") }, false},
+		{"written_into_the_middle_and_appended", nil, func(_, name string) { alter(t, name, sentSize/2); appendTo(name) }, false},
+		{"written_at_the_start_and_appended", nil, func(_, name string) { alter(t, name, 0); appendTo(name) }, false},
+		{"written_over_the_last_byte_and_appended", nil, func(_, name string) { alter(t, name, sentSize-1); appendTo(name) }, false},
 		{"cut_down_and_grown", nil, func(_, name string) {
 			sitetest.Check(t, os.Truncate(name, sentSize/2))
 			writeInto(t, name, sentSize, "more")
