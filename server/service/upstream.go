@@ -4,6 +4,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/previewd/previewd/config"
 	"github.com/previewd/previewd/metrics"
@@ -26,8 +28,10 @@ func newUpstreams(c config.Config, memory *budget.Budget, registry *metrics.Metr
 		opts.Routes = append(opts.Routes, upstream.Route{Prefix: p.Prefix, Target: p.Target})
 	}
 	var err error
-	if opts.Roots, err = proxyRoots(c.ProxyCA); err != nil {
-		return nil, fmt.Errorf("PROXY_CA=%q: %w", c.ProxyCA, err)
+	if isSecure(c) {
+		if opts.Roots, err = proxyRoots(c.ProxyCA); err != nil {
+			return nil, fmt.Errorf("PROXY_CA=%q: %w", c.ProxyCA, err)
+		}
 	}
 	var count *metrics.Upstreams
 	opts.Started = func(server string) { count.Started(server) }
@@ -41,6 +45,12 @@ func newUpstreams(c config.Config, memory *budget.Budget, registry *metrics.Metr
 	}
 	count = registry.Upstreams(u.Names())
 	return &upstreams{u}, nil
+}
+
+// isSecure says whether a server is to be asked by https: else PROXY_CA changes nothing, as the start says.
+func isSecure(c config.Config) bool {
+	isHTTPS := func(url string) bool { return strings.HasPrefix(strings.ToLower(url), "https:") }
+	return slices.ContainsFunc(c.Proxies, func(p config.Proxy) bool { return isHTTPS(p.Target) }) || slices.ContainsFunc(c.ProxyOrigins, isHTTPS)
 }
 
 // proxyRoots returns the certificates of the system with those of a file; nil where there is no file, which is those of the
