@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,8 +46,8 @@ func TestTheClockOfAServer(t *testing.T) {
 func TestSlowContentIsNotTheServersTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := &exchange{}
-		over := false
-		x.clock.limit, x.clock.over, x.clock.later = time.Minute, func() { over = true }, func() {}
+		var over atomic.Bool
+		x.clock.limit, x.clock.over, x.clock.later = time.Minute, func() { over.Store(true) }, func() {}
 		read, write := io.Pipe()
 		x.content = &content{exchange: x, from: read, done: make(chan struct{})}
 		x.clock.begin(time.Now(), time.Second)
@@ -57,15 +58,15 @@ func TestSlowContentIsNotTheServersTime(t *testing.T) {
 			}
 			_ = write.Close()
 		}()
-		if all, err := io.ReadAll(x.content); err != nil || len(all) != 5*len("piece") || over {
-			t.Errorf("got %q, %v; over is %v", all, err, over)
+		if all, err := io.ReadAll(x.content); err != nil || len(all) != 5*len("piece") || over.Load() {
+			t.Errorf("got %q, %v; over is %v", all, err, over.Load())
 		}
 		time.Sleep(59 * time.Second)
-		if synctest.Wait(); over {
+		if synctest.Wait(); over.Load() {
 			t.Error("the server has less than its time for the answer")
 		}
 		time.Sleep(2 * time.Second)
-		if synctest.Wait(); !over {
+		if synctest.Wait(); !over.Load() {
 			t.Error("the server has more than its time for the answer")
 		}
 		x.clock.stop()
@@ -76,8 +77,8 @@ func TestSlowContentIsNotTheServersTime(t *testing.T) {
 func TestInterimAnswersAreHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := &exchange{request: &message.Request{}}
-		over := false
-		x.clock.limit, x.clock.over, x.clock.later = time.Minute, func() { over = true }, func() {}
+		var over atomic.Bool
+		x.clock.limit, x.clock.over, x.clock.later = time.Minute, func() { over.Store(true) }, func() {}
 		x.clock.begin(time.Now(), time.Second)
 		for range 100 {
 			time.Sleep(50 * time.Second)
@@ -85,7 +86,7 @@ func TestInterimAnswersAreHeard(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if synctest.Wait(); over {
+		if synctest.Wait(); over.Load() {
 			t.Error("the server's time is over though it is heard")
 		}
 		x.clock.stop()
