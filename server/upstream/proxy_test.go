@@ -386,7 +386,7 @@ func TestTheSpellingArrives(t *testing.T) {
 			if !strings.HasPrefix(want, "/") {
 				want = "/" + want // the target of /top?x has a path
 			}
-			if strings.HasPrefix(want, "//") && strings.ContainsAny(rest, "|\xff") || want == "//%zz" {
+			if strings.HasPrefix(want, "//") && (strings.Contains(rest, "|") || strings.Contains(rest, "\xff")) || want == "//%zz" {
 				want = "" // it is refused
 			}
 			if line, isLine := strings.CutPrefix(strings.SplitAfter(got, "\r\n")[0], "GET "); isLine != (want != "") || isLine && line != want+" HTTP/1.1\r\n" {
