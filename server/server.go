@@ -52,13 +52,14 @@ type Server struct {
 	// HeaderTimeout bounds the reading of a request head, IdleTimeout the wait for one. Zero means 10 s
 	// and 60 s.
 	HeaderTimeout, IdleTimeout time.Duration
-	// Budget is what connections and requests take memory from beyond what each connection has; nil has no limit.
+	// Budget is what connections and requests take memory from beyond what each connection has; nil has no limit. Where it is
+	// used up, a connection is ended whose client has made no room for the answer for stillTime.
 	Budget *budget.Budget
 	// Disk limits how many connections read from files at the same time; nil is no limit.
 	Disk message.Gate
 	// MaxConnections is how many connections are open at once; 0 is no limit. For a further one, the one gives way that
-	// has waited longest: for a request or the rest of its head, or in its TLS handshake; or else one whose client has
-	// made no room for the answer for stillTime, or deafTime. While there is none, further ones wait.
+	// has not moved for the longest time: it waits for a request or the rest of its head, or is in its TLS handshake, or its
+	// client has made no room for the answer for stillTime, or deafTime. While there is none, further ones wait.
 	MaxConnections int
 	// ShutdownDelay is how long the server goes on accepting after ctx ended, ShutdownTimeout how long
 	// connections may take to end after that. A zero timeout means 8 s. A connection whose last answer had more than 64
@@ -102,6 +103,7 @@ func (s *Server) prepare() {
 		h2.Started, h2.Observe, h2.Complaint = s.Started, s.Observe, s.Complaint
 		h2.IdleTimeout = idle
 		tls.HTTP1, tls.HTTP2, tls.Failed, tls.Timeout = h1, h2, s.HandshakeFailed, headers
+		s.Budget.OnShort(s.slots.relieve)
 		if s.MaxConnections > 0 {
 			s.slots.taken = make(chan struct{}, s.MaxConnections)
 		}

@@ -3,6 +3,7 @@ package server
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/previewd/previewd/server/tcp"
@@ -28,6 +29,8 @@ type slots struct {
 
 	mu   sync.Mutex
 	sets []*connections
+
+	relieving atomic.Bool
 }
 
 // join adds the connections of a listener to those that may have to give way.
@@ -70,8 +73,38 @@ func (s *slots) give() {
 	}
 }
 
-// makeRoom ends the connection that has waited longest. Where there is none, or it has waited for less than stillTime, it ends the
-// one whose client has longest taken nothing: else such would take more and more of the room that the others leave each other.
+// relieve ends the connection whose client has longest taken nothing of its answer, for stillTime at least: it holds memory that
+// others are in want of. One is ended each slotPause at most, and nothing is waited for.
+func (s *slots) relieve() {
+	if s.relieving.Swap(true) {
+		return
+	}
+	go func() {
+		defer s.relieving.Store(false)
+		if a := s.oldestStill(time.Now()); a.connection != nil {
+			a.Cut()
+		}
+		time.Sleep(slotPause)
+	}()
+}
+
+// oldestStill returns the connection that has stood still for the longest time, stillTime at least.
+func (s *slots) oldestStill(now time.Time) (oldest aged) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, set := range s.sets {
+		_, still := set.oldest(now)
+		for _, a := range still {
+			if a.lasts(now, stillTime) {
+				oldest = oldest.older(a)
+			}
+		}
+	}
+	return oldest
+}
+
+// makeRoom ends the connection that has been longest without a move: that waits for waitTime at least, or whose client has taken
+// nothing for stillTime. Where there is none, it ends one whose client does not read.
 func (s *slots) makeRoom(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,18 +114,18 @@ func (s *slots) makeRoom(now time.Time) {
 		w, st := set.oldest(now)
 		waiting, still = waiting.older(w), append(still, st...)
 	}
-	waits := waiting.lasts(now, waitTime)
-	if waits {
-		waiting.giveWay()
-	}
-	if waiting.lasts(now, stillTime) {
-		return
-	}
 	slices.SortFunc(still, func(a, b aged) int { return a.since.Compare(b.since) })
+	waits := waiting.lasts(now, waitTime)
 	for _, a := range still {
+		if waits && !a.since.Before(waiting.since) {
+			break
+		}
 		if a.lasts(now, stillTime) || !waits && tcp.Deaf(a.socket) {
 			a.Cut()
 			return
 		}
+	}
+	if waits {
+		waiting.giveWay()
 	}
 }

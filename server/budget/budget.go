@@ -43,6 +43,7 @@ type Budget struct {
 type pool struct {
 	mu    sync.Mutex
 	freed chan struct{} // closed by the next Release; nil if nobody waits for it
+	short func()        // of OnShort
 }
 
 // New returns a Budget of so many bytes.
@@ -54,6 +55,14 @@ func (b *Budget) Part(limit int64) *Budget {
 		return New(limit)
 	}
 	return &Budget{parent: b, limit: limit, pool: b.pool}
+}
+
+// OnShort has f called whenever the whole has less than is asked of it or of a part. It is called once, before the others use
+// the Budget. f does not wait for anything.
+func (b *Budget) OnShort(f func()) {
+	if b != nil {
+		b.pool.short = f
+	}
 }
 
 // TryAcquire takes n bytes, all or none, and says whether it did.
@@ -68,9 +77,13 @@ func (b *Budget) TryAcquire(n int64) bool {
 
 func (b *Budget) take(n int64) bool {
 	for c := b; c != nil; c = c.parent {
-		if n > c.limit-c.used {
-			return false
+		if n <= c.limit-c.used {
+			continue
 		}
+		if c.parent == nil && b.pool.short != nil {
+			b.pool.short()
+		}
+		return false
 	}
 	for c := b; c != nil; c = c.parent {
 		c.used += n

@@ -44,6 +44,30 @@ func TestNothingIsHeldBeyondTheLimit(t *testing.T) {
 	}
 }
 
+// TestOnShort: it is told where the whole has too little, not where a part is used up.
+func TestOnShort(t *testing.T) {
+	told := 0
+	whole := New(100)
+	whole.OnShort(func() { told++ })
+	part := whole.Part(50)
+	for _, c := range []struct {
+		from *Budget
+		n    int64
+		told int
+	}{{part, 51, 0}, {part, 50, 0}, {part, 1, 0}, {whole, 50, 0}, {whole, 1, 1}} {
+		if c.from.TryAcquire(c.n); told != c.told {
+			t.Errorf("%d: told %d times, want %d", c.n, told, c.told)
+		}
+	}
+	part.Release(10)
+	whole.Release(50)
+	if whole.TryAcquire(61); told != 2 {
+		t.Errorf("told %d times, want 2", told)
+	}
+	var none *Budget
+	none.OnShort(nil)
+}
+
 func TestANilBudgetHasNoLimit(t *testing.T) {
 	var none *Budget
 	if !none.TryAcquire(1<<62) || none.Acquire(t.Context(), 1<<62) != nil {

@@ -242,7 +242,7 @@ func TestASlowClientHoldsNoSlot(t *testing.T) {
 // Law: a script takes memory from the budget until its answer is sent, also when it has ended long before; one for which there is
 // none is not started.
 func TestAnswersOfScriptsTakeMemoryFromTheBudget(t *testing.T) {
-	memory := budget.New(500_000)
+	memory := budget.New(1_500_000) // a third is enough for two
 	s := newService(t, func(o *cgi.Options, _ *site.Options) { o.Budget = memory })
 	ask := func(path string) message.Response {
 		return s.Serve(t.Context(), &message.Request{Method: "GET", Target: path, Content: message.NoContent{}})
@@ -400,8 +400,8 @@ func TestUploadTakesNoMemory(t *testing.T) {
 	}
 }
 
-// A client that pauses for longer than a script may take gets the whole answer: of a gigabyte, but with the
-// race detector, which makes it take too long.
+// A client that pauses for longer than a script may take gets the whole answer. It is large, but
+// not so large that a busy machine takes longer than that to make it.
 func TestALargeAnswerForASlowClient(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")

@@ -78,6 +78,7 @@ const (
 type Handler struct {
 	Options
 	slots   chan struct{}
+	memory  *budget.Budget // the part of the Budget that scripts may take
 	runs    sync.WaitGroup
 	orphans *orphans // nil where the server gets none
 	stop    context.CancelFunc
@@ -86,7 +87,8 @@ type Handler struct {
 
 // New returns a Handler. It has to be closed.
 func New(o Options) *Handler {
-	h := &Handler{Options: o, slots: make(chan struct{}, o.MaxProcesses)}
+	_, limit := o.Budget.Use()
+	h := &Handler{Options: o, slots: make(chan struct{}, o.MaxProcesses), memory: o.Budget.Part(max(limit/share, cost))}
 	h.Directories = nil
 	for _, d := range o.Directories {
 		h.Directories = append(h.Directories, path.Clean("/"+d))
@@ -154,7 +156,7 @@ func (h *Handler) serve(ctx context.Context, r *message.Request, x exchange) mes
 	if failure := h.takeSlot(ctx, r); failure != nil {
 		return failure.Response()
 	}
-	if h.Budget.Acquire(ctx, cost) != nil {
+	if h.memory.Acquire(ctx, cost) != nil {
 		<-h.slots
 		h.failed(Busy)
 		return budget.Full()

@@ -2,4 +2,4 @@
 
 package cgi_test
 
-const large = 1 << 30
+const large = 256 << 20

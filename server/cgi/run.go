@@ -56,7 +56,7 @@ func (h *Handler) run(ctx context.Context, r *message.Request, x exchange, s *sc
 	if p.process, err = start(c); err != nil {
 		h.runs.Done()
 		<-h.slots
-		h.Budget.Release(cost)
+		h.memory.Release(cost)
 		return h.notStarted(x, s, err)
 	}
 	p.stdout = &output{file: p.process.stdout, exited: p.process.exited}
@@ -193,6 +193,9 @@ func (p *run) feed(ctx context.Context) {
 // standard error, and what the kernel holds of each in a pipe (pipe(7)).
 const cost = 2*copyBuffer + maxHead + maxErrorLine + 64<<10
 
+// share is the share of the Budget that scripts may take.
+const share = 3
+
 // copyBuffer is how much of a request's content, and of a script's answer, is held at a time, in bytes.
 const copyBuffer = 32 << 10
 
@@ -313,7 +316,7 @@ func (p *run) close() {
 		h.failed(p.failure)
 	}
 	p.mu.Unlock()
-	h.Budget.Release(cost)
+	h.memory.Release(cost)
 	h.runs.Done()
 }
 

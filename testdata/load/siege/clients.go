@@ -263,7 +263,7 @@ func (c *client) problem() error {
 	switch {
 	case c.wrong != nil:
 		return fmt.Errorf("%s: %w", c.name, c.wrong)
-	case len(c.took) == 0:
+	case len(c.took)+c.refused == 0:
 		return fmt.Errorf("%s: no answer", c.name)
 	case len(c.broken) > 0:
 		return fmt.Errorf("%s: %d of %d answers broke off or did not come", c.name, len(c.broken), all)

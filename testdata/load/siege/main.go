@@ -27,8 +27,8 @@ import (
 // user is the user and group that the server runs as.
 const user = "65534"
 
-// patience is how long a client waits for an answer.
-const patience = 30 * time.Second
+// patience is how long a client waits for an answer: as long as a busy machine may take.
+const patience = time.Minute
 
 type options struct {
 	mebibytes, tasks int
