@@ -208,7 +208,10 @@ func (b *bench) measure(server, url string, w *witness) error {
 		if err := page.Go(url); err != nil {
 			return err
 		}
-		time.Sleep(2 * time.Second)
+		if err := page.Settle(); err != nil {
+			return err
+		}
+		time.Sleep(time.Second)
 		r := row{server: server, mount: b.name, file: file}
 		inARow := 0
 		for i := range b.saves {
@@ -221,6 +224,10 @@ func (b *bench) measure(server, url string, w *witness) error {
 			if s.asked, found = asked(page, before, file, s.saved); found {
 				r.saves = append(r.saves, s)
 				inARow = 0
+				// It listens when it has everything.
+				if err := page.Settle(); err != nil {
+					return err
+				}
 			} else {
 				r.missed++
 				if inARow++; inARow == enough {
