@@ -178,3 +178,19 @@ func (s site) refused(t *testing.T) []string {
 	}
 	return list
 }
+
+// run runs a program that has to be there if a browser has, and returns what it printed.
+func run(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		absent(t, "%v", err)
+	}
+	command := exec.Command(path, args...)
+	command.Dir = dir
+	out, err := command.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s %q: %v\n%s", name, args, err, out)
+	}
+	return string(out)
+}
