@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/andybalholm/brotli"
+	"github.com/andybalholm/brotli/matchfinder"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -39,8 +40,8 @@ func NewStream(c Coding, w io.Writer) (io.WriteCloser, error) {
 // ErrTooLarge is reported when a result is larger than what was allowed.
 var ErrTooLarge = errors.New("the result is too large")
 
-// EncodeFrom codes size bytes of src as Encode does, or better, without holding them in memory, and takes no more itself. A result of more than limit bytes
-// is ErrTooLarge. It waits for its turn while ctx lasts, and ends when that does.
+// EncodeFrom codes size bytes of src at level 6 of each coding's library, without holding them in memory. It takes up to
+// 8 MiB itself. A result of more than limit bytes is ErrTooLarge. It waits for its turn while ctx lasts, and ends when that does.
 func (e *Encoders) EncodeFrom(ctx context.Context, c Coding, src io.ReaderAt, size int64, limit int) ([]byte, error) {
 	select {
 	case e.turns <- struct{}{}:
@@ -58,9 +59,7 @@ func (e *Encoders) EncodeFrom(ctx context.Context, c Coding, src io.ReaderAt, si
 		w, err = zstd.NewWriter(out, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithWindowSize(window),
 			zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithZeroFrames(true))
 	case Br:
-		b := newBr()
-		b.w.Reset(out)
-		w = &b.w
+		w = &matchfinder.Writer{Dest: out, MatchFinder: &matchfinder.Bargain1{MaxDistance: brWindow}, Encoder: new(brotli.Encoder), BlockSize: brBlock}
 	default:
 		return nil, fmt.Errorf("encoding as %v: there is nothing to do", c)
 	}

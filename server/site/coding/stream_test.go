@@ -64,6 +64,21 @@ func TestEncodeFrom(t *testing.T) {
 	}
 }
 
+// TestEncodeFromCodesBetter: what is coded in the background is no larger than what a client waits for.
+func TestEncodeFromCodesBetter(t *testing.T) {
+	e, src := New(1), goSource(t, 1<<20)
+	for c, less := range map[Coding]int{Gzip: 0, Zstd: len(src) / 1000, Br: len(src) / 1000} {
+		waited, err := e.Encode(t.Context(), c, src, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := e.EncodeFrom(t.Context(), c, bytes.NewReader(src), int64(len(src)), len(src))
+		if err != nil || len(out) > len(waited)-less {
+			t.Errorf("%v: %d bytes, %v; while a client waits %d", c, len(out), err, len(waited))
+		}
+	}
+}
+
 // TestTheMemoryOfAStream holds StreamMemory.
 func TestTheMemoryOfAStream(t *testing.T) {
 	content := []byte(strings.Repeat("const answer = 42; // a line of text\n", 100000))
