@@ -63,6 +63,9 @@ var rules = []struct {
 	{"PUBLIC_ENV", func(c *Config) error {
 		return each(isFilePath, "must be the plain URL path of a file, such as /env.js", c.PublicEnv)
 	}},
+	{"PREVIEWS_DOMAIN", func(c *Config) error {
+		return each(isPreviewsDomain, "must be a domain, such as preview.example.org, without scheme, port, * and a dot at its ends", c.PreviewsDomain)
+	}},
 	{"PROXY_ORIGINS", func(c *Config) error {
 		return each(isUpstreamOrigin, "must be the origin of a server, such as https://api.example.org or http://localhost:3000, without a path", c.ProxyOrigins...)
 	}},
@@ -90,6 +93,7 @@ var beyondExact = []struct {
 	{"AUTH", func(*Config) bool { return true }, "left out"},
 	{"AUTH_FILE", func(*Config) bool { return true }, "left out"},
 	{"PUBLIC_ENV", func(*Config) bool { return true }, "left out"},
+	{"PREVIEWS", func(c *Config) bool { return c.HasPreviews() }, "off"},
 	{"PROXY", func(*Config) bool { return true }, "left out"},
 	{"PROXY_ORIGINS", func(*Config) bool { return true }, "left out"},
 	{"CLEAN_URLS", func(c *Config) bool { return c.CleanURLs }, "false"},
@@ -308,6 +312,12 @@ func (l *loader) conflicts() problems {
 	}
 	if v := l.given["HTTPS_REDIRECT"]; l.config.HTTPSRedirect == "on" && l.fine("PORT", "TLS_PORT") && !l.config.HTTPSBeside() {
 		complain("%s=%s: HTTPS has no port of its own; set a certificate and TLS_PORT, or give off or a port number", v.name, quote(v.text))
+	}
+	if v, given := l.given["PREVIEWS_DOMAIN"]; given && !l.config.HasPreviews() && l.fine("PREVIEWS", "PREVIEWS_DOMAIN") {
+		complain("%s: PREVIEWS is off; it must be left out, or PREVIEWS=directories", v)
+	}
+	if v := l.given["PREVIEWS"]; l.config.HasPreviews() && l.config.CGI && l.fine("PREVIEWS", "CGI") {
+		complain("%s: not possible with CGI=true; it must be off, or CGI=false", v)
 	}
 	if c := &l.config; c.Exact && l.fine("EXACT", "PROTOCOL") {
 		for _, more := range beyondExact {

@@ -114,6 +114,11 @@ type Config struct {
 	AuthFile     string   `env:"AUTH_FILE" shown:"none" doc:"password file with a line user:hash for each user (htpasswd -B); read again when it changes"`
 	PublicEnv    string   `env:"PUBLIC_ENV" shown:"none" doc:"URL path of a generated JavaScript file with the values of the PUBLIC_* variables, such as /env.js"`
 
+	Previews string `env:"PREVIEWS" envDefault:"off" oneof:"off,directories" doc:"off, or directories: each directory in DIRECTORY is a site with a host name of its own, such as pr-42.localhost"`
+	// PreviewsDomain is in lower case.
+	PreviewsDomain string `env:"PREVIEWS_DOMAIN" shown:"none: only names below localhost" doc:"domain of the previews: with preview.example.com, pr-42.preview.example.com shows the directory pr-42"`
+	PreviewsList   bool   `env:"PREVIEWS_LIST" envDefault:"true" doc:"list the previews at PREVIEWS_DOMAIN itself, at localhost and at IP addresses"`
+
 	Proxies []Proxy `env:"PROXY" shown:"none" doc:"paths that other servers answer, such as /api=http://localhost:3000, comma separated; http://localhost:3000/v1 also replaces /api by /v1"`
 	// ProxyOrigins have no path.
 	ProxyOrigins []string      `env:"PROXY_ORIGINS" shown:"none" doc:"origins, such as https://api.example.org, that lines with 200 in _redirects may fetch from, comma separated"`
@@ -164,6 +169,9 @@ type Config struct {
 
 // HTTPS says whether the server uses TLS: it has a certificate, or makes one.
 func (c Config) HTTPS() bool { return c.TLSCert != "" || c.TLSSelfSigned }
+
+// HasPreviews says whether there are many sites, each with a host name of its own.
+func (c Config) HasPreviews() bool { return c.Previews == "directories" }
 
 // HTTPSBeside says whether HTTPS has a port of its own beside HTTP. If not, and there is a certificate, PORT is
 // for HTTPS. Two ports of 0 are two different free ports.
@@ -231,7 +239,11 @@ func (c *Config) FitDescriptors(limit uint64) {
 	if c.maxConnectionsSet {
 		return
 	}
-	n := int(max(1, (int64(min(limit, math.MaxInt32))-ownDescriptors)/2))
+	each, own := int64(2), int64(ownDescriptors)
+	if c.HasPreviews() { // one in use has its directory open
+		each, own = 3, own+previewDescriptors
+	}
+	n := int(max(1, (int64(min(limit, math.MaxInt32))-own)/each))
 	if c.MaxConnections == 0 || n < c.MaxConnections {
 		c.MaxConnections = n
 	}
@@ -239,6 +251,9 @@ func (c *Config) FitDescriptors(limit uint64) {
 
 // ownDescriptors is how many files the server has open without connections, those of the admin port included.
 const ownDescriptors = 32
+
+// previewDescriptors is how many previews are open that are not in use, at most.
+const previewDescriptors = 64
 
 // FitTasks adapts to limit, the number of tasks that the control group may have, health checks included. A quarter
 // of them may wait for a disk, but no more than Fit has found room for. It comes after Fit. It returns the largest GOMAXPROCS that leaves room for the threads that wait in system
@@ -284,6 +299,7 @@ func Load(args []string, environ map[string]string) (Config, error) {
 	if _, set := l.given["REBUILD_WAIT"]; !set && l.config.Reload {
 		l.config.RebuildWait = rebuildWait
 	}
+	l.config.PreviewsDomain = strings.ToLower(l.config.PreviewsDomain)
 	l.check()
 	c := l.config
 	_, c.cacheSizeSet = l.given["CACHE_SIZE"]

@@ -24,7 +24,7 @@ func TestDefaults(t *testing.T) {
 		TLSALPN: []string{"h2", "http/1.1"}, HTTPSRedirect: "off",
 		CacheSize: 64 << 20, CacheMaxFile: 1 << 20, CacheControl: "no-cache", Compress: "auto",
 		IndexPages: []string{"index.html", "index.htm"}, DefaultContentType: "application/octet-stream", BasePath: "/", CleanURLs: true, ErrorPages: true, Rules: true, Symlinks: "inside", Hidden: "serve", KernelConfinement: "auto",
-		ProxyHost: "upstream", ProxyTimeout: time.Minute,
+		Previews: "off", PreviewsList: true, ProxyHost: "upstream", ProxyTimeout: time.Minute,
 		Listing: "rich", Archive: true,
 		LogFormat: "auto", LogLevel: "info", AdminPort: 9090,
 		HeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ShutdownTimeout: 8 * time.Second,
@@ -112,6 +112,7 @@ func TestAccepted(t *testing.T) {
 		{"cors option", []string{"--cors=https://a.example,http://localhost:5173"}, nil, "CORS", []string{"https://a.example", "http://localhost:5173"}},
 		{"cors", nil, []string{"CORS=* , chrome-extension://abc"}, "CORS", []string{"*", "chrome-extension://abc"}},
 		{"base path", nil, []string{"BASE_PATH=/docs/v1/"}, "BasePath", "/docs/v1/"},
+		{"domain of previews in lower case", nil, []string{"PREVIEWS=directories", "PREVIEWS_DOMAIN=Preview.Example"}, "PreviewsDomain", "preview.example"},
 		{"allowed hosts", nil, []string{"ALLOWED_HOSTS=a.example, .B.example."}, "AllowedHosts", []string{"a.example", ".B.example."}},
 		{"auth", nil, []string{"AUTH=a:$2y$05$x,b c:$2y$05$y"}, "Auth", []string{"a:$2y$05$x", "b c:$2y$05$y"}},
 		{"public variables", nil, []string{"PUBLIC_ENV=/js/env.js"}, "PublicEnv", "/js/env.js"},
@@ -244,6 +245,7 @@ func TestRefused(t *testing.T) {
 		cgiOwn   = `: must not be a variable that CGI sets itself`
 		origin   = `: must be * or an origin, such as https://example.org or http://localhost:5173: in lower case, without a path, and without the usual port`
 		upstream = ` must be the URL of a server: http or https with a host, a port and a plain path, such as http://localhost:3000 or https://api.example.org/v1`
+		domain   = `: must be a domain, such as preview.example.org, without scheme, port, * and a dot at its ends`
 		exact    = `: not possible with EXACT=true, as http.server has nothing like it; it must be `
 		beside   = `: HTTPS has no port of its own; set a certificate and TLS_PORT, or give off or a port number`
 	)
@@ -368,6 +370,15 @@ func TestRefused(t *testing.T) {
 		{"proxy origin with a path", nil, []string{"PROXY_ORIGINS=https://a/"}, `PROXY_ORIGINS="https://a/": must be the origin of a server, such as https://api.example.org or http://localhost:3000, without a path`},
 		{"proxy host", nil, []string{"PROXY_HOST=client"}, `PROXY_HOST="client": must be upstream or keep`},
 		{"proxy timeout", nil, []string{"PROXY_TIMEOUT=0"}, `PROXY_TIMEOUT="0"` + positive},
+		{"previews that are none", nil, []string{"PREVIEWS=registry.example.com/team/app"}, `PREVIEWS="registry.example.com/team/app": must be off or directories`},
+		{"previews that are on", nil, []string{"PREVIEWS=true"}, `PREVIEWS="true": must be off or directories`},
+		{"exact and previews", []string{"--exact"}, []string{"PREVIEWS=directories"}, `PREVIEWS="directories"` + exact + `off, or EXACT=false`},
+		{"scripts and previews", []string{"--cgi"}, []string{"PREVIEWS=directories"}, `PREVIEWS="directories": not possible with CGI=true; it must be off, or CGI=false`},
+		{"a domain without previews", nil, []string{"PREVIEWS_DOMAIN=a.example"}, `PREVIEWS_DOMAIN="a.example": PREVIEWS is off; it must be left out, or PREVIEWS=directories`},
+		{"previews below a star", nil, []string{"PREVIEWS=directories", "PREVIEWS_DOMAIN=*.a.example"}, `PREVIEWS_DOMAIN="*.a.example"` + domain},
+		{"previews below an address", nil, []string{"PREVIEWS=directories", "PREVIEWS_DOMAIN=::1"}, `PREVIEWS_DOMAIN="::1"` + domain},
+		{"previews with a port", nil, []string{"PREVIEWS=directories", "PREVIEWS_DOMAIN=a.example:80"}, `PREVIEWS_DOMAIN="a.example:80"` + domain},
+		{"previews below a dot", nil, []string{"PREVIEWS=directories", "PREVIEWS_DOMAIN=a.example."}, `PREVIEWS_DOMAIN="a.example."` + domain},
 		{"exact and a proxy", []string{"--exact"}, []string{"PROXY=/a=http://b", "PROXY_ORIGINS=http://b"}, `PROXY="/a=http://b"` + exact + "left out, or EXACT=false\n" + `PROXY_ORIGINS="http://b"` + exact + "left out, or EXACT=false"},
 		{"exact and compressed", []string{"--exact"}, []string{"COMPRESS=auto"}, `COMPRESS="auto"` + exact + `off, or EXACT=false`},
 		{"exact by HTTP/1.0, and fingerprints", []string{"-p", "HTTP/1.0"}, []string{"CACHE_FINGERPRINTED=1"}, `CACHE_FINGERPRINTED="1"` + exact + `false, or EXACT=false`},

@@ -276,6 +276,12 @@ func isOrigin(s string) bool {
 // isAllowedHost says whether s is a host, or one with a dot before it.
 func isAllowedHost(s string) bool { return isHost(strings.TrimPrefix(s, ".")) }
 
+// isPreviewsDomain says whether s is a host name below which there is room for a label of 63 bytes, and no address.
+func isPreviewsDomain(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err != nil && isHost(s) && !strings.HasSuffix(s, ".") && len(s) <= 253-64
+}
+
 // isMediaType says whether s is a media type of RFC 9110, section 8.3.1, fit for a field value.
 func isMediaType(s string) bool {
 	essence, _, err := mime.ParseMediaType(s)

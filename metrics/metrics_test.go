@@ -173,8 +173,20 @@ func TestMetricsOfTheCache(t *testing.T) {
 	}
 }
 
+func TestMetricsOfPreviews(t *testing.T) {
+	m := newMetrics()
+	m.WatchPreviews(func() (known, open int) { return 3, 2 })
+	text := scrape(m)
+	for _, line := range []string{"known 3", "open 2"} {
+		if !strings.Contains(text, "\npreviewd_previews_"+line+"\n") {
+			t.Errorf("no %q in\n%s", line, text)
+		}
+	}
+}
+
 func TestMetricsLint(t *testing.T) {
 	m := newMetrics()
+	m.WatchPreviews(func() (known, open int) { return 0, 0 })
 	m.TLS(time.Now, func() error { return nil }).HandshakeFailed("timeout")
 	m.WatchCache(func() Cache { return Cache{} })
 	m.Record(exchange("GET", "HTTP/1.1", 200))

@@ -95,6 +95,8 @@ func TestForms(t *testing.T) {
 		{"ARCHIVE: no", "ARCHIVE", "false"},
 		{"COMPRESS: off", "COMPRESS", "off"},
 		{"KERNEL_CONFINEMENT: off", "KERNEL_CONFINEMENT", "off"},
+		{"PREVIEWS: off", "PREVIEWS", "off"},
+		{"PREVIEWS: directories", "PREVIEWS", "directories"},
 		{"HTTPS_REDIRECT: off", "HTTPS_REDIRECT", "off"},
 		{"HTTPS_REDIRECT: 8443", "HTTPS_REDIRECT", "8443"},
 		{"MAX_CONNECTIONS: 2000000", "MAX_CONNECTIONS", "2000000"},

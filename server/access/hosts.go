@@ -29,7 +29,7 @@ func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(n
 // always allowed, as no name is made to lead to them, and so are localhost and all below it, which lead nowhere else
 // (RFC 6761, section 6.3).
 func (h Hosts) Allow(host string) bool {
-	name, ok := withoutPort(host)
+	name, _, ok := message.SplitHost(host)
 	if !ok {
 		return false
 	}
@@ -50,21 +50,6 @@ func (h Hosts) Allow(host string) bool {
 		}
 		name = parent
 	}
-}
-
-// withoutPort returns the host of uri-host [ ":" port ] (RFC 9110, section 7.2), an IPv6 address without its brackets.
-func withoutPort(host string) (name string, ok bool) {
-	if rest, bracket := strings.CutPrefix(host, "["); bracket {
-		name, port, closed := strings.Cut(rest, "]")
-		if !closed || port != "" && port[0] != ':' || !strings.Contains(name, ":") {
-			return "", false
-		}
-		host = "v6" + port
-		_, ok = withoutPort(host)
-		return name, ok
-	}
-	name, port, _ := strings.Cut(host, ":")
-	return name, name != "" && strings.Trim(port, "0123456789") == ""
 }
 
 // maxShown is how many bytes of a host an answer shows: a name has no more (RFC 1035, section 2.3.4).

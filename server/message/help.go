@@ -8,6 +8,8 @@ type Help struct {
 	// Similar are what may have been meant, Nearest is the nearest directory that exists; its zero value is none.
 	Similar []Link
 	Nearest Link
+	// Overview is where all previews are listed; its zero value is none.
+	Overview Link
 	// Reason is the cause in the words for the operator. It is for clients on this machine only.
 	Reason string
 }
@@ -37,6 +39,9 @@ func (h *Help) html() string {
 	}
 	if h.Nearest.URL != "" {
 		b.WriteString("        <p>The nearest directory that exists is " + h.Nearest.html() + ".</p>\n")
+	}
+	if h.Overview.URL != "" {
+		b.WriteString("        <p>All previews: " + h.Overview.html() + "</p>\n")
 	}
 	if h.Reason != "" {
 		b.WriteString("        <p>The reason, shown on the server's own machine only: <code>" + EscapeHTML(h.Reason) + "</code></p>\n")

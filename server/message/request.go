@@ -47,11 +47,15 @@ type Request struct {
 	Client netip.Addr
 	// Scheme is "http" or "https": the connection's, or what a trusted proxy says.
 	Scheme string
+	// Host is the host that clients ask for, with a port or without, as a trusted proxy says; "" is that of the Host field.
+	Host string
 	// Prefix is the path below which clients see this server, "/app", as a trusted proxy says that takes it away from
 	// targets; "" is none. Only what has to be absolute needs it.
 	Prefix string
 	// RequestID is the identifier that a trusted proxy gave the request, for the log; "" is none.
 	RequestID string
+	// Preview is the name of the preview that answers, for the log; "" where none does.
+	Preview string
 	// TLS is the state of the TLS connection, nil on a plain one.
 	TLS *tls.ConnectionState
 	// Variant tells apart what else decides on the representation beside the file: the fields that settings and rules

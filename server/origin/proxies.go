@@ -22,7 +22,7 @@ func (t TrustedProxies) Contain(a netip.Addr) bool {
 	return false
 }
 
-// Handler sets Client, Scheme, Prefix and RequestID of each request before next sees it.
+// Handler sets Client, Scheme, Host, Prefix and RequestID of each request before next sees it.
 func (t TrustedProxies) Handler(next message.Handler) message.Handler {
 	if len(t) == 0 {
 		return next
@@ -33,7 +33,7 @@ func (t TrustedProxies) Handler(next message.Handler) message.Handler {
 	}
 }
 
-// identify sets r.Client and r.Scheme to what the last hop that is not a trusted proxy is said to be: by
+// identify sets r.Client, r.Scheme and r.Host to what the last hop that is not a trusted proxy is said to be: by
 // Forwarded (RFC 7239), or by X-Forwarded-For and X-Forwarded-Proto. Each hop appends to the right, so
 // everything left of an untrusted hop is that hop's claim and ignored. Most proxies write one kind and pass on
 // the other as the client sent it: where there are both they must agree, or neither is believed.
@@ -44,30 +44,47 @@ func (t TrustedProxies) identify(r *message.Request) {
 	r.Prefix, r.RequestID = forwardedPrefix(r.Fields), requestID(r.Fields)
 	standard, common := forwarded(r.Fields), xForwarded(r.Fields)
 	if len(standard)+len(common) == 0 {
-		common = schemeAlone(r.Fields)
+		common = withoutClient(r.Fields)
 	}
-	client, scheme := t.resolve(r, standard)
+	client, scheme, host := t.resolve(r, standard)
 	if len(standard) == 0 {
-		client, scheme = t.resolve(r, common)
-	} else if c, s := t.resolve(r, common); len(common) > 0 && (c != client || s != scheme) {
-		return
+		client, scheme, host = t.resolve(r, common)
+	} else if c, s, h := t.resolve(r, common); len(common) > 0 {
+		if c != client || s != scheme {
+			return
+		}
+		host = agreed(host, h)
 	}
-	r.Client, r.Scheme = client, scheme
+	r.Client, r.Scheme, r.Host = client, scheme, host
+}
+
+// agreed is the host that is said by one kind of field, or by both alike.
+func agreed(one, other string) string {
+	switch {
+	case one == "" || one == other:
+		return other
+	case other == "":
+		return one
+	}
+	return ""
 }
 
 // resolve goes from the peer back along the hops, as far as they can be trusted.
-func (t TrustedProxies) resolve(r *message.Request, hops []Hop) (client netip.Addr, scheme string) {
+func (t TrustedProxies) resolve(r *message.Request, hops []Hop) (client netip.Addr, scheme, host string) {
 	client, scheme = r.Client, r.Scheme
 	for i := len(hops) - 1; i >= 0 && t.Contain(client); i-- {
 		if p := hops[i].Scheme; p == "http" || p == "https" {
 			scheme = p
+		}
+		if h := hops[i].Host; h != "" {
+			host = h
 		}
 		if !hops[i].Client.IsValid() {
 			break // "unknown", an obfuscated name, or not said: who came before cannot be trusted
 		}
 		client = hops[i].Client
 	}
-	return client, scheme
+	return client, scheme, host
 }
 
 // forwardedPrefix returns what X-Forwarded-Prefix says: the nearest proxy's, which is the last. Nothing but a plain path
@@ -117,7 +134,7 @@ func Hops(r *message.Request) []Hop {
 	if len(standard) == 0 {
 		hops = common
 		for i := range hops {
-			hops[i].Scheme = "" // X-Forwarded-Proto need not have one for each
+			hops[i].Scheme, hops[i].Host = "", "" // X-Forwarded-Proto and X-Forwarded-Host need not have one for each
 		}
 	}
 	for i := len(hops) - 1; i >= 0; i-- {
@@ -148,10 +165,12 @@ func forwarded(fields message.Fields) (hops []Hop) {
 	return hops
 }
 
-// xForwarded returns the hops of X-Forwarded-For, the nearest last, with the schemes of X-Forwarded-Proto.
+// xForwarded returns the hops of X-Forwarded-For, the nearest last, with the schemes of X-Forwarded-Proto and the hosts of
+// X-Forwarded-Host.
 func xForwarded(fields message.Fields) []Hop {
 	clients := list(fields.Values("X-Forwarded-For"))
 	schemes := list(fields.Values("X-Forwarded-Proto"))
+	names := list(fields.Values("X-Forwarded-Host"))
 	hops := make([]Hop, len(clients))
 	for i, client := range clients {
 		hops[i].Client = ParseNode(client)
@@ -161,17 +180,31 @@ func xForwarded(fields message.Fields) []Hop {
 		case len(schemes) == 1:
 			hops[i].Scheme = strings.ToLower(schemes[0])
 		}
+		switch {
+		case len(names) == len(clients):
+			hops[i].Host = names[i]
+		case len(names) > 0: // the nearest proxy's
+			hops[i].Host = names[len(names)-1]
+		}
 	}
 	return hops
 }
 
-// schemeAlone returns the hop of a proxy that says by X-Forwarded-Proto how it was asked, and not by whom.
-func schemeAlone(fields message.Fields) []Hop {
-	schemes := list(fields.Values("X-Forwarded-Proto"))
-	if len(schemes) == 0 {
+// withoutClient returns the hop of a proxy that says by X-Forwarded-Proto or X-Forwarded-Host how it was asked, and not by
+// whom.
+func withoutClient(fields message.Fields) []Hop {
+	schemes, names := list(fields.Values("X-Forwarded-Proto")), list(fields.Values("X-Forwarded-Host"))
+	if len(schemes)+len(names) == 0 {
 		return nil
 	}
-	return []Hop{{Scheme: strings.ToLower(schemes[len(schemes)-1])}}
+	var h Hop
+	if len(schemes) > 0 {
+		h.Scheme = strings.ToLower(schemes[len(schemes)-1])
+	}
+	if len(names) > 0 {
+		h.Host = names[len(names)-1]
+	}
+	return []Hop{h}
 }
 
 // list splits the values of a comma separated field.

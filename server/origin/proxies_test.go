@@ -46,6 +46,40 @@ func TestTrustedProxies(t *testing.T) {
 	}
 }
 
+// TestHostIsTheOneThatWasAskedFor: of the last hop that can be trusted, by the fields that agree.
+func TestHostIsTheOneThatWasAskedFor(t *testing.T) {
+	trusted := TrustedProxies{netip.MustParsePrefix("10.0.0.0/8")}
+	field := func(pairs ...string) (fields message.Fields) {
+		for i := 0; i < len(pairs); i += 2 {
+			fields = append(fields, message.Field{Name: pairs[i], Value: pairs[i+1]})
+		}
+		return fields
+	}
+	for name, c := range map[string]struct {
+		want   string
+		fields message.Fields
+	}{
+		"none":             {"", field("X-Forwarded-For", "203.0.113.9")},
+		"one":              {"a.example:8443", field("X-Forwarded-For", "203.0.113.9", "X-Forwarded-Host", "a.example:8443")},
+		"alone":            {"a.example", field("X-Forwarded-Host", "a.example")},
+		"the nearest":      {"b.example", field("X-Forwarded-For", "203.0.113.9", "X-Forwarded-Host", "a.example, b.example")},
+		"of each proxy":    {"a.example", field("X-Forwarded-For", "203.0.113.9, 10.0.0.2", "X-Forwarded-Host", "a.example, b.example")},
+		"spoofed left":     {"b.example", field("X-Forwarded-For", "6.6.6.6, 203.0.113.9", "X-Forwarded-Host", "a.example, b.example")},
+		"forwarded":        {"a.example:80", field("Forwarded", `for=6.6.6.6;host=b.example, for=203.0.113.9;host="a.example:80"`)},
+		"both alike":       {"a.example", field("Forwarded", "for=203.0.113.9;host=a.example", "X-Forwarded-For", "203.0.113.9", "X-Forwarded-Host", "a.example")},
+		"of one kind":      {"a.example", field("Forwarded", "for=203.0.113.9", "X-Forwarded-For", "203.0.113.9", "X-Forwarded-Host", "a.example")},
+		"both, not alike":  {"", field("Forwarded", "for=203.0.113.9;host=b.example", "X-Forwarded-For", "203.0.113.9", "X-Forwarded-Host", "a.example")},
+		"of other clients": {"", field("Forwarded", "for=6.6.6.6;host=b.example", "X-Forwarded-For", "203.0.113.9", "X-Forwarded-Host", "a.example")},
+	} {
+		for peer, want := range map[string]string{"10.0.0.1": c.want, "192.0.2.1": ""} {
+			r := &message.Request{Client: netip.MustParseAddr(peer), Scheme: "http", Fields: c.fields}
+			if trusted.identify(r); r.Host != want {
+				t.Errorf("%s, from %s: got %q, want %q", name, peer, r.Host, want)
+			}
+		}
+	}
+}
+
 // TestPrefixIsAPlainPath: it becomes the beginning of a Location, and must not lead to another host.
 func TestPrefixIsAPlainPath(t *testing.T) {
 	trusted := TrustedProxies{netip.MustParsePrefix("10.0.0.0/8")}

@@ -167,7 +167,7 @@ func (rl *Reload) join(p *page) bool {
 			}
 		}
 	}
-	if rl.stopped || p.full || len(rl.pages) >= rl.opts.Streams {
+	if rl.stopped || p.full || len(rl.pages) >= rl.opts.Streams || rl.opts.Full() {
 		rl.pokeAll(time.Now())
 		return false
 	}

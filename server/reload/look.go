@@ -39,7 +39,7 @@ func (rl *Reload) Run(ctx context.Context) {
 				l.look(rl, true)
 				cost += l.cost
 			}
-			pause = max(period, cost*costs)
+			pause = max(period, cost*costs*time.Duration(rl.opts.Together()))
 		}
 	}
 }

@@ -34,6 +34,10 @@ type Options struct {
 	Profile message.Profile
 	// Always are names on which every page depends.
 	Always []string
+	// Together says how many of its kind share what looks may cost, this one included, and Full whether they have as many
+	// pages that listen as all of them may have. Nil is none but this one.
+	Together func() int
+	Full     func() bool
 	// Streams is how many pages may listen, 1,000 at most; 0 is as many.
 	Streams int
 	// Budget is what pages that listen take memory from; nil has no limit.
@@ -88,6 +92,12 @@ func New(opts Options) *Reload {
 	}
 	if opts.Report == nil {
 		opts.Report = func(string, string) {}
+	}
+	if opts.Together == nil {
+		opts.Together = func() int { return 1 }
+	}
+	if opts.Full == nil {
+		opts.Full = func() bool { return false }
 	}
 	if opts.Streams == 0 || opts.Streams > maxPages {
 		opts.Streams = maxPages

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -30,7 +31,7 @@ func surround(setup Setup, settings *fields.Settings, who *who, upstreams *upstr
 		handler = who.guard.Handler(handler)
 	}
 	if len(c.AllowedHosts) > 0 {
-		handler = access.NewHosts(c.AllowedHosts).Handler(handler)
+		handler = access.NewHosts(allowedHosts(c)).Handler(handler)
 	}
 	if settings != nil {
 		handler = settings.Handler(handler)
@@ -54,6 +55,14 @@ func headers(c config.Config) (list message.Fields) {
 		list = append(list, message.Field{Name: h.Name, Value: h.Value})
 	}
 	return list
+}
+
+// allowedHosts are those of the setting, and with previews the names that these have.
+func allowedHosts(c config.Config) []string {
+	if c.PreviewsDomain == "" {
+		return c.AllowedHosts
+	}
+	return append(slices.Clone(c.AllowedHosts), "."+c.PreviewsDomain)
 }
 
 // who is those who may ask, by AUTH and AUTH_FILE. Both are nil where everyone may.

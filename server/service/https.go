@@ -90,7 +90,7 @@ func openAuthority(c config.Config, registry *metrics.Metrics, log *accesslog.Lo
 	if err != nil {
 		hostname = "" // it is left out
 	}
-	authority, made, err := devca.Open(devca.Options{Hosts: c.TLSSelfSignedHosts, Hostname: hostname, StateDir: c.TLSStateDir})
+	authority, made, err := devca.Open(devca.Options{Hosts: c.TLSSelfSignedHosts, Below: previewDomains(c), Hostname: hostname, StateDir: c.TLSStateDir})
 	if err != nil {
 		return nil, err
 	}

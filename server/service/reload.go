@@ -6,7 +6,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/previewd/previewd/config"
-	"github.com/previewd/previewd/metrics"
 	"github.com/previewd/previewd/server/accesslog"
 	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
@@ -18,12 +17,18 @@ import (
 // reloading is live reload; nil where it is off.
 type reloading struct{ reload *reload.Reload }
 
-func newReloading(c config.Config, profile message.Profile, files *site.Site, memory *budget.Budget, scripts *scripts, registry *metrics.Metrics, log *accesslog.Log) *reloading {
-	if c.Exact || !c.Reload && c.RebuildWait == 0 {
-		return nil
-	}
-	options := reload.Options{Site: files, Pages: c.Reload, Wait: c.RebuildWait, Profile: profile.WithDefaults(), Count: registry.Reload(),
-		Budget: memory,
+// reloads says whether pages reload, or requests wait for builds.
+func reloads(c config.Config) bool { return !c.Exact && (c.Reload || c.RebuildWait > 0) }
+
+// newReloading returns the live reload of a site.
+func newReloading(c config.Config, profile message.Profile, files *site.Site, memory *budget.Budget, scripts *scripts, count reload.Counters, log *accesslog.Log) *reloading {
+	options := reloadOptions(c, profile, files, memory, scripts, log)
+	options.Count = count
+	return &reloading{reload.New(options)}
+}
+
+func reloadOptions(c config.Config, profile message.Profile, files *site.Site, memory *budget.Budget, scripts *scripts, log *accesslog.Log) reload.Options {
+	options := reload.Options{Site: files, Pages: c.Reload, Wait: c.RebuildWait, Profile: profile.WithDefaults(), Budget: memory,
 		Report: func(name, how string) { log.Debug("file changed", zap.String("name", name), zap.String("how", how)) }}
 	if c.MaxConnections > 0 {
 		options.Streams = max(1, c.MaxConnections/2) // so that streams leave connections for others
@@ -37,7 +42,7 @@ func newReloading(c config.Config, profile message.Profile, files *site.Site, me
 			return found
 		}
 	}
-	return &reloading{reload.New(options)}
+	return options
 }
 
 // handler puts live reload around the site.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/previewd/previewd/config"
 	"github.com/previewd/previewd/metrics"
-	"github.com/previewd/previewd/server/accesslog"
 	"github.com/previewd/previewd/server/cgi"
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/rules"
@@ -32,13 +31,13 @@ func (f filesAndScripts) Find(target string) (path string, found bool) {
 	return f.Site.Find(target)
 }
 
-func newSiteRules(c config.Config, files *site.Site, scripts *scripts, upstreams *upstreams, log *accesslog.Log) *siteRules {
+func newSiteRules(c config.Config, files *site.Site, scripts *scripts, upstreams *upstreams, warn func(problem string)) *siteRules {
 	if !obeysRules(c) {
 		return nil
 	}
 	opts := rules.Options{Site: filesAndScripts{files, scripts.handler}, Report: func(problems []rules.Problem) {
 		for _, p := range problems {
-			log.Warn(p.String())
+			warn(p.String())
 		}
 	}}
 	if upstreams != nil {

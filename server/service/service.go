@@ -89,8 +89,12 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	siteRules := newSiteRules(c, files, scripts, upstreams, log)
-	reloading := newReloading(c, setup.Profile, files, memory, scripts, registry, log)
+	many := newSites(setup, files, upstreams, disk, memory, registry)
+	var siteRules *siteRules
+	var reloading *reloading
+	if many == nil {
+		siteRules, reloading = aroundSite(setup, files, memory, scripts, upstreams, registry)
+	}
 	https, err := openHTTPS(c, registry, log, setup.Terminal && log.Format() == accesslog.Text)
 	if err != nil {
 		return err
@@ -99,9 +103,9 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	handler := main.redirecting(c, withHole(surround(setup, settings, who, upstreams, reloading.handler(siteRules.handler(welcoming(setup, scripts.methods.Serve))))))
+	handler := main.redirecting(c, withHole(surround(setup, settings, who, upstreams, reloading.handler(siteRules.handler(welcoming(setup, many.handler(scripts.methods.Serve)))))))
 	s := newServer(setup, origin.TrustedProxies(c.TrustedProxies).Handler(handler), disk, memory, registry)
-	watches := []func(context.Context){who.watch, reloading.watch, func(ctx context.Context) { heedHangups(ctx, setup.Hangups, https, log) }}
+	watches := []func(context.Context){who.watch, reloading.watch, many.watch, func(ctx context.Context) { heedHangups(ctx, setup.Hangups, https, log) }}
 	if https != nil {
 		https.tell(s)
 		watches = append(watches, https.watch)
@@ -131,6 +135,16 @@ func Serve(ctx context.Context, setup Setup) error {
 	confineProcess(c, upstreams, log)
 	listening.Store(true)
 	return serve(ctx, s, main.all(), admin, adminListener, watches)
+}
+
+// aroundSite is what is around the one site of the directory. A part that is off is nil.
+func aroundSite(setup Setup, files *site.Site, memory *budget.Budget, scripts *scripts, upstreams *upstreams, registry *metrics.Metrics) (*siteRules, *reloading) {
+	c, log := setup.Config, setup.Log
+	rules := newSiteRules(c, files, scripts, upstreams, func(problem string) { log.Warn(problem) })
+	if !reloads(c) {
+		return rules, nil
+	}
+	return rules, newReloading(c, setup.Profile, files, memory, scripts, registry.Reload(), log)
 }
 
 // newServer is the server of the site, with all who watch it.

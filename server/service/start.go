@@ -99,6 +99,7 @@ func special(c config.Config) (list []note) {
 			list = append(list, note{name, text})
 		}
 	}
+	add(c.HasPreviews(), "previews", previewHosts(c))
 	add(c.Exact, "exact", "answers are http.server's, nothing is added")
 	add(len(c.Auth)+len(c.AuthFile) > 0, "password", "every request needs one")
 	add(len(c.AllowedHosts) > 0, "hosts", "only "+strings.Join(c.AllowedHosts, ", ")+", localhost and IP addresses")

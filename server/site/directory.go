@@ -82,7 +82,7 @@ type view struct {
 // viewOf returns the view that a request gets.
 func (s *Site) viewOf(r *message.Request, at reading) (v view, ok bool) {
 	v = view{site: s, form: plainForm, name: at.name, title: at.title}
-	if s.isRich() && prefersJSON(r.Fields) {
+	if s.isRich() && message.PrefersJSON(r.Fields) {
 		v.form = jsonForm
 		return v, true
 	}

@@ -23,7 +23,7 @@ func (s *Site) pageCoding(r *message.Request) coding.Coding {
 // keptPage returns a page that is kept in a coding, if the directory has the status st still, and its links lead where
 // they did.
 func (s *Site) keptPage(t *tree.Tree, key sharedKey, st tree.Status) (content.Source, bool) {
-	plain, found := s.content.Page(key.name, key.form, coding.Identity, func(state *content.State) bool {
+	plain, found := s.content.Page(s.directory, key.name, key.form, coding.Identity, func(state *content.State) bool {
 		return state.Status == st && state.Description.(*listed).links.LeadAsBefore(t, key.name)
 	})
 	if !found || key.coding == coding.Identity {
@@ -44,7 +44,7 @@ func (s *Site) keptPage(t *tree.Tree, key sharedKey, st tree.Status) (content.So
 // codedPage returns what is kept of a page in a coding.
 func (s *Site) codedPage(key sharedKey, plain content.Source) (content.Source, bool) {
 	tag := content.CodedTag(plain.Tag, key.coding)
-	return s.content.Page(key.name, key.form, key.coding, func(state *content.State) bool { return state.Tag == tag })
+	return s.content.Page(s.directory, key.name, key.form, key.coding, func(state *content.State) bool { return state.Tag == tag })
 }
 
 // codePage returns a page in the coding that is wanted, or as it is where that is no better. It takes the page over.
@@ -68,7 +68,7 @@ func (s *Site) codePage(ctx context.Context, key sharedKey, plain content.Source
 		return plain
 	}
 	if _, loose := plain.Body.(*lent); !loose {
-		if coded, found := s.content.KeepPage(key.form, state, packed, 0); found {
+		if coded, found := s.content.KeepPage(s.directory, key.form, state, packed, 0); found {
 			plain.Close()
 			return coded
 		}
@@ -103,7 +103,7 @@ func (l *listed) remember(names *shared) {
 
 // namesBefore returns the names with which a page is kept, nil if there are none.
 func (s *Site) namesBefore(key sharedKey) *listing.Names {
-	kept, found := s.content.Page(key.name, key.form, coding.Identity, func(*content.State) bool { return true })
+	kept, found := s.content.Page(s.directory, key.name, key.form, coding.Identity, func(*content.State) bool { return true })
 	if !found {
 		return nil
 	}

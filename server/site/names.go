@@ -244,27 +244,6 @@ func acceptsHTML(fields message.Fields) bool {
 	return isNavigation(fields) || accepts(fields, "text/html", "text/*", "*/*")
 }
 
-// prefersJSON says whether a client would rather have JSON than HTML: it names the one, and the other not or with less
-// weight.
-func prefersJSON(fields message.Fields) bool {
-	json := weight(fields, "application/json")
-	return json > 0 && json > weight(fields, "text/html") && json > weight(fields, "application/xhtml+xml")
-}
-
-// weight is the highest that a media type has in Accept, in thousandths; 0 where it is not named.
-func weight(fields message.Fields, media string) (most int) {
-	for item := range strings.SplitSeq(strings.Join(fields.Values("Accept"), ","), ",") {
-		name, parameters, _ := strings.Cut(item, ";")
-		if !strings.EqualFold(strings.Trim(name, " \t"), media) {
-			continue
-		}
-		if q := message.Weight(parameters); q >= 0 && q <= 1 {
-			most = max(most, int(q*1000))
-		}
-	}
-	return most
-}
-
 // accepts says whether one of the ranges is in Accept, with a weight that is not zero.
 func accepts(fields message.Fields, ranges ...string) bool {
 	for item := range strings.SplitSeq(strings.Join(fields.Values("Accept"), ","), ",") {

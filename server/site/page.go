@@ -72,7 +72,7 @@ func (s *Site) readPage(ctx context.Context, key sharedKey, v view) (*shared, er
 	if !plain {
 		// What is kept is true of what was just seen, whenever it was seen before.
 		names.sum, keeps = dir.Sum(names.readme, names.text), true
-		kept, found := s.content.Page(key.name, key.form, coding.Identity, func(state *content.State) bool { return state.Description.(*listed).sum == names.sum })
+		kept, found := s.content.Page(s.directory, key.name, key.form, coding.Identity, func(state *content.State) bool { return state.Description.(*listed).sum == names.sum })
 		s.content.CountPage(found)
 		if found {
 			kept.Description.(*listed).remember(names)
@@ -85,7 +85,7 @@ func (s *Site) readPage(ctx context.Context, key sharedKey, v view) (*shared, er
 		return names, nil
 	}
 	if keeps {
-		if kept, found := s.content.KeepPage(key.form, made.State, made.Body.(*lent).Bytes, made.Description.(*listed).size); found {
+		if kept, found := s.content.KeepPage(s.directory, key.form, made.State, made.Body.(*lent).Bytes, made.Description.(*listed).size); found {
 			made.Close()
 			made = kept
 		}

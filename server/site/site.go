@@ -3,6 +3,7 @@ package site
 import (
 	"cmp"
 	"context"
+	"path"
 	"sync"
 	"time"
 
@@ -75,8 +76,9 @@ type Site struct {
 	content   *content.Store
 	listings  sharing
 	names     room
-	searching sync.Mutex // for similar names: one request at a time
+	searching *sync.Mutex // for similar names: one request at a time
 	archives  chan struct{}
+	isSub     bool // content is another's too
 }
 
 // New returns a Site. The directory is looked at for the first time by Serve or Ready.
@@ -94,12 +96,50 @@ func New(opts Options) *Site {
 		opts.Content.Compress = content.CompressOff
 	}
 	s := &Site{opts: opts, types: mediatype.Rules{Given: opts.Extensions, Default: opts.DefaultType}, directory: tree.New(opts.Tree),
-		archives: make(chan struct{}, maxArchives)}
+		searching: new(sync.Mutex), archives: make(chan struct{}, maxArchives)}
 	s.names.Budget = opts.Content.Budget.Part(cmp.Or(opts.MaxListings, maxListings))
 	opts.Content.Describe = s.describe
 	opts.Content.Untagged = opts.Exact
 	s.content = content.New(opts.Content)
 	return s
+}
+
+// Sub returns a Site of a directory in that of s: its root is that directory, and nothing outside is served. It has the
+// settings of s, and shares the cache and the bounds with it.
+func (s *Site) Sub(name string) *Site {
+	sub := &Site{opts: s.opts, types: s.types, directory: s.directory.Sub(name), content: s.content, searching: s.searching,
+		archives: s.archives, isSub: true}
+	sub.opts.EmptyHint, sub.opts.Tree.Directory = "", path.Join(s.opts.Tree.Directory, name)
+	_, limit := s.names.Use()
+	sub.names.Budget = s.names.Part(max(limit/2, 1)) // what one is asked for leaves as much to others
+	return sub
+}
+
+// Directory returns the directory that is served.
+func (s *Site) Directory() *tree.Directory { return s.directory }
+
+// Modified returns when what is served was modified last, as far as that shows at the top: the later of the times of the
+// directory and of its index page. The error is why the directory cannot be opened. The caller has entered the gate of
+// the disk.
+func (s *Site) Modified() (time.Time, error) {
+	t, err := s.directory.Acquire()
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer t.Release()
+	st, err := t.LookHere(".")
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, page := range s.opts.IndexPages {
+		if index, err := t.LookHere(page); err == nil {
+			if st.Mtime.Before(index.Mtime) {
+				return index.Mtime.Time(), nil
+			}
+			break
+		}
+	}
+	return st.Mtime.Time(), nil
 }
 
 func (s *Site) now() time.Time { return s.opts.Content.Now() }
@@ -132,6 +172,10 @@ func notAllowed(context.Context, *message.Request) message.Response {
 // Close closes the directory and frees the cache once no request uses them. The Site may be used again.
 func (s *Site) Close() error {
 	s.directory.Close()
+	if s.isSub {
+		s.content.Forget(s.directory)
+		return nil
+	}
 	s.content.Clear()
 	return nil
 }

@@ -34,7 +34,7 @@
 {{- range $name, $value := .Values.config -}}
 {{- $text := include "previewd.text" $value | trim -}}
 {{- /* YAML reads on and off as booleans. */ -}}
-{{- if and (has $name (list "HTTPS_REDIRECT" "COMPRESS" "KERNEL_CONFINEMENT")) (kindIs "bool" $value) -}}
+{{- if and (has $name (list "HTTPS_REDIRECT" "COMPRESS" "KERNEL_CONFINEMENT" "PREVIEWS")) (kindIs "bool" $value) -}}
 {{- $text = ternary "on" "off" $value -}}
 {{- end -}}
 {{- if $text }}{{ $_ := set $given $name $text }}{{ end -}}
@@ -52,6 +52,15 @@
 {{- define "previewd.https" -}}
 {{- $given := include "previewd.given" . | fromYaml -}}
 {{- if or .Values.tls.existingSecret .Values.tls.selfSigned .Values.tls.certManager.enabled $given.TLS_CERT (include "previewd.isTrue" $given.TLS_SELF_SIGNED) }}true{{ end }}
+{{- end }}
+
+{{/* The names of the previews, as a list: their domain and all below it. It is empty where there are no previews, or no domain. */}}
+{{- define "previewd.previewHosts" -}}
+{{- $hosts := list -}}
+{{- if and .Values.previews.enabled .Values.previews.domain -}}
+{{- $hosts = list .Values.previews.domain (printf "*.%s" .Values.previews.domain) -}}
+{{- end -}}
+{{- toYaml $hosts }}
 {{- end }}
 
 {{/* The Secret that holds certificate and key, if there is one. */}}
@@ -86,6 +95,10 @@
 {{- end -}}
 {{- if .Values.reload.enabled -}}
 {{- $_ := set $s "RELOAD" "true" -}}
+{{- end -}}
+{{- if .Values.previews.enabled -}}
+{{- $_ := set $s "PREVIEWS" "directories" -}}
+{{- with .Values.previews.domain }}{{ $_ := set $s "PREVIEWS_DOMAIN" . }}{{ end -}}
 {{- end -}}
 {{- if include "previewd.isTrue" $s.TLS_SELF_SIGNED -}}
 {{- $names := include "previewd.serviceNames" . | fromYamlArray -}}

@@ -128,6 +128,33 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- end -}}
 {{- end -}}
 
+{{- $previews := .Values.previews -}}
+{{- if eq ($given.PREVIEWS | default "") "on" -}}
+{{- $problems = append $problems "config.PREVIEWS: true is neither off nor directories" -}}
+{{- end -}}
+{{- if $previews.enabled -}}
+{{- if eq ($given.PREVIEWS | default "") "off" -}}
+{{- $problems = append $problems "config.PREVIEWS is off and previews.enabled is true: leave one of the two out" -}}
+{{- end -}}
+{{- if and $previews.domain $given.PREVIEWS_DOMAIN (ne $previews.domain $given.PREVIEWS_DOMAIN) -}}
+{{- $problems = append $problems (printf "config.PREVIEWS_DOMAIN: %q is not previews.domain, %q: leave one of the two out" $given.PREVIEWS_DOMAIN $previews.domain) -}}
+{{- end -}}
+{{- if .Values.content.configMap -}}
+{{- $problems = append $problems "previews.enabled needs directories, and content.configMap has none: take another source, such as a claim" -}}
+{{- end -}}
+{{- else if $previews.domain -}}
+{{- $problems = append $problems (printf "previews.domain: %q has no use without previews.enabled" $previews.domain) -}}
+{{- end -}}
+{{- if eq ($s.PREVIEWS | default "off") "directories" -}}
+{{- range list "EXACT" "CGI" -}}
+{{- if include "previewd.isTrue" (get $given .) -}}
+{{- $problems = append $problems (printf "config.%s is not possible with previews" .) -}}
+{{- end -}}
+{{- end -}}
+{{- else if $given.PREVIEWS_DOMAIN -}}
+{{- $problems = append $problems (printf "config.PREVIEWS_DOMAIN: %q has no use without previews.enabled" $given.PREVIEWS_DOMAIN) -}}
+{{- end -}}
+
 {{- $ports := dict -}}
 {{- range list "PORT" "TLS_PORT" "ADMIN_PORT" -}}
 {{- $port := get $s . -}}
@@ -208,7 +235,7 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 
 {{- $seen := dict -}}
 {{- range .Values.extraEnv -}}
-{{- if has .name (list "PORT" "BIND" "DIRECTORY" "TLS_CERT" "TLS_KEY" "TLS_PORT" "TLS_SELF_SIGNED" "TLS_SELF_SIGNED_HOSTS" "ADMIN_PORT" "ADMIN_BIND" "SHUTDOWN_DELAY" "SHUTDOWN_TIMEOUT") -}}
+{{- if has .name (list "PORT" "BIND" "DIRECTORY" "TLS_CERT" "TLS_KEY" "TLS_PORT" "TLS_SELF_SIGNED" "TLS_SELF_SIGNED_HOSTS" "ADMIN_PORT" "ADMIN_BIND" "PREVIEWS" "PREVIEWS_DOMAIN" "SHUTDOWN_DELAY" "SHUTDOWN_TIMEOUT") -}}
 {{- $problems = append $problems (printf "extraEnv: %s decides more than a variable of the container: set config.%s" .name .name) -}}
 {{- end -}}
 {{- if get $seen .name -}}
@@ -294,7 +321,7 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- $problems = append $problems "httpRoute.rules: backendRefs is the chart's own: each rule leads to the Service, but for one that redirects" -}}
 {{- end -}}
 {{- end -}}
-{{- if and $v.ingress.enabled (not $v.ingress.hosts) -}}
+{{- if and $v.ingress.enabled (not $v.ingress.hosts) (not (include "previewd.previewHosts" . | fromYamlArray)) -}}
 {{- $problems = append $problems "ingress.hosts is missing, such as [{host: site.example.com, paths: [{path: /, pathType: Prefix}]}]" -}}
 {{- end -}}
 {{- if and (include "previewd.https" .) (eq (int $v.service.port) (int $v.service.httpsPort)) -}}

@@ -1,11 +1,33 @@
 {{/* Where the site is, for NOTES. */}}
 
+{{/* The hosts of the Ingress with their paths, and its TLS. Previews have their own, and the TLS that names no hosts is for
+them: a Secret for the domain and all below it. */}}
+{{- define "previewd.ingressHosts" -}}
+{{- $hosts := list -}}
+{{- range include "previewd.previewHosts" . | fromYamlArray }}{{ $hosts = append $hosts (dict "host" .) }}{{ end -}}
+{{- $hosts | default .Values.ingress.hosts | toYaml }}
+{{- end }}
+
+{{- define "previewd.ingressTLSList" -}}
+{{- $names := include "previewd.previewHosts" . | fromYamlArray -}}
+{{- $list := list -}}
+{{- range .Values.ingress.tls -}}
+{{- $list = append $list (ternary (set (deepCopy .) "hosts" $names) . (and (gt (len $names) 0) (not .hosts))) -}}
+{{- end -}}
+{{- toYaml $list }}
+{{- end }}
+
+{{/* The host names of the HTTPRoute. */}}
+{{- define "previewd.routeHosts" -}}
+{{- include "previewd.previewHosts" . | fromYamlArray | default .Values.httpRoute.hostnames | default list | toYaml }}
+{{- end }}
+
 {{/* "true" if an Ingress speaks HTTPS for a host, "" being any: (list $ HOST). An entry of tls without hosts is for all, and a
 wildcard stands for one label. */}}
 {{- define "previewd.ingressTLS" -}}
 {{- $host := index . 1 | default "" -}}
 {{- $wildcard := regexReplaceAll "^[^.]+" $host "*" -}}
-{{- range (index . 0).Values.ingress.tls -}}
+{{- range include "previewd.ingressTLSList" (index . 0) | fromYamlArray -}}
 {{- if or (not .hosts) (and $host (or (has $host .hosts) (has $wildcard .hosts))) }}true{{ end -}}
 {{- end -}}
 {{- end }}
@@ -35,7 +57,7 @@ route knows it, by the listener's name and port. The Gateway itself is another's
 {{- else if or (contains "http" $name) (eq $port 80) -}}
 {{- $scheme = "http" -}}
 {{- end -}}
-{{- range $route.hostnames | default (list (printf "<the address of the gateway %s>" $parent.name)) -}}
+{{- range include "previewd.routeHosts" $ | fromYamlArray | default (list (printf "<the address of the gateway %s>" $parent.name)) -}}
 {{- $origins = append $origins (printf "%s://%s%s" $scheme . (ternary "" (printf ":%d" $port) (has $port (list 0 80 443)))) -}}
 {{- end -}}
 {{- end -}}

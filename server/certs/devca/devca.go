@@ -15,6 +15,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,8 @@ const (
 type Options struct {
 	// Hosts are names and addresses beside localhost and the loopback addresses.
 	Hosts []string
+	// Below are names below which the certificate is for all, and for themselves too.
+	Below []string
 	// Hostname is the name of this machine. It is in the certificate unless a CA that is kept does not
 	// vouch for it: the name of a container is another each time.
 	Hostname string
@@ -218,7 +221,7 @@ func (ca *pair) makeLeaf(n names, now time.Time) (*pair, error) {
 		NotAfter:    earlier(now.Add(leafLife), ca.certificate.NotAfter),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    n.dns,
+		DNSNames:    slices.Concat(n.dns, n.below),
 		IPAddresses: n.ips(),
 	}, ca)
 }

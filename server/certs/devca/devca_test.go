@@ -67,6 +67,17 @@ func TestTheCertificateIsForTheNamesOfTheServer(t *testing.T) {
 	}
 }
 
+func TestTheCertificateIsForAllBelow(t *testing.T) {
+	a, _ := open(t, Options{Below: []string{"localhost", "preview.example"}})
+	leaf := current(t, a)
+	for name, want := range map[string]bool{"localhost": true, "pr-42.localhost": true, "preview.example": true, "pr-42.preview.example": true,
+		"a.pr-42.preview.example": false, "other.example": false} {
+		if err := verify(a, leaf, name); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // forged is a certificate that the CA's key signed for another name.
 func forged(t *testing.T, a *Authority, hosts ...string) *x509.Certificate {
 	t.Helper()

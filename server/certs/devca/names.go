@@ -9,9 +9,10 @@ import (
 )
 
 // names are what a certificate is for: DNS names in lower case without the root's dot, and addresses. Each
-// is there once.
+// is there once. below are those with a * in place of a label.
 type names struct {
 	dns       []string
+	below     []string
 	addresses []netip.Addr
 }
 
@@ -22,7 +23,7 @@ func namesOf(opts Options) names {
 		dns:       []string{"localhost"},
 		addresses: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()},
 	}
-	for _, host := range append([]string{opts.Hostname}, opts.Hosts...) {
+	for _, host := range slices.Concat([]string{opts.Hostname}, opts.Hosts, opts.Below) {
 		if address, err := netip.ParseAddr(host); err == nil {
 			if address = address.Unmap().WithZone(""); !slices.Contains(n.addresses, address) {
 				n.addresses = append(n.addresses, address)
@@ -33,6 +34,9 @@ func namesOf(opts Options) names {
 		if isName(host) && !slices.Contains(n.dns, host) {
 			n.dns = append(n.dns, host)
 		}
+	}
+	for _, above := range opts.Below {
+		n.below = append(n.below, "*."+above)
 	}
 	return n
 }
@@ -103,7 +107,7 @@ func (n names) within(ca *x509.Certificate) bool {
 
 // list is all of the names as text.
 func (n names) list() []string {
-	list := slices.Clone(n.dns)
+	list := slices.Concat(n.dns, n.below)
 	for _, a := range n.addresses {
 		list = append(list, a.String())
 	}

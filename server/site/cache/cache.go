@@ -14,27 +14,35 @@ import (
 // and tables that it stands in.
 const overhead = 1 << 10
 
-// Cache holds content by key, up to a total size. When it is full, the entries that were not requested for the longest
-// time are removed. Its methods may be
-// called by any number of goroutines at once. A nil Cache keeps nothing.
+// Cache holds content by key, up to a total size. When it is full, the owner that has most loses the entries that were not
+// requested for the longest time. So owners of which all want more than there is room for come to have the same, and one
+// that wants less keeps it. Its methods may be called by any number of goroutines at once. A nil Cache keeps nothing.
 type Cache[K comparable, V any] struct {
-	size int64
+	size  int64
+	owner func(K) any
 
 	mu      sync.Mutex
 	entries map[K]*list.Element // of *Entry[K, V]
-	recent  list.List           // the most recently used first
+	shares  map[any]*share      // by owner
 	bytes   int64               // of all entries, those that are out of the table and still in use too
 	idle    int64               // of these, what nobody but the table uses
 
 	hits, misses, evictions atomic.Uint64
 }
 
-// New returns a Cache for size bytes, contents and overhead together; nil, which keeps nothing, for none.
-func New[K comparable, V any](size int64) *Cache[K, V] {
+// share is what an owner has in the table.
+type share struct {
+	recent list.List // of *Entry[K, V], the most recently used first
+	idle   int64     // bytes of those that nobody but the table uses
+}
+
+// New returns a Cache for size bytes, contents and overhead together; nil, which keeps nothing, for none. owner says
+// whose a key is.
+func New[K comparable, V any](size int64, owner func(K) any) *Cache[K, V] {
 	if size <= 0 {
 		return nil
 	}
-	return &Cache[K, V]{size: size, entries: make(map[K]*list.Element)}
+	return &Cache[K, V]{size: size, owner: owner, entries: make(map[K]*list.Element), shares: make(map[any]*share)}
 }
 
 // Entry is content that is kept, and a message.Body: it stays as it is until the last of its users has
@@ -45,6 +53,7 @@ type Entry[K comparable, V any] struct {
 
 	cache *Cache[K, V]
 	key   K
+	share *share
 	data  memory
 	cost  int64
 	users int  // the table counts as one; guarded by cache.mu
@@ -63,10 +72,10 @@ func (c *Cache[K, V]) Get(key K) *Entry[K, V] {
 	if !found {
 		return nil
 	}
-	c.recent.MoveToFront(element)
 	e := element.Value.(*Entry[K, V])
+	e.share.recent.MoveToFront(element)
 	if e.users == 1 {
-		c.idle -= e.cost
+		c.rest(e, -e.cost)
 	}
 	e.users++
 	return e
@@ -103,11 +112,16 @@ func (c *Cache[K, V]) Put(key K, value V, data []byte, beside int) *Entry[K, V] 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.remove(key) // another may have put one meanwhile
-	c.entries[key] = c.recent.PushFront(e)
+	owner := c.owner(key)
+	if e.share = c.shares[owner]; e.share == nil {
+		e.share = &share{}
+		c.shares[owner] = e.share
+	}
+	c.entries[key] = e.share.recent.PushFront(e)
 	return e
 }
 
-// reserve takes n bytes, for which it lets go what the key has and then what was not used longest. It lets
+// reserve takes n bytes, for which it lets go what the key has and then what whoever has most did not use longest. It lets
 // nothing go in vain: what is in use makes no room before it is closed.
 func (c *Cache[K, V]) reserve(n int64, key K) bool {
 	c.mu.Lock()
@@ -116,16 +130,29 @@ func (c *Cache[K, V]) reserve(n int64, key K) bool {
 	if n > c.size-c.bytes+c.idle {
 		return false
 	}
-	for element := c.recent.Back(); n > c.size-c.bytes; {
-		e := element.Value.(*Entry[K, V])
-		element = element.Prev()
-		if e.users == 1 {
-			c.remove(e.key)
-			c.evictions.Add(1)
+	for n > c.size-c.bytes {
+		var most *share
+		for _, s := range c.shares {
+			if most == nil || s.idle > most.idle {
+				most = s
+			}
 		}
+		element := most.recent.Back()
+		for element.Value.(*Entry[K, V]).users > 1 {
+			element = element.Prev()
+		}
+		c.remove(element.Value.(*Entry[K, V]).key)
+		c.evictions.Add(1)
 	}
 	c.bytes += n
 	return true
+}
+
+// rest notes that nobody but the table uses an entry, or, with less than no bytes, that somebody does. It is called with mu
+// held.
+func (c *Cache[K, V]) rest(e *Entry[K, V], bytes int64) {
+	c.idle += bytes
+	e.share.idle += bytes
 }
 
 // Drop removes an outdated entry, unless its key already has a newer one.
@@ -149,6 +176,18 @@ func (c *Cache[K, V]) Clear() {
 	}
 }
 
+// Forget forgets all entries of an owner.
+func (c *Cache[K, V]) Forget(owner any) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for s := c.shares[owner]; s != nil && s.recent.Len() > 0; {
+		c.remove(s.recent.Back().Value.(*Entry[K, V]).key)
+	}
+}
+
 // remove takes a key out of the table. It is called with mu held.
 func (c *Cache[K, V]) remove(key K) {
 	element, found := c.entries[key]
@@ -156,10 +195,13 @@ func (c *Cache[K, V]) remove(key K) {
 		return
 	}
 	delete(c.entries, key)
-	c.recent.Remove(element)
 	e := element.Value.(*Entry[K, V])
+	e.share.recent.Remove(element)
 	if e.users == 1 {
-		c.idle -= e.cost
+		c.rest(e, -e.cost)
+	}
+	if e.share.recent.Len() == 0 {
+		delete(c.shares, c.owner(key))
 	}
 	e.kept = false
 	c.release(e)
@@ -170,7 +212,7 @@ func (c *Cache[K, V]) release(e *Entry[K, V]) {
 	e.users--
 	switch {
 	case e.users == 1 && e.kept:
-		c.idle += e.cost
+		c.rest(e, e.cost)
 	case e.users == 0:
 		c.bytes -= e.cost
 		e.data.free()

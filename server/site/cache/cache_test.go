@@ -9,6 +9,10 @@ import (
 	"testing"
 )
 
+// one is the owner of all keys, initial the first letter of a key.
+func one(string) any         { return nil }
+func initial(key string) any { return key[0] }
+
 func content(n int, seed byte) []byte { return bytes.Repeat([]byte{seed}, n) }
 
 // keep puts content and ends the use of it.
@@ -33,7 +37,7 @@ func has(c *Cache[string, int], key string) bool {
 }
 
 func TestPutAndGet(t *testing.T) {
-	c := New[string, int](1 << 20)
+	c := New[string, int](1<<20, one)
 	for _, n := range []int{0, 1, page - 1, page, page + 1, 10 * page} {
 		keep(t, c, "a", n)
 		e := c.Get("a")
@@ -56,7 +60,7 @@ func TestPutAndGet(t *testing.T) {
 }
 
 func TestWhatWasNotUsedLongestGoesFirst(t *testing.T) {
-	c := New[string, int](3 * (100 + overhead))
+	c := New[string, int](3*(100+overhead), one)
 	for _, key := range []string{"a", "b", "c"} {
 		keep(t, c, key, 100)
 	}
@@ -72,10 +76,45 @@ func TestWhatWasNotUsedLongestGoesFirst(t *testing.T) {
 	}
 }
 
+// TestWhoHasMostMakesRoom: whoever asks for more than there is room for takes it from itself, once it has as much as others.
+func TestWhoHasMostMakesRoom(t *testing.T) {
+	c := New[string, int](10*(100+overhead), initial)
+	few, many := []string{"a1", "a2", "a3"}, 0
+	for _, key := range few {
+		keep(t, c, key, 100)
+	}
+	for ; many < 100; many++ {
+		keep(t, c, fmt.Sprint("b", many), 100)
+	}
+	for _, key := range few {
+		if !has(c, key) {
+			t.Errorf("%s has made room for another owner that has more", key)
+		}
+	}
+	for i := range 100 { // who comes later gets as much
+		keep(t, c, fmt.Sprint("c", i), 100)
+	}
+	got := map[any]int{}
+	for _, owner := range "abc" {
+		for i := range 100 {
+			if has(c, fmt.Sprintf("%c%d", owner, i)) {
+				got[owner]++
+			}
+		}
+	}
+	if got['a'] != 3 || got['b'] < 3 || got['c'] < 3 || got['a']+got['b']+got['c'] != 10 {
+		t.Errorf("got %v entries of a, b and c, want 3 of a, and no less of b and c", got)
+	}
+	c.Forget(byte('b'))
+	if has(c, "b99") || !has(c, "a1") || !has(c, "c99") || c.Counts().Entries != 10-got['b'] {
+		t.Errorf("after b is forgotten: %+v", c.Counts())
+	}
+}
+
 // TestEntriesInUseAreCounted holds the bound also for what is out of the table.
 func TestEntriesInUseAreCounted(t *testing.T) {
 	size := 2 * (sizeOf(page) + overhead)
-	c := New[string, int](size)
+	c := New[string, int](size, one)
 	one, two := c.Put("a", 0, content(page, 'a'), 0), c.Put("b", 0, content(page, 'b'), 0)
 	if e := c.Put("c", 0, content(page, 'c'), 0); e != nil {
 		t.Fatal("there is room beyond the size")
@@ -100,7 +139,7 @@ func TestEntriesInUseAreCounted(t *testing.T) {
 // TestNothingIsLetGoInVain: what finds no room, as it is too large or others are in use, costs no other its place.
 func TestNothingIsLetGoInVain(t *testing.T) {
 	cost := sizeOf(page) + overhead
-	c := New[string, int](3 * cost)
+	c := New[string, int](3*cost, one)
 	keep(t, c, "a", page)
 	keep(t, c, "b", page)
 	for _, e := range []struct {
@@ -129,7 +168,7 @@ func TestNothingIsLetGoInVain(t *testing.T) {
 }
 
 func TestDropForgetsOnlyThatEntry(t *testing.T) {
-	c := New[string, int](1 << 20)
+	c := New[string, int](1<<20, one)
 	old := c.Put("a", 1, content(10, 'a'), 0)
 	keep(t, c, "a", 20)
 	c.Drop(old)
@@ -145,7 +184,7 @@ func TestDropForgetsOnlyThatEntry(t *testing.T) {
 }
 
 func TestNilKeepsNothing(t *testing.T) {
-	c := New[string, int](0)
+	c := New[string, int](0, one)
 	c.Hit()
 	c.Miss()
 	c.Clear()
@@ -157,7 +196,7 @@ func TestNilKeepsNothing(t *testing.T) {
 // TestLoad lets many goroutines use a cache that is too small for them.
 func TestLoad(t *testing.T) {
 	const size = 64 << 10
-	c := New[string, int](size)
+	c := New[string, int](size, one)
 	var all sync.WaitGroup
 	for worker := range 8 {
 		all.Go(func() {
@@ -194,7 +233,7 @@ func TestLoad(t *testing.T) {
 }
 
 func TestGetAllocatesNothing(t *testing.T) {
-	c := New[string, int](1 << 20)
+	c := New[string, int](1<<20, one)
 	keep(t, c, "a", 100)
 	if n := testing.AllocsPerRun(100, func() { has(c, "a") }); n != 0 {
 		t.Errorf("got %v allocations", n)

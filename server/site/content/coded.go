@@ -41,7 +41,7 @@ func (s *Store) coded(ctx context.Context, t *tree.Tree, name string, st tree.St
 			find = s.streamed
 			// A coding that is kept is better than one that is equally welcome and would have to be made.
 			for _, other := range made {
-				if a.Codings.Q(other) == a.Codings.Q(c.coding) && s.holds(key{name: name, coding: other, made: true}, st) {
+				if a.Codings.Q(other) == a.Codings.Q(c.coding) && s.holds(key{of: t.Of(), name: name, coding: other, made: true}, st) {
 					c.coding = other
 					break
 				}
@@ -85,7 +85,7 @@ func (s *Store) precompressed(ctx context.Context, t *tree.Tree, name string, ba
 	if err != nil || !st.Mode.IsRegular() || isOlder(st, base) {
 		return Source{}, errNone
 	}
-	src, err := s.source(ctx, t, key{name: name, coding: c}, beside, st, false)
+	src, err := s.source(ctx, t, key{of: t.Of(), name: name, coding: c}, beside, st, false)
 	if err == nil && isOlder(src.Status, base) {
 		src.Close()
 		err = errNone
@@ -106,10 +106,10 @@ func isOlder(neighbour, base tree.Status) bool {
 // encoded returns the content of a file in a coding that is made here. It is plain, and has no bytes, if that is no
 // smaller.
 func (s *Store) encoded(ctx context.Context, t *tree.Tree, name string, st tree.Status, c coding.Coding) (Source, error) {
-	k := key{name: name, coding: c, made: true}
+	k := key{of: t.Of(), name: name, coding: c, made: true}
 	src, err := s.keptOr(ctx, t, k, name, st, func(st tree.Status) (Source, error) {
 		read := s.now()
-		src, err := s.source(ctx, t, key{name: name}, name, st, true)
+		src, err := s.source(ctx, t, key{of: t.Of(), name: name}, name, st, true)
 		if err != nil {
 			return Source{}, err
 		}

@@ -58,7 +58,7 @@ func TestNoiseIsNotCoded(t *testing.T) {
 			t.Errorf("got coding %v, %d bytes", src.Coding, len(content))
 		}
 	}
-	if e := s.cache.Get(key{name: "noise.txt", coding: coding.Gzip, made: true}); e == nil || !e.Value.plain {
+	if e := s.cache.Get(key{of: s.directory, name: "noise.txt", coding: coding.Gzip, made: true}); e == nil || !e.Value.plain {
 		t.Errorf("that it is no smaller is not remembered: %+v", e)
 	} else {
 		sitetest.Check(t, e.Close())

@@ -13,6 +13,7 @@ import (
 
 // key names what is kept: the content of a file in a coding, or the page of a directory.
 type key struct {
+	of     *tree.Directory
 	name   string
 	coding coding.Coding
 	// made is set where the server did the coding, unset where there is a file that has it.
@@ -34,13 +35,19 @@ func (s *Store) Clear() {
 	s.cache.Clear()
 }
 
+// Forget forgets what is kept of a directory.
+func (s *Store) Forget(d *tree.Directory) { s.cache.Forget(d) }
+
+// ownerOf says whose a kept content is: directories that share a Store have the same share of the cache, see package cache.
+func ownerOf(k key) any { return k.of }
+
 // Glance returns what is kept of a file as it is, if it has not changed, by a single look at its path. Nothing else
 // has to be asked, not even whether the directory is still the one that is open: what makes a kept content true is
 // the status alone. Device, inode and ctime are those of the file that was opened by this name, within the
 // confinement, and unchanged since; through which directory the name leads to it now makes no difference. An answer
 // that takes more than one look makes all of them in one tree.
 func (s *Store) Glance(d *tree.Directory, name string) (Source, bool) {
-	e := s.cache.Get(key{name: name})
+	e := s.cache.Get(key{of: d, name: name})
 	if e == nil {
 		return Source{}, false
 	}
@@ -54,7 +61,7 @@ func (s *Store) Glance(d *tree.Directory, name string) (Source, bool) {
 
 // IsKept says whether Glance finds a file.
 func (s *Store) IsKept(d *tree.Directory, name string) bool {
-	e := s.cache.Get(key{name: name})
+	e := s.cache.Get(key{of: d, name: name})
 	if e == nil {
 		return false
 	}
@@ -130,7 +137,7 @@ func (s *Store) keep(k key, src Source, read time.Time) Source {
 }
 
 func (s *Store) put(k key, src Source, data []byte, beside int, read time.Time) Source {
-	if !isOld(src.Status, read) {
+	if !isOld(src.Status, read) || !k.of.IsOpen() { // nobody would ask for what came after Forget
 		return src
 	}
 	e := s.cache.Put(k, src.State, data, len(k.name)+beside)

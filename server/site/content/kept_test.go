@@ -48,7 +48,7 @@ func TestOneLoadForManyWaiters(t *testing.T) {
 // TestWhoWaitsForALoadAndIsStopped is not told that there is no file.
 func TestWhoWaitsForALoadAndIsStopped(t *testing.T) {
 	s := open(t, sitetest.Build(t, t.TempDir(), map[string]string{"a": "a"}), later)
-	done, err := s.loads.alone(t.Context(), key{name: "a"}, nil)
+	done, err := s.loads.alone(t.Context(), key{of: s.directory, name: "a"}, nil)
 	sitetest.Check(t, err)
 	defer done()
 	ctx, cancel := context.WithCancel(t.Context())

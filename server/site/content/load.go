@@ -175,7 +175,7 @@ func (l *loading) largeTag(st tree.Status, settled bool) (string, error) {
 	// Of many who want the same one reads it at a time, as reading takes a processor. Where it has just changed, what one
 	// finds is not for the next.
 	for alone := false; !alone; {
-		done, err := l.store.loads.alone(l.ctx, key{name: l.name, digest: true}, l.store.opts.Disk)
+		done, err := l.store.loads.alone(l.ctx, key{of: l.t.Of(), name: l.name, digest: true}, l.store.opts.Disk)
 		if err != nil {
 			return "", err
 		}

@@ -17,8 +17,8 @@ type Form uint8
 // Pages are kept as files are. What they are made of, and whether they are true, their maker knows.
 
 // Page returns the page of a directory in a coding that is kept, if isTrue says so of its state.
-func (s *Store) Page(name string, form Form, c coding.Coding, isTrue func(*State) bool) (Source, bool) {
-	e := s.cache.Get(pageKey(name, form, c))
+func (s *Store) Page(d *tree.Directory, name string, form Form, c coding.Coding, isTrue func(*State) bool) (Source, bool) {
+	e := s.cache.Get(pageKey(d, name, form, c))
 	if e == nil {
 		return Source{}, false
 	}
@@ -38,8 +38,8 @@ func (s *Store) CountPage(kept bool) {
 	}
 }
 
-func pageKey(name string, form Form, c coding.Coding) key {
-	return key{name: name, coding: c, made: c != coding.Identity, page: form}
+func pageKey(d *tree.Directory, name string, form Form, c coding.Coding) key {
+	return key{of: d, name: name, coding: c, made: c != coding.Identity, page: form}
 }
 
 // DescribePage makes the state of a page: describe has its description. st is the status of its directory.
@@ -53,8 +53,8 @@ func (s *Store) DescribePage(name string, st tree.Status, page []byte, describe 
 }
 
 // KeepPage keeps a page. beside is how many bytes its description takes. There is none where there is no room.
-func (s *Store) KeepPage(form Form, state *State, page []byte, beside int) (Source, bool) {
-	e := s.cache.Put(pageKey(state.Name, form, state.Coding), state, page, len(state.Name)+beside)
+func (s *Store) KeepPage(d *tree.Directory, form Form, state *State, page []byte, beside int) (Source, bool) {
+	e := s.cache.Put(pageKey(d, state.Name, form, state.Coding), state, page, len(state.Name)+beside)
 	if e == nil {
 		return Source{}, false
 	}

@@ -60,7 +60,7 @@ type Options struct {
 	Describe func(*State, Look) any
 }
 
-// Store gives the content of files. Its methods may be called by any number of goroutines at once.
+// Store gives the content of files, of one directory or of several. Its methods may be called by any number of goroutines at once.
 type Store struct {
 	opts     Options
 	cache    *cache.Cache[key, *State]
@@ -93,7 +93,7 @@ func New(opts Options) *Store {
 		opts.Describe = func(*State, Look) any { return nil }
 	}
 	room := opts.Budget.Part(left)
-	s := &Store{opts: opts, memory: memory{Budget: room}, streams: room.Part(left / 2), cache: cache.New[key, *State](opts.CacheSize)}
+	s := &Store{opts: opts, memory: memory{Budget: room}, streams: room.Part(left / 2), cache: cache.New[key, *State](opts.CacheSize, ownerOf)}
 	if opts.Compress == CompressAuto {
 		s.encoders = coding.New(opts.Encoders)
 	}
@@ -195,7 +195,7 @@ func (s *Store) Get(ctx context.Context, t *tree.Tree, name string, st tree.Stat
 	if src, found := s.coded(ctx, t, name, st, a); found {
 		return src, nil
 	}
-	return s.source(ctx, t, key{name: name}, name, st, false)
+	return s.source(ctx, t, key{of: t.Of(), name: name}, name, st, false)
 }
 
 // source returns the content of a file as it is: kept, or else read. The key's name is what the caller asked for,

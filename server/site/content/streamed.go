@@ -18,7 +18,7 @@ const maxCoded = 16 << 20
 // sent, so that its first bytes need not wait for its last. It is plain, and has no bytes, if that is no smaller. There is
 // none while there is no room for another encoder.
 func (s *Store) streamed(ctx context.Context, t *tree.Tree, name string, st tree.Status, c coding.Coding) (Source, error) {
-	k := key{name: name, coding: c, made: true}
+	k := key{of: t.Of(), name: name, coding: c, made: true}
 	if src, found := s.kept(k, st); found {
 		if src.plain {
 			src.Close()
@@ -28,7 +28,7 @@ func (s *Store) streamed(ctx context.Context, t *tree.Tree, name string, st tree
 	if !s.takeStream() {
 		return Source{}, errNone
 	}
-	src, err := s.source(ctx, t, key{name: name}, name, st, false)
+	src, err := s.source(ctx, t, key{of: t.Of(), name: name}, name, st, false)
 	if err != nil {
 		s.giveStream()
 		return Source{}, err

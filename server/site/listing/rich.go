@@ -20,13 +20,13 @@ var (
 	style string
 	//go:embed page.js
 	script string
-	// styles are the style sheet and its icons.
-	styles = style + icons()
+	// Styles are the style sheet and its icons, for other pages that are to look like this one.
+	Styles = style + icons()
 )
 
 // Policy is the Content-Security-Policy of a rich page: its own style and script by their digests, and what is put into
 // pages from this server.
-var Policy = "default-src 'none'; style-src 'self' " + digest(styles) + "; script-src 'self' " + digest(script) +
+var Policy = "default-src 'none'; style-src 'self' " + digest(Styles) + "; script-src 'self' " + digest(script) +
 	"; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'"
 
 func digest(text string) string {
@@ -57,7 +57,7 @@ const chunk = 100
 
 // Size returns about how many bytes the page has; few names that need escapes make it larger.
 func (p *Rich) Size() int {
-	size := len(styles) + len(script) + 4<<10 + 8*len(p.Path) + len(p.Text) + len(p.Text)/4
+	size := len(Styles) + len(script) + 4<<10 + 8*len(p.Path) + len(p.Text) + len(p.Text)/4
 	row := len(rowStart) + 64
 	if p.Directory.Details != nil {
 		row += 220
@@ -82,7 +82,7 @@ func (p *Rich) Write(to io.Writer) error {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Directory listing for `, escape(p.Path), "</title>\n", Icon, "<style>", styles, "</style>\n</head>\n<body>\n")
+<title>Directory listing for `, escape(p.Path), "</title>\n", Icon, "<style>", Styles, "</style>\n</head>\n<body>\n")
 	p.addHeader(w)
 	w.add("<main>\n")
 	p.addBar(w)
@@ -400,7 +400,9 @@ func icons() string {
 	return b.String()
 }
 
-// escape makes text of the bytes of a name, for HTML.
+// Escape makes text of the bytes of a name, for HTML.
+func Escape(name string) string { return escape(name) }
+
 func escape(name string) string { return string(appendText(nil, name)) }
 
 // appendText appends the bytes of a name as text for HTML. What is not UTF-8 is shown as U+FFFD, and so is what turns the

@@ -46,12 +46,22 @@ type Options struct {
 // Its methods may be called by any number of goroutines at once.
 type Directory struct {
 	opts    Options
+	within  *Directory // nil for one that is opened by its path
+	name    string     // in within
 	current atomic.Pointer[Tree]
 	reopen  sync.Mutex // held while current is replaced
 }
 
 // New returns a Directory. It is looked at for the first time by Acquire or Ready.
 func New(opts Options) *Directory { return &Directory{opts: opts} }
+
+// Sub returns the Directory of a name in d, with the same options. How it may be reached is what they say of names in d:
+// by links or not, as far as d confines. What is in it is confined to it.
+func (d *Directory) Sub(name string) *Directory {
+	opts := d.opts
+	opts.Directory = filepath.Join(opts.Directory, filepath.FromSlash(name))
+	return &Directory{opts: opts, within: d, name: name}
+}
 
 // Acquire returns the tree that the path names at this moment; the caller releases it. A link that was switched
 // (git-sync, a ConfigMap) or a directory that came back is another tree.
@@ -77,11 +87,7 @@ func (d *Directory) replace() (*Tree, error) {
 	if t := d.current.Load(); t != nil && t.id.same(id) && t.retain() {
 		return t, nil
 	}
-	open := open
-	if d.opts.Portable {
-		open = openPortable
-	}
-	opened, id, err := open(&d.opts)
+	opened, id, err := d.open()
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", d.opts.Directory, err)
 	}
@@ -93,12 +99,35 @@ func (d *Directory) replace() (*Tree, error) {
 	return t, nil
 }
 
+// open opens the directory. One in another is opened from there, so that the kernel confines the way to it.
+func (d *Directory) open() (confined, identity, error) {
+	if d.within == nil {
+		open := open
+		if d.opts.Portable {
+			open = openPortable
+		}
+		return open(&d.opts)
+	}
+	above, err := d.within.Acquire()
+	if err != nil {
+		return nil, identity{}, err
+	}
+	defer above.Release()
+	if err := above.hides(d.name); err != nil {
+		return nil, identity{}, err
+	}
+	return above.confined.below(d.name, &d.opts)
+}
+
 // Unchanged says whether a file has the status that it is kept with, by one look below the path of the directory,
 // wherever that leads by now. Where it cannot tell it says no.
 func (d *Directory) Unchanged(name string, kept *Status) bool {
 	t := d.current.Load()
 	return t != nil && t.confined.unchanged(name, kept)
 }
+
+// IsOpen says whether the directory is open.
+func (d *Directory) IsOpen() bool { return d.current.Load() != nil }
 
 // Path returns the absolute path of a name below the directory.
 func (d *Directory) Path(name string) (string, error) {

@@ -43,6 +43,26 @@ func open(opts *Options) (confined, identity, error) {
 	return t, identity{st.Dev, st.Ino}, nil
 }
 
+func (t *kernelTree) here(name string) (Status, error) {
+	var st unix.Stat_t
+	if err := fstatat(t.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return Status{}, err
+	}
+	return newStatus(&st), nil
+}
+
+func (t *kernelTree) below(name string, opts *Options) (confined, identity, error) {
+	f, st, err := t.openStatus(name, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, identity{}, err
+	}
+	if !st.Mode.IsDir() {
+		f.Close()
+		return nil, identity{}, unix.ENOTDIR
+	}
+	return &kernelTree{path: opts.Directory, fd: f.fd, resolve: t.resolve, hidden: t.hidden}, identity{st.Dev, st.Ino}, nil
+}
+
 func (t *kernelTree) close() { unix.Close(t.fd) }
 
 func (t *kernelTree) open(name string) (File, Status, error) {

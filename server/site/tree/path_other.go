@@ -57,6 +57,10 @@ func (t openTreeAt) look(name string, follow bool) (Status, error) {
 
 func (t openTreeAt) unchanged(string, *Status) bool { return false }
 
+func (t openTreeAt) here(name string) (Status, error) { return t.look(name, false) }
+
+func (t openTreeAt) below(_ string, opts *Options) (confined, identity, error) { return open(opts) }
+
 func (t openTreeAt) close() {}
 
 // path is a name on this system; one that the system gives a meaning of its own (NUL, COM1) is empty,

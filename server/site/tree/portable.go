@@ -17,8 +17,12 @@ type portableTree struct {
 
 func openPortable(opts *Options) (confined, identity, error) {
 	root, err := os.OpenRoot(opts.Directory)
+	return newPortable(root, err, opts)
+}
+
+func newPortable(root *os.Root, err error, opts *Options) (confined, identity, error) {
 	if err != nil {
-		return nil, identity{}, err
+		return nil, identity{}, confinementError(err)
 	}
 	info, err := root.Stat(".")
 	if err != nil {
@@ -26,6 +30,28 @@ func openPortable(opts *Options) (confined, identity, error) {
 		return nil, identity{}, err
 	}
 	return &portableTree{root, opts.Symlinks == SymlinksDeny, opts.Hidden == HiddenDeny}, identityOf(info), nil
+}
+
+func (t *portableTree) here(name string) (Status, error) {
+	info, err := t.root.Lstat(name)
+	if err != nil {
+		return Status{}, confinementError(err)
+	}
+	return statusOf(info), nil
+}
+
+func (t *portableTree) below(name string, opts *Options) (confined, identity, error) {
+	if !t.deny && !t.hidden {
+		root, err := t.root.OpenRoot(name)
+		return newPortable(root, err, opts)
+	}
+	parent, base, err := t.walk(name, true)
+	if err != nil {
+		return nil, identity{}, confinementError(err)
+	}
+	defer parent.Close()
+	root, err := openDirNoLink(parent, base)
+	return newPortable(root, err, opts)
 }
 
 func (t *portableTree) close() { t.root.Close() }

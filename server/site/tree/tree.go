@@ -33,6 +33,10 @@ type confined interface {
 	// unchanged is Directory.Unchanged below the path that was opened; this may be closed. Where it cannot tell it
 	// says no.
 	unchanged(name string, kept *Status) bool
+	// here looks at a name right in the directory, at a link itself.
+	here(name string) (Status, error)
+	// below opens a directory as one that confines to itself. opts are its own.
+	below(name string, opts *Options) (confined, identity, error)
 	close()
 }
 
@@ -84,6 +88,12 @@ func (t *Tree) retain() bool {
 		}
 	}
 }
+
+// Of returns the Directory that the tree is of.
+func (t *Tree) Of() *Directory { return t.directory }
+
+// LookHere looks at a name right in the directory, hidden or not, and at a link itself; "." is the directory.
+func (t *Tree) LookHere(name string) (Status, error) { return t.confined.here(name) }
 
 // Look looks at a name in the fastest way, wherever links lead: what is seen is only to be compared with what was
 // opened. follow is unset for a link itself at the end of a name.

@@ -1,0 +1,183 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/previewd/previewd/config"
+	"github.com/previewd/previewd/metrics"
+	"github.com/previewd/previewd/server/budget"
+	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/previews"
+	"github.com/previewd/previewd/server/reload"
+	"github.com/previewd/previewd/server/site"
+)
+
+// sites are the previews, each a site of its own; nil where there is only the one of the directory.
+type sites struct {
+	previews *previews.Previews
+	ctx      context.Context // ends when pages are no longer told of changes
+	end      context.CancelFunc
+	watching sync.WaitGroup // the live reload of all
+	// pages are those that listen to changes, looking the previews that have some.
+	pages, looking atomic.Int64
+}
+
+func newSites(setup Setup, files *site.Site, upstreams *upstreams, disk message.Gate, memory *budget.Budget, registry *metrics.Metrics) *sites {
+	c := setup.Config
+	if !c.HasPreviews() {
+		return nil
+	}
+	s := &sites{}
+	s.ctx, s.end = context.WithCancel(context.Background())
+	var count reload.Counters
+	if reloads(c) {
+		count = registry.Reload()
+	}
+	s.previews = previews.New(previews.Options{
+		Directory:  files.Directory(),
+		Domain:     c.PreviewsDomain,
+		Namespace:  namespace(os.ReadFile),
+		List:       c.PreviewsList,
+		IndexPages: c.IndexPages,
+		Disk:       disk,
+		Budget:     memory,
+		Open: func(directory string) previews.Site {
+			return s.openPreview(setup, files.Sub(directory), directory, upstreams, memory, count)
+		},
+	})
+	registry.WatchPreviews(s.previews.Counts)
+	return s
+}
+
+// handler answers with the previews in place of the one site.
+func (s *sites) handler(one message.Handler) message.Handler {
+	if s == nil {
+		return one
+	}
+	return s.previews.Serve
+}
+
+// watch closes what is not in use until ctx ends. Then pages are no longer told of changes, so that they do not hold up the
+// end.
+func (s *sites) watch(ctx context.Context) {
+	if s == nil {
+		return
+	}
+	s.previews.Run(ctx)
+	s.end()
+	s.watching.Wait()
+}
+
+// sitePreview is a preview that is open: the chain of handlers that one site has.
+type sitePreview struct {
+	*site.Site
+	handler message.Handler
+	pages   *audience
+	end     context.CancelFunc
+}
+
+func (s *sites) openPreview(setup Setup, files *site.Site, directory string, upstreams *upstreams, memory *budget.Budget, count reload.Counters) *sitePreview {
+	c, log := setup.Config, setup.Log
+	none := &scripts{methods: files.Methods()}
+	own := newSiteRules(c, files, none, upstreams, func(problem string) { log.Warn(problem, zap.String("preview", directory)) })
+	p := &sitePreview{Site: files, end: func() {}}
+	var live *reloading
+	if count != nil {
+		p.pages = &audience{Counters: count, of: s}
+		options := reloadOptions(c, setup.Profile, files, memory, none, log)
+		options.Count, options.Together = p.pages, func() int { return int(s.looking.Load()) }
+		if most := int64(options.Streams); most > 0 {
+			options.Full = func() bool { return s.pages.Load() >= most }
+		}
+		live = &reloading{reload.New(options)}
+		var ctx context.Context
+		ctx, p.end = context.WithCancel(s.ctx)
+		s.watching.Go(func() { live.watch(ctx) })
+	}
+	p.handler = live.handler(own.handler(none.methods.Serve))
+	return p
+}
+
+// Serve answers a request for the preview.
+func (p *sitePreview) Serve(ctx context.Context, r *message.Request) message.Response {
+	return p.handler(ctx, r)
+}
+
+// InUse says whether pages listen for changes.
+func (p *sitePreview) InUse() bool { return p.pages != nil && p.pages.open.Load() > 0 }
+
+// Close ends what pages listen to, and closes the directory.
+func (p *sitePreview) Close() {
+	p.end()
+	_ = p.Site.Close() // it only frees
+}
+
+// audience are the pages of a preview that listen to changes.
+type audience struct {
+	reload.Counters
+	of   *sites
+	open atomic.Int64
+}
+
+// StreamOpened counts a page.
+func (a *audience) StreamOpened() {
+	a.Counters.StreamOpened()
+	a.of.pages.Add(1)
+	if a.open.Add(1) == 1 {
+		a.of.looking.Add(1)
+	}
+}
+
+// StreamClosed ends the count of a page.
+func (a *audience) StreamClosed() {
+	a.Counters.StreamClosed()
+	a.of.pages.Add(-1)
+	if a.open.Add(-1) == 0 {
+		a.of.looking.Add(-1)
+	}
+}
+
+// namespace is that of the pod in which this is, "" in none: the kubelet begins the search list of a pod with
+// <namespace>.svc.<domain of the cluster>. read reads a file.
+func namespace(read func(string) ([]byte, error)) string {
+	text, err := read("/etc/resolv.conf")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		if len(words) < 2 || words[0] != "search" {
+			continue
+		}
+		if name, above, _ := strings.Cut(words[1], "."); above == "svc" || strings.HasPrefix(above, "svc.") {
+			return name
+		}
+	}
+	return ""
+}
+
+// previewHosts says where the previews are.
+func previewHosts(c config.Config) string {
+	if c.PreviewsDomain == "" {
+		return "each directory is a site below localhost"
+	}
+	return fmt.Sprintf("each directory is a site below %s and localhost", c.PreviewsDomain)
+}
+
+// previewDomains are the names below which the previews are.
+func previewDomains(c config.Config) []string {
+	switch {
+	case !c.HasPreviews():
+		return nil
+	case c.PreviewsDomain == "" || c.PreviewsDomain == "localhost":
+		return []string{"localhost"}
+	}
+	return []string{"localhost", c.PreviewsDomain}
+}
