@@ -73,6 +73,9 @@ func (rl *Reload) events(ctx context.Context, r *message.Request, next message.H
 		if asked.ends != "" && !asked.listens {
 			return message.Response{Status: 204, Fields: fields[1:2]}
 		}
+		if !rl.hasRoom() { // before more is done for it
+			return tooMany()
+		}
 		p.id = asked.id
 		rl.load(p, asked, &answering{reload: rl, next: next, ctx: ctx, request: r})
 	default:
@@ -81,12 +84,27 @@ func (rl *Reload) events(ctx context.Context, r *message.Request, next message.H
 		return resp
 	}
 	if listens = rl.join(p); !listens {
-		resp := message.Fail(503, "Too many pages listen")
-		resp.Fields = message.Fields{{Name: "Retry-After", Value: "2"}}
-		return resp
+		return tooMany()
 	}
 	rl.opts.Count.StreamOpened()
 	return message.Response{Status: 200, Fields: fields, Body: &stream{reload: rl, ctx: ctx, page: p}}
+}
+
+func tooMany() message.Response {
+	resp := message.Fail(503, "Too many pages listen")
+	resp.Fields = message.Fields{{Name: "Retry-After", Value: "2"}}
+	return resp
+}
+
+// hasRoom says whether another page may listen.
+func (rl *Reload) hasRoom() bool {
+	rl.mu.Lock()
+	defer rl.mu.Unlock()
+	if rl.stopped || len(rl.pages) >= rl.opts.Streams {
+		rl.pokeAll(time.Now())
+		return false
+	}
+	return true
 }
 
 // end ends a stream of which its page says that it has left it: over HTTP/1.1 the end of a connection shows only when it is written to.
