@@ -245,6 +245,9 @@ func (w *answerWriter) took(n, content int, err error) {
 	}
 }
 
+// Flush sends the head before there is content.
+func (w *answerWriter) Flush() error { return w.flush(nil) }
+
 // Write sends content at once, as a chunk if the answer is chunked.
 func (w *answerWriter) Write(p []byte) (int, error) {
 	if len(p) == 0 {

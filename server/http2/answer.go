@@ -206,6 +206,12 @@ func (a *answer) writePiece(p []byte) (n int, err error) {
 	return n, err
 }
 
+// Flush sends the head before there is content.
+func (a *answer) Flush() error {
+	a.sendHead()
+	return a.flush()
+}
+
 // flush waits until the client has made room for all that was written.
 func (a *answer) flush() error {
 	a.since.Store(message.Instant(time.Now()))

@@ -86,6 +86,9 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Flusher is a writer that can send the head of an answer before there is content.
+type Flusher interface{ Flush() error }
+
 // ErrChanged is reported when a file changed while it was sent.
 var ErrChanged = errors.New("the file changed while it was sent")
 

@@ -343,6 +343,14 @@ func (b *body) Len() int64 { return b.resp.ContentLength }
 // WriteTo passes the content on as it comes.
 func (b *body) WriteTo(w io.Writer) (n int64, err error) {
 	x := b.exchange
+	if f, ok := w.(message.Flusher); ok && b.Len() < 0 { // such as an event stream, whose first event may come late
+		x.clock.awaitClient(true)
+		err = f.Flush()
+		x.clock.awaitClient(false)
+		if err != nil {
+			return 0, err
+		}
+	}
 	n, err = move(clientEnd{w, &x.clock}, b.resp.Body, x.upstreams.room)
 	x.outcome.Sent += n
 	var taken *writeError

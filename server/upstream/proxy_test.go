@@ -941,3 +941,29 @@ func TestClientsThatCloseWhileTheServerIsSilent(t *testing.T) {
 		t.Errorf("got %q, %v", rest, err)
 	}
 }
+
+// Law: the head of a stream arrives before its first event.
+func TestHeadsOfStreamsDoNotWait(t *testing.T) {
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		release := make(chan struct{})
+		address := other(t, func(conn net.Conn, r *bufio.Reader) {
+			if _, ok := head(r); ok {
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+				<-release
+				_, _ = io.WriteString(conn, "data: 1\n\n")
+			}
+		})
+		f := start(t, upstream.Options{Routes: []upstream.Route{{Prefix: "/", Target: "http://" + address}}}, protocol)
+		resp, err := client(t).Get("https://" + f.address + "/")
+		close(release)
+		if err != nil {
+			t.Errorf("%s: %v", protocol, err)
+			continue
+		}
+		content, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || string(content) != "data: 1\n\n" {
+			t.Errorf("%s: got %q, %v", protocol, content, err)
+		}
+	}
+}

@@ -303,7 +303,7 @@ func silent(url, other string) error {
 
 // awaitWaiting waits until so many requests wait for the silent server.
 func awaitWaiting(ctx context.Context, other, want string) error {
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		got, err := get(ctx, "http://"+other+"/waiting")
 		if err != nil || got == want {
 			return err
