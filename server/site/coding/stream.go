@@ -40,6 +40,9 @@ func NewStream(c Coding, w io.Writer) (io.WriteCloser, error) {
 // ErrTooLarge is reported when a result is larger than what was allowed.
 var ErrTooLarge = errors.New("the result is too large")
 
+// BetterMemory is how many bytes EncodeFrom takes at most, its result aside.
+const BetterMemory = 8 << 20
+
 // EncodeFrom codes size bytes of src at level 6 of each coding's library, without holding them in memory. It takes up to
 // 8 MiB itself. A result of more than limit bytes is ErrTooLarge. It waits for its turn while ctx lasts, and ends when that does.
 func (e *Encoders) EncodeFrom(ctx context.Context, c Coding, src io.ReaderAt, size int64, limit int) ([]byte, error) {

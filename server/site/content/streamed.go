@@ -205,6 +205,10 @@ func (s *Store) codeBetter(ctx context.Context, j job) {
 		return
 	}
 	defer s.memory.Release(limit)
+	if !s.opts.Budget.TryAcquire(coding.BetterMemory) {
+		return
+	}
+	defer s.opts.Budget.Release(coding.BetterMemory)
 	read := s.now()
 	packed, err := s.encoders.EncodeFrom(ctx, j.key.coding, gated{j.file}, j.file.Length, int(limit))
 	plain := errors.Is(err, coding.ErrTooLarge)
