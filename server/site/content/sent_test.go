@@ -282,7 +282,7 @@ func TestATagIsRememberedFromWhenItWasRead(t *testing.T) {
 	now := time.Now().Add(recent / 2)
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, dir, func(o *Options) { o.MaxFile, o.Now = 100, func() time.Time { return now } })
-		done, err := s.loads.alone(t.Context(), key{name: "big", digest: true}, nil)
+		done, err := s.loads.alone(t.Context(), key{of: s.directory, name: "big", digest: true}, nil)
 		sitetest.Check(t, err)
 		answered := make(chan Source, 1)
 		go func() {
