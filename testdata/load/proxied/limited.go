@@ -17,7 +17,7 @@ import (
 
 const (
 	// slowClients ask for fast answers, and headClients for large heads.
-	slowClients, headClients = 400, 200
+	slowClients, headClients = 300, 150
 	// tasks are as many as the chart allows.
 	tasks = 64
 )
