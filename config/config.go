@@ -136,7 +136,7 @@ type Config struct {
 	// CPython waits for ever between requests; a pod must drain.
 	IdleTimeout time.Duration `env:"IDLE_TIMEOUT" envDefault:"60s" positive:"true" doc:"time after which a connection without a request is closed"`
 	// 1 serves one connection at a time, as HTTPServer does without ThreadingMixIn. Fit and FitDescriptors make the default.
-	MaxConnections  int           `env:"MAX_CONNECTIONS" envDefault:"0" shown:"one for each 160 KiB of the memory limit" doc:"connections that may be open at the same time; to make room for a new one, the one that has been idle longest is closed; 0 means no limit"`
+	MaxConnections  int           `env:"MAX_CONNECTIONS" envDefault:"0" shown:"one for each 128 KiB of the memory limit" doc:"connections that may be open at the same time; to make room for a new one, the one that has been idle longest is closed; 0 means no limit"`
 	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to keep serving after SIGTERM, with /readyz failing, so that load balancers stop sending requests"`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"8s" doc:"time limit for finishing open requests on shutdown; then their connections are reset"`
 
@@ -194,9 +194,10 @@ func address(host string, port Port) string {
 }
 
 // Fit adapts the defaults to limit, the memory limit of the control group in bytes. The cache takes at most a
-// quarter of it, unless CACHE_SIZE is set. A sixth is the budget of all that clients make the server hold. Content for answers
-// in progress takes at most a tenth, and the names in directories a fifth. MaxConnections is one for each connectionShare of
-// it, unless it is set; there is a thread that may wait for a disk for each diskShare, and an encoder for each encoderShare.
+// quarter of it, unless CACHE_SIZE is set. Another quarter is the budget of all that clients make the server hold. Content for
+// answers in progress takes at most a tenth, and the names in directories a fifth. MaxConnections is one for each
+// connectionShare of it, unless it is set; there is a thread that may wait for a disk for each diskShare, and an encoder for
+// each encoderShare.
 //
 // It returns the value for debug.SetMemoryLimit: 85 % of limit, less the cache, which is outside the Go heap, but at
 // least half of limit. The rest is for memory that the runtime does not count. If GOMEMLIMIT is set, the runtime
@@ -205,7 +206,7 @@ func (c *Config) Fit(limit int64) (goMemLimit int64) {
 	if !c.cacheSizeSet {
 		c.CacheSize = min(c.CacheSize, Size(limit/4))
 	}
-	c.MemoryBudget = Size(limit / 6)
+	c.MemoryBudget = Size(limit / 4)
 	c.MaxInFlight = min(16<<20, Size(limit/10))
 	if !c.maxConnectionsSet {
 		c.MaxConnections = int(min(max(1, limit/connectionShare), math.MaxInt32))
@@ -220,9 +221,8 @@ func (c *Config) Fit(limit int64) (goMemLimit int64) {
 }
 
 // connectionShare is how many bytes of the memory limit there have to be for each connection. An idle one takes 9 KiB, half a
-// TLS handshake 13, one of TLS 28, one of HTTP/2 45, and one of TLS whose client takes nothing of an answer 60: when all are
-// of the last kind, they take 0.38 of the limit.
-const connectionShare = 160 << 10
+// TLS handshake 13, one of TLS 28, one of HTTP/2 45: a quarter of the limit holds them, on the average, when all are open.
+const connectionShare = 128 << 10
 
 const (
 	// diskShare is how many bytes of the memory limit there have to be for each thread that waits for a disk: it has three

@@ -510,12 +510,12 @@ func TestFit(t *testing.T) {
 		cacheSize  Size
 		most       int
 	}{
-		{"small", nil, 64 << 20, 57042534 - 16<<20, 16 << 20, 409},
-		{"large", nil, 1 << 40, 934584883609 - 64<<20, 64 << 20, 1 << 40 / (160 << 10)},
+		{"small", nil, 64 << 20, 57042534 - 16<<20, 16 << 20, 512},
+		{"large", nil, 1 << 40, 934584883609 - 64<<20, 64 << 20, 8 << 20},
 		{"largest", nil, 1<<63 - 1, 7839866231326559435 - 64<<20, 64 << 20, 1<<31 - 1},
-		{"CACHE_SIZE set", []string{"CACHE_SIZE=20MiB"}, 64 << 20, 57042534 - 20<<20, 20 << 20, 409},
-		{"a cache beyond the limit", []string{"CACHE_SIZE=1GiB"}, 64 << 20, 32 << 20, 1 << 30, 409},
-		{"GOMEMLIMIT set", []string{"GOMEMLIMIT=50MiB"}, 64 << 20, -1, 16 << 20, 409},
+		{"CACHE_SIZE set", []string{"CACHE_SIZE=20MiB"}, 64 << 20, 57042534 - 20<<20, 20 << 20, 512},
+		{"a cache beyond the limit", []string{"CACHE_SIZE=1GiB"}, 64 << 20, 32 << 20, 1 << 30, 512},
+		{"GOMEMLIMIT set", []string{"GOMEMLIMIT=50MiB"}, 64 << 20, -1, 16 << 20, 512},
 		{"MAX_CONNECTIONS set", []string{"MAX_CONNECTIONS=0"}, 64 << 20, 57042534 - 16<<20, 16 << 20, 0},
 		{"tiny", nil, 1000, 600, 250, 1},
 	} {
@@ -542,8 +542,8 @@ func TestFitDescriptors(t *testing.T) {
 	}{
 		{nil, 0, 64, 16},
 		{nil, 0, 10, 1},
-		{nil, 64 << 20, 1 << 20, 409},
-		{nil, 64 << 20, 512, 240},
+		{nil, 64 << 20, 1 << 20, 512},
+		{nil, 64 << 20, 1024, 496},
 		{nil, 0, 1<<64 - 1, (1<<31 - 1 - 32) / 2},
 		{[]string{"MAX_CONNECTIONS=0"}, 64 << 20, 64, 0},
 		{[]string{"MAX_CONNECTIONS=7"}, 64 << 20, 64, 7},

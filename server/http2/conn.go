@@ -174,7 +174,8 @@ func (c *Conn) changed(_ net.Conn, state http.ConnState) {
 	case http.StateIdle:
 		c.idle.Store(message.Instant(time.Now()))
 	case http.StateClosed:
-		c.idle.Store(message.Instant(time.Now())) // which ends the looking
+		c.idle.Store(message.Instant(time.Now()))
+		c.stopLooking()
 		close(c.ended)
 		return
 	default:
@@ -201,6 +202,15 @@ func (c *Conn) startLooking() {
 	default:
 		c.looking = true
 		c.looker.Reset(lookTime)
+	}
+}
+
+// stopLooking is for the end of a connection, which the timer would keep in memory until it comes.
+func (c *Conn) stopLooking() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.looker != nil {
+		c.looker.Stop()
 	}
 }
 

@@ -182,3 +182,17 @@ func TestConnectionsTakeTheirRoomFromTheBudget(t *testing.T) {
 		}
 	})
 }
+
+// A connection that has ended is not kept in memory by the timer that looked at it.
+func TestTheLookingEndsWithTheConnection(t *testing.T) {
+	f, conn := dialFrames(t, &Engine{Handler: answering(message.Response{Status: 200, Body: message.Bytes("x")})}, initialWindowSize, 0)
+	f.say(request(1, "/")...)
+	if _, open := f.await(frameHeaders); !open {
+		t.Fatal("no answer")
+	}
+	_ = f.conn.Close()
+	<-conn.ended
+	if conn.looker == nil || conn.looker.Stop() {
+		t.Error("the timer is still to come")
+	}
+}
