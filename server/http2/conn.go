@@ -35,6 +35,7 @@ type Conn struct {
 	woken    bool        // Wake was called
 	looker   *time.Timer // calls look while there are requests
 	looking  bool        // it will
+	rester   *time.Timer // ends an idle connection
 
 	// answers has its own lock, which is held while net/http is told something: net/http calls changed, which takes mu.
 	answersMu sync.Mutex
@@ -79,7 +80,6 @@ func (c *Conn) Serve(ctx context.Context) {
 	c.server.HTTP2 = &http.HTTP2Config{MaxReadFrameSize: maxFrame, MaxConcurrentStreams: c.room.streams,
 		MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: c.room.window, CountError: errors.count}
 	c.server.ErrorLog = errors.logger()
-	c.server.IdleTimeout = c.engine.IdleTimeout
 	// Of a stream whose handler has returned, look does not see what is left.
 	c.server.WriteTimeout = writeTimeout
 	c.server.ConnState = c.changed
@@ -173,9 +173,10 @@ func (c *Conn) changed(_ net.Conn, state http.ConnState) {
 		c.idle.Store(0)
 	case http.StateIdle:
 		c.idle.Store(message.Instant(time.Now()))
+		c.startResting()
 	case http.StateClosed:
 		c.idle.Store(message.Instant(time.Now()))
-		c.stopLooking()
+		c.stopTimers()
 		close(c.ended)
 		return
 	default:
@@ -205,12 +206,35 @@ func (c *Conn) startLooking() {
 	}
 }
 
-// stopLooking is for the end of a connection, which the timer would keep in memory until it comes.
-func (c *Conn) stopLooking() {
+// startResting makes an idle connection end when IdleTimeout is over. http.Server has the same, but its timer keeps a
+// connection that ended amid requests in memory until it comes.
+func (c *Conn) startResting() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.looker != nil {
-		c.looker.Stop()
+	switch {
+	case c.engine.IdleTimeout <= 0:
+	case c.rester == nil:
+		c.rester = time.AfterFunc(c.engine.IdleTimeout, c.endResting)
+	default:
+		c.rester.Reset(c.engine.IdleTimeout)
+	}
+}
+
+// endResting says goodbye to a connection that has been idle for IdleTimeout.
+func (c *Conn) endResting() {
+	if since, idle := c.Waiting(); idle && time.Since(since) >= c.engine.IdleTimeout {
+		c.goAway()
+	}
+}
+
+// stopTimers is for the end of a connection, which they would keep in memory until they come.
+func (c *Conn) stopTimers() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, timer := range []*time.Timer{c.looker, c.rester} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 }
 

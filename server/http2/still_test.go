@@ -183,16 +183,31 @@ func TestConnectionsTakeTheirRoomFromTheBudget(t *testing.T) {
 	})
 }
 
-// A connection that has ended is not kept in memory by the timer that looked at it.
-func TestTheLookingEndsWithTheConnection(t *testing.T) {
-	f, conn := dialFrames(t, &Engine{Handler: answering(message.Response{Status: 200, Body: message.Bytes("x")})}, initialWindowSize, 0)
+// A connection that ends amid a request is not kept in memory by a timer.
+func TestTimersEndWithTheConnection(t *testing.T) {
+	f, conn := dialFrames(t, &Engine{Handler: answering(message.Response{Status: 200, Body: message.Bytes("x")}), IdleTimeout: time.Hour}, initialWindowSize, 0)
 	f.say(request(1, "/")...)
 	if _, open := f.await(frameHeaders); !open {
 		t.Fatal("no answer")
 	}
 	_ = f.conn.Close()
 	<-conn.ended
-	if conn.looker == nil || conn.looker.Stop() {
-		t.Error("the timer is still to come")
+	if conn.looker == nil || conn.looker.Stop() || conn.rester == nil || conn.rester.Stop() {
+		t.Error("a timer is still to come")
 	}
+}
+
+// A connection without a request gets a goodbye when IdleTimeout is over, also behind a request.
+func TestAGoodbyeComesWhenAConnectionWasIdle(t *testing.T) {
+	_ = authority()
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 20 * time.Second
+		f := inBubble(t, &Engine{Handler: answering(message.Response{Status: 200}), IdleTimeout: limit})
+		time.Sleep(limit / 2)
+		f.say(request(1, "/")...)
+		start := time.Now()
+		if _, open := f.await(frameGoAway); !open || time.Since(start) != limit {
+			t.Errorf("goodbye %v, after %v, want %v", open, time.Since(start), limit)
+		}
+	})
 }

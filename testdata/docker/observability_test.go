@@ -44,7 +44,8 @@ func TestRules(t *testing.T) {
 // every query of the dashboard and of the rules: each has to return data.
 func TestPrometheus(t *testing.T) {
 	dir := folder(t, map[string]string{"page.html": "page"})
-	c := serving(t, append(mounted(dir, hardened...), https(t)...))
+	// The other server is its own admin port.
+	c := serving(t, append(append(mounted(dir, hardened...), https(t)...), "-e", "PROXY=/other=http://127.0.0.1:9090/livez"))
 	p := startPrometheus(t, c)
 	traffic(t, c)
 	Await(t, 60*time.Second, "up is 1", func() error {
@@ -93,6 +94,7 @@ func traffic(t *testing.T, c *container) {
 	for range 5 {
 		get(t, c.url("/page.html"))
 		get(t, c.url("/nowhere"))
+		get(t, c.url("/other"))
 		conn, err := net.Dial("tcp", c.address+":8000")
 		if err != nil {
 			t.Fatal(err)
