@@ -27,9 +27,9 @@ const (
 	textSize    = 100 << 10
 	textFiles   = 3 << 10 // 300 MiB
 	textClients = 16
-	// Together they are below MAX_CONNECTIONS, 409 with 64 MiB: testdata/load/siege goes beyond it.
-	keptOpen  = 230
-	dribblers = 120
+	// Together they are below MAX_CONNECTIONS, 512 with 64 MiB: testdata/load/siege goes beyond it.
+	keptOpen  = 300
+	dribblers = 150
 )
 
 // TestPressure asks for everything at once of a container with 64 MiB of memory and 64 tasks. Every answer
