@@ -22,6 +22,13 @@ func Fail(status int, message string) Response {
 	return (&Failure{Status: status, Message: message}).Response()
 }
 
+// NotAllowed refuses a method (RFC 9110, section 15.5.6). allow is the list of those that there are, as in the field Allow.
+func NotAllowed(allow string) Response {
+	resp := Fail(405, "")
+	resp.Fields = Fields{{Name: "Allow", Value: allow}}
+	return resp
+}
+
 // FailureOf returns what is answered for an error of a Body of which nothing has been sent: the *Failure in it,
 // a 503 for ErrChanged, else a 500 with the error as its cause.
 func FailureOf(err error) *Failure {

@@ -15,6 +15,14 @@ func CutAbsolute(target string) (authority, rest string, absolute bool) {
 	return rest, "", true
 }
 
+// TargetPath is a request target without its query and fragment.
+func TargetPath(target string) string {
+	if i := strings.IndexAny(target, "?#"); i >= 0 {
+		return target[:i]
+	}
+	return target
+}
+
 // OneSlash keeps one of the slashes that a target begins with. gh-87389: a target that begins with // would become
 // a network-path reference in a redirect.
 func OneSlash(target string) string {

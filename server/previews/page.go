@@ -39,7 +39,7 @@ func (p *Previews) overview(r *message.Request, a asked) message.Response {
 	if !p.opts.List {
 		return (&message.Failure{Status: 404, Message: "File not found"}).Response()
 	}
-	if targetPath(r.Target) != "/" {
+	if message.TargetPath(r.Target) != "/" {
 		return p.refuse(a, &message.Failure{Status: 404, Message: "File not found", Explain: "This is the overview of the previews, and has one page"})
 	}
 	if !p.opts.Disk.EnterInTime() {

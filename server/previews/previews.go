@@ -132,7 +132,7 @@ func (p *Previews) enter(a asked) (o *opening, at time.Time, refused message.Res
 
 // answer answers for an open site.
 func (p *Previews) answer(ctx context.Context, r *message.Request, o *opening, at time.Time) message.Response {
-	if targetPath(r.Target) != buildPath {
+	if message.TargetPath(r.Target) != buildPath {
 		return o.site.Serve(ctx, r)
 	}
 	if resp, refused := onlyRead(r); refused {

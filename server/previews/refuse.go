@@ -76,17 +76,7 @@ func onlyRead(r *message.Request) (resp message.Response, refused bool) {
 	if r.Method == "GET" || r.Method == "HEAD" {
 		return resp, false
 	}
-	resp = message.Fail(405, "")
-	resp.Fields = message.Fields{{Name: "Allow", Value: "GET, HEAD"}}
-	return resp, true
-}
-
-// targetPath is a target without its query and fragment.
-func targetPath(target string) string {
-	if i := strings.IndexAny(target, "?#"); i >= 0 {
-		return target[:i]
-	}
-	return target
+	return message.NotAllowed("GET, HEAD"), true
 }
 
 // text is the bytes of names as text.

@@ -52,12 +52,7 @@ func encode(environ map[string]string) string {
 }
 
 // pathOf is the path of a target, decoded.
-func pathOf(target string) string {
-	if i := strings.IndexAny(target, "?#"); i >= 0 {
-		target = target[:i]
-	}
-	return message.Unquote(target)
-}
+func pathOf(target string) string { return message.Unquote(message.TargetPath(target)) }
 
 // wantsJSON says whether Accept names JSON, and no script that it would rather have. Its wildcards mean a script: what
 // a script element sends is */*.

@@ -79,9 +79,7 @@ func (rl *Reload) events(ctx context.Context, r *message.Request, next message.H
 		p.id = asked.id
 		rl.load(p, asked, &answering{reload: rl, next: next, ctx: ctx, request: r})
 	default:
-		resp := message.Fail(405, "")
-		resp.Fields = message.Fields{{Name: "Allow", Value: "GET, HEAD, POST"}}
-		return resp
+		return message.NotAllowed("GET, HEAD, POST")
 	}
 	if listens = rl.join(p); !listens {
 		return tooMany()

@@ -135,12 +135,7 @@ func (rl *Reload) Handler(next message.Handler) message.Handler {
 }
 
 // pathOf is the path of a target as pages and this package name it: decoded, but for one that is not UTF-8 then.
-func pathOf(target string) string {
-	if i := strings.IndexAny(target, "?#"); i >= 0 {
-		target = target[:i]
-	}
-	return decoded(target)
-}
+func pathOf(target string) string { return decoded(message.TargetPath(target)) }
 
 // awaken has Run look.
 func (rl *Reload) awaken() {

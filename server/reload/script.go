@@ -22,9 +22,7 @@ var scriptTag = func() string {
 // script answers with the script.
 func script(r *message.Request) message.Response {
 	if r.Method != "GET" && r.Method != "HEAD" {
-		resp := message.Fail(405, "")
-		resp.Fields = message.Fields{{Name: "Allow", Value: "GET, HEAD"}}
-		return resp
+		return message.NotAllowed("GET, HEAD")
 	}
 	fields := message.Fields{{Name: "ETag", Value: scriptTag}, {Name: "Cache-Control", Value: "no-cache"}}
 	switch conditional.Evaluate(r.Method, r.Fields, conditional.Validators{ETag: scriptTag}, time.Now()) {

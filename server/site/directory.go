@@ -88,12 +88,12 @@ func (s *Site) viewOf(r *message.Request, at reading) (v view, ok bool) {
 	}
 	if s.isRich() {
 		v.form = richForm
-		v.up = depth(targetPath(r.Target))
+		v.up = depth(message.TargetPath(r.Target))
 		v.loose = v.up != depth(ownPath(at.name))
 		return v, true
 	}
 	if v.title == "" {
-		if v.title, ok = fsencode(unquote(message.Latin1(targetPath(r.Target)))); !ok {
+		if v.title, ok = fsencode(unquote(message.Latin1(message.TargetPath(r.Target)))); !ok {
 			return v, false
 		}
 	}

@@ -60,9 +60,9 @@ type asked struct {
 // newAsked takes a target apart. It is not ok where the client's path is not that of the file: where rules have made it
 // another, or it has words that mean nothing (., .., //).
 func newAsked(r *message.Request, name string) (a asked, ok bool) {
-	target := targetPath(r.Target)
+	target := message.TargetPath(r.Target)
 	if line := strings.Fields(r.Line); len(line) > 1 {
-		whole := targetPath(line[1])
+		whole := message.TargetPath(line[1])
 		if _, rest, absolute := message.CutAbsolute(whole); absolute {
 			whole = rest
 		}

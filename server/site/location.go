@@ -77,7 +77,7 @@ func (u splitTarget) unsplit() string {
 // endsInSlash says whether a directory is asked for as one, so that relative references in its page
 // work; the escaped slash counts since gh-134098.
 func (s *Site) endsInSlash(target string) bool {
-	path := targetPath(target)
+	path := message.TargetPath(target)
 	if s.opts.Exact {
 		path = urlsplit(target).path
 	}
@@ -99,7 +99,7 @@ func (s *Site) redirect(target string, at reading) message.Response {
 // toSlash is the last part of a target's path with a slash, relative to the target: it holds behind any prefix that a
 // proxy takes away, and cannot lead to another host. It begins with "./", as a directory may be called a:b.
 func toSlash(target string, at reading) string {
-	path := targetPath(target)
+	path := message.TargetPath(target)
 	last := path[strings.LastIndexByte(path, '/')+1:]
 	if at.title == "" { // what is not escaped is Latin-1, and what is escaped is to be UTF-8
 		last = message.Latin1(last)

@@ -164,9 +164,7 @@ func (s *Site) Methods() message.Methods {
 }
 
 func notAllowed(context.Context, *message.Request) message.Response {
-	resp := message.Fail(405, "")
-	resp.Fields = message.Fields{{Name: "Allow", Value: "GET, HEAD"}}
-	return resp
+	return message.NotAllowed("GET, HEAD")
 }
 
 // Close closes the directory and frees the cache once no request uses them. The Site may be used again.

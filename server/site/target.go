@@ -31,7 +31,7 @@ func translatePath(target string) (of reading, ok bool) {
 
 // translateText is translatePath for a target that is text, such as one that was decoded before.
 func translateText(target string) (of reading, ok bool) {
-	text := unquote(targetPath(target))
+	text := unquote(message.TargetPath(target))
 	name, ok := fsencode(relative(text))
 	return reading{name: name, slash: strings.HasSuffix(text, "/")}, ok && strings.IndexByte(name, 0) < 0
 }
@@ -39,7 +39,7 @@ func translateText(target string) (of reading, ok bool) {
 // inBytes returns what else a target may name. translatePath takes bytes that are not escaped for Latin-1 and those that
 // are for UTF-8. Here they are the name as they stand, or with the surrogates that stand for bytes in a listing's links.
 func inBytes(target string) []reading {
-	text := message.UnquoteToBytes(targetPath(target))
+	text := message.UnquoteToBytes(message.TargetPath(target))
 	if strings.IndexByte(text, 0) >= 0 || !beyondASCII(text) {
 		return nil
 	}
@@ -52,14 +52,6 @@ func inBytes(target string) []reading {
 
 func beyondASCII(text string) bool {
 	return strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0
-}
-
-// targetPath is a target without its query and fragment.
-func targetPath(target string) string {
-	if i := strings.IndexAny(target, "?#"); i >= 0 {
-		return target[:i]
-	}
-	return target
 }
 
 // relative is the decoded path as a name: posixpath.normpath for a path that cannot go above its root. As the words .

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/site/sitetest"
 )
 
@@ -140,7 +141,7 @@ func FuzzTranslatePath(f *testing.F) {
 		if !filepath.IsLocal(of.name) || path.Clean(of.name) != of.name || strings.IndexByte(of.name, 0) >= 0 {
 			t.Fatalf("translatePath(%q) = %q, which is no clean name below the directory", target, of.name)
 		}
-		raw := targetPath(target)
+		raw := message.TargetPath(target)
 		plain, err := url.PathUnescape(raw)
 		if err != nil || !utf8.ValidString(plain) || strings.IndexFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
 			return
