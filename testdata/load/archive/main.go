@@ -40,14 +40,11 @@ func run(command []string, mebibytes int, size int64) error {
 	if err := errors.Join(os.Mkdir(filepath.Dir(large), 0o755), os.WriteFile(large, []byte("begin"), 0o644), os.Truncate(large, size)); err != nil {
 		return err
 	}
-	if mebibytes > 0 {
-		group, err := subject.NewGroup(mebibytes)
-		if err != nil {
-			return err
-		}
-		defer group.Remove()
-		command = group.Within(command)
+	command, remove, err := subject.Limited(command, mebibytes, 0)
+	if err != nil {
+		return err
 	}
+	defer remove()
 	server, err := subject.Start(command, filepath.Dir(large), scratch, "LOG_FORMAT=json")
 	if err != nil {
 		return err

@@ -68,14 +68,11 @@ func (o options) run(a attack, command []string) (report string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if o.mebibytes > 0 {
-		group, err := subject.NewGroup(o.mebibytes)
-		if err != nil {
-			return "", err
-		}
-		defer group.Remove()
-		command = group.Within(command)
+	command, remove, err := subject.Limited(command, o.mebibytes, 0)
+	if err != nil {
+		return "", err
 	}
+	defer remove()
 	server, err := subject.Start(command, filepath.Join(scratch, "site"), scratch, "LOG_FORMAT=json", "TLS_CERT="+certificate)
 	if err != nil {
 		return "", err

@@ -46,14 +46,11 @@ func (o options) run(command []string) error {
 	if err := o.fill(filepath.Join(site, "many")); err != nil {
 		return err
 	}
-	if o.mebibytes > 0 {
-		group, err := subject.NewGroup(o.mebibytes)
-		if err != nil {
-			return err
-		}
-		defer group.Remove()
-		command = group.Within(command)
+	command, remove, err := subject.Limited(command, o.mebibytes, 0)
+	if err != nil {
+		return err
 	}
+	defer remove()
 	server, err := subject.Start(command, site, scratch, "LOG_FORMAT=json")
 	if err != nil {
 		return err

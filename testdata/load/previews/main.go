@@ -56,14 +56,11 @@ func (o options) run(command []string) error {
 	if err := o.fill(dir); err != nil {
 		return err
 	}
-	if o.mebibytes > 0 {
-		group, err := subject.NewGroup(o.mebibytes)
-		if err != nil {
-			return err
-		}
-		defer group.Remove()
-		command = group.Within(command)
+	command, remove, err := subject.Limited(command, o.mebibytes, 0)
+	if err != nil {
+		return err
 	}
+	defer remove()
 	server, err := subject.Start(command, dir, scratch, "LOG_FORMAT=text", "LOG_LEVEL=warn", "PREVIEWS=directories")
 	if err != nil {
 		return err

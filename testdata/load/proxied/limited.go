@@ -17,26 +17,23 @@ import (
 
 const (
 	// slowClients ask for fast answers, and headClients for large heads.
-	slowClients, headClients = 300, 150
+	slowClients, headClients = 400, 200
 	// tasks are as many as the chart allows.
 	tasks = 64
 )
 
 // limited starts a server with little memory, and has clients hold on to what it passes on.
 func limited(command []string, scratch, other string, mebibytes int) error {
-	group, err := subject.NewGroup(mebibytes)
+	command, remove, err := subject.Limited(command, mebibytes, tasks)
 	if err != nil {
 		return err
 	}
-	defer group.Remove()
-	if err := group.LimitTasks(tasks); err != nil {
-		return err
-	}
+	defer remove()
 	dir := filepath.Join(scratch, "limited")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	server, err := subject.Start(group.Within(command), scratch, dir, "LOG_FORMAT=json", "PROXY=/api=http://"+other)
+	server, err := subject.Start(command, scratch, dir, "LOG_FORMAT=json", "PROXY=/api=http://"+other)
 	if err != nil {
 		return err
 	}

@@ -64,14 +64,6 @@ func (o options) run(command []string) error {
 	if err != nil {
 		return err
 	}
-	group, err := subject.NewGroup(o.mebibytes)
-	if err != nil {
-		return err
-	}
-	defer group.Remove()
-	if err := group.LimitTasks(o.tasks); err != nil {
-		return err
-	}
 	port, err := subject.FreePort()
 	if err != nil {
 		return err
@@ -79,7 +71,12 @@ func (o options) run(command []string) error {
 	other := startOther(s.large)
 	defer other.Close()
 	command = append([]string{"setpriv", "--reuid", user, "--regid", user, "--clear-groups"}, command...)
-	server, err := subject.Start(group.Within(command), s.directory, scratch, "LOG_FORMAT=json", "CGI=true", "RELOAD=true",
+	command, remove, err := subject.Limited(command, o.mebibytes, o.tasks)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	server, err := subject.Start(command, s.directory, scratch, "LOG_FORMAT=json", "CGI=true", "RELOAD=true",
 		"PROXY=/api="+other.URL, "PROXY_TIMEOUT=20s", "TLS_CERT="+s.certificate, "TLS_PORT="+port)
 	if err != nil {
 		return err

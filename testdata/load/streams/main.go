@@ -63,14 +63,11 @@ func run(command []string, streams int, during time.Duration, mebibytes int) (er
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	group, err := subject.NewGroup(mebibytes)
+	command, remove, err := subject.Limited(command, mebibytes, 64)
 	if err != nil {
 		return err
 	}
-	defer group.Remove()
-	if err := group.LimitTasks(64); err != nil {
-		return err
-	}
+	defer remove()
 	a := &attack{dir: filepath.Join(scratch, "site")}
 	certificate, _, err := subject.Certificate(1)
 	pair := filepath.Join(scratch, "tls.pem")
@@ -82,7 +79,7 @@ func run(command []string, streams int, during time.Duration, mebibytes int) (er
 	if err = errors.Join(err, portErr); err != nil {
 		return err
 	}
-	server, err := subject.Start(group.Within(command), a.dir, scratch, "RELOAD=true", "TLS_CERT="+pair, "TLS_PORT="+port)
+	server, err := subject.Start(command, a.dir, scratch, "RELOAD=true", "TLS_CERT="+pair, "TLS_PORT="+port)
 	if err != nil {
 		return err
 	}
