@@ -184,8 +184,37 @@ func TestMetricsOfPreviews(t *testing.T) {
 	}
 }
 
+func TestMetricsOfPreviewsFromARegistry(t *testing.T) {
+	m := newMetrics()
+	p := m.Pulls(func() int { return 4 }, func() (bytes, limit int64, builds int) { return 4096, 1 << 20, 5 })
+	for _, result := range []string{"ok", "ok", "refused", "no_room", "anything"} {
+		p.Pulled(result, 1000, 300*time.Millisecond)
+	}
+	for _, result := range []string{"ok", "not_found", "limited", "anything", "failed"} {
+		p.RegistryAsked(result)
+	}
+	if want := "registry_reached_timestamp_seconds 0\n"; !strings.Contains(scrape(m), want) {
+		t.Errorf("no %q before the registry was reached", want)
+	}
+	p.Reached(time.UnixMilli(1793232000500))
+	text := scrape(m)
+	for _, line := range []string{
+		"in_use 4", "store_bytes 4096", "store_limit_bytes 1.048576e+06", "builds 5",
+		`pulls_total{result="ok"} 2`, `pulls_total{result="refused"} 1`, `pulls_total{result="no_room"} 1`, `pulls_total{result="failed"} 1`,
+		"pulled_bytes_total 5000", `pull_duration_seconds_bucket{le="0.25"} 0`, `pull_duration_seconds_bucket{le="0.5"} 5`,
+		`registry_requests_total{result="ok"} 1`, `registry_requests_total{result="not_found"} 1`,
+		`registry_requests_total{result="limited"} 1`, `registry_requests_total{result="failed"} 2`,
+		"registry_reached_timestamp_seconds 1.7932320005e+09",
+	} {
+		if !strings.Contains(text, "\npreviewd_previews_"+line+"\n") {
+			t.Errorf("no %q in\n%s", line, text)
+		}
+	}
+}
+
 func TestMetricsLint(t *testing.T) {
 	m := newMetrics()
+	m.Pulls(func() int { return 0 }, func() (bytes, limit int64, builds int) { return 0, 0, 0 }).Pulled("ok", 0, 0)
 	m.WatchPreviews(func() (known, open int) { return 0, 0 })
 	m.TLS(time.Now, func() error { return nil }).HandshakeFailed("timeout")
 	m.WatchCache(func() Cache { return Cache{} })
