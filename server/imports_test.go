@@ -31,6 +31,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"server/message":          "",
 		"server/origin":           "server/message",
 		"server/previews":         "server/budget server/message server/site/listing server/site/tree",
+		"server/previews/unpack":  "",
 		"server/publicenv":        "server/message",
 		"server/reload":           "server/budget server/message server/site/conditional",
 		"server/rules":            "server/message",
