@@ -25,6 +25,7 @@ ENV CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false -gcflags=google.golang.org/
 RUN GOOS=$TARGETOS GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} go build \
     github.com/andybalholm/brotli \
     github.com/caarlos0/env/v11 \
+    github.com/google/go-containerregistry/pkg/name \
     github.com/klauspost/compress/gzip \
     github.com/klauspost/compress/zstd \
     github.com/landlock-lsm/go-landlock/landlock \

@@ -66,6 +66,21 @@ var rules = []struct {
 	{"PREVIEWS_DOMAIN", func(c *Config) error {
 		return each(isPreviewsDomain, "must be a domain, such as preview.example.org, without scheme, port, * and a dot at its ends", c.PreviewsDomain)
 	}},
+	{"PREVIEWS_PATH", func(c *Config) error {
+		return each(isImagePath, "must be a directory of the image, such as /usr/share/nginx/html, without empty parts, . and ..", c.PreviewsPath)
+	}},
+	{"PREVIEWS_CHECK", func(c *Config) error {
+		if c.PreviewsCheck < minPreviewsCheck {
+			return errors.New("must be a duration of at least 1s, such as 5s or 1m30s")
+		}
+		return nil
+	}},
+	{"PREVIEWS_SIZE", func(c *Config) error {
+		if c.PreviewsSize < minPreviewsSize {
+			return errors.New("must be at least 16MiB, such as 500MiB or 2GiB")
+		}
+		return nil
+	}},
 	{"PROXY_ORIGINS", func(c *Config) error {
 		return each(isUpstreamOrigin, "must be the origin of a server, such as https://api.example.org or http://localhost:3000, without a path", c.ProxyOrigins...)
 	}},
@@ -313,12 +328,7 @@ func (l *loader) conflicts() problems {
 	if v := l.given["HTTPS_REDIRECT"]; l.config.HTTPSRedirect == "on" && l.fine("PORT", "TLS_PORT") && !l.config.HTTPSBeside() {
 		complain("%s=%s: HTTPS has no port of its own; set a certificate and TLS_PORT, or give off or a port number", v.name, quote(v.text))
 	}
-	if v, given := l.given["PREVIEWS_DOMAIN"]; given && !l.config.HasPreviews() && l.fine("PREVIEWS", "PREVIEWS_DOMAIN") {
-		complain("%s: PREVIEWS is off; it must be left out, or PREVIEWS=directories", v)
-	}
-	if v := l.given["PREVIEWS"]; l.config.HasPreviews() && l.config.CGI && l.fine("PREVIEWS", "CGI") {
-		complain("%s: not possible with CGI=true; it must be off, or CGI=false", v)
-	}
+	l.previewsConflicts(complain)
 	if c := &l.config; c.Exact && l.fine("EXACT", "PROTOCOL") {
 		for _, more := range beyondExact {
 			if v, given := l.given[more.variable]; given && l.fine(more.variable) && more.on(c) {

@@ -114,10 +114,16 @@ type Config struct {
 	AuthFile     string   `env:"AUTH_FILE" shown:"none" doc:"password file with a line user:hash for each user (htpasswd -B); read again when it changes"`
 	PublicEnv    string   `env:"PUBLIC_ENV" shown:"none" doc:"URL path of a generated JavaScript file with the values of the PUBLIC_* variables, such as /env.js"`
 
-	Previews string `env:"PREVIEWS" envDefault:"off" oneof:"off,directories" doc:"off, or directories: each directory in DIRECTORY is a site with a host name of its own, such as pr-42.localhost"`
+	Previews Previews `env:"PREVIEWS" envDefault:"off" doc:"off, or directories: each directory in DIRECTORY is a site with a host name of its own, such as pr-42.localhost; or a repository, such as registry.example.com/team/app: so is each of its tags"`
 	// PreviewsDomain is in lower case.
-	PreviewsDomain string `env:"PREVIEWS_DOMAIN" shown:"none: only names below localhost" doc:"domain of the previews: with preview.example.com, pr-42.preview.example.com shows the directory pr-42"`
+	PreviewsDomain string `env:"PREVIEWS_DOMAIN" shown:"none: only names below localhost" doc:"domain of the previews: with preview.example.com, pr-42.preview.example.com shows the directory or the tag pr-42"`
 	PreviewsList   bool   `env:"PREVIEWS_LIST" envDefault:"true" doc:"list the previews at PREVIEWS_DOMAIN itself, at localhost and at IP addresses"`
+	// PreviewsPath is clean and begins with a slash, or is empty.
+	PreviewsPath     string        `env:"PREVIEWS_PATH" shown:"the first with an index page of /usr/share/nginx/html, /usr/local/apache2/htdocs, /var/www/html and /" doc:"with a repository: directory of the site in each image"`
+	PreviewsCheck    time.Duration `env:"PREVIEWS_CHECK" envDefault:"5s" doc:"with a repository: how often the registry is asked whether a tag in use has moved; at least 1s"`
+	PreviewsStore    string        `env:"PREVIEWS_STORE" shown:"previewd/previews in the user's cache directory (/previews in the image)" doc:"with a repository: directory in which images are kept and unpacked"`
+	PreviewsSize     Size          `env:"PREVIEWS_SIZE" envDefault:"2GiB" doc:"with a repository: how large PREVIEWS_STORE may become; what has not been asked for longest is deleted; at least 16MiB"`
+	PreviewsInsecure bool          `env:"PREVIEWS_INSECURE" envDefault:"false" doc:"with a repository: ask the registry over plain http"`
 
 	Proxies []Proxy `env:"PROXY" shown:"none" doc:"paths that other servers answer, such as /api=http://localhost:3000, comma separated; http://localhost:3000/v1 also replaces /api by /v1"`
 	// ProxyOrigins have no path.
@@ -169,9 +175,6 @@ type Config struct {
 
 // HTTPS says whether the server uses TLS: it has a certificate, or makes one.
 func (c Config) HTTPS() bool { return c.TLSCert != "" || c.TLSSelfSigned }
-
-// HasPreviews says whether there are many sites, each with a host name of its own.
-func (c Config) HasPreviews() bool { return c.Previews == "directories" }
 
 // HTTPSBeside says whether HTTPS has a port of its own beside HTTP. If not, and there is a certificate, PORT is
 // for HTTPS. Two ports of 0 are two different free ports.
@@ -302,6 +305,9 @@ func Load(args []string, environ map[string]string) (Config, error) {
 	}
 	l.config.PreviewsDomain = strings.ToLower(l.config.PreviewsDomain)
 	l.check()
+	if l.config.PreviewsPath != "" {
+		l.config.PreviewsPath = cleanImagePath(l.config.PreviewsPath)
+	}
 	c := l.config
 	_, c.cacheSizeSet = l.given["CACHE_SIZE"]
 	_, c.maxConnectionsSet = l.given["MAX_CONNECTIONS"]

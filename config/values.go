@@ -28,6 +28,7 @@ func parsers() map[reflect.Type]env.ParserFunc {
 		reflect.TypeFor[time.Duration]():     parserOf(parseDuration),
 		reflect.TypeFor[Size]():              parserOf(parseSize),
 		reflect.TypeFor[Listing]():           parserOf(parseListing),
+		reflect.TypeFor[Previews]():          parserOf(parsePreviews),
 		reflect.TypeFor[[]string]():          parserOf(parseList),
 		reflect.TypeFor[[]netip.Prefix]():    parserOf(parsePrefixes),
 		reflect.TypeFor[map[string]string](): parserOf(parseExtensions),

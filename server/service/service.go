@@ -57,6 +57,9 @@ func Serve(ctx context.Context, setup Setup) error {
 	for _, warning := range c.Warnings {
 		log.Warn(warning)
 	}
+	if c.PreviewsRepository() != "" {
+		return fmt.Errorf("PREVIEWS=%q: previews from a registry are not possible yet; it must be off or directories", c.PreviewsRepository())
+	}
 	if err := checkDirectory(c); err != nil {
 		return err
 	}
