@@ -32,6 +32,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"server/origin":           "server/message",
 		"server/previews":         "server/budget server/message server/site/listing server/site/tree",
 		"server/previews/unpack":  "",
+		"server/previews/store":   "",
 		"server/publicenv":        "server/message",
 		"server/reload":           "server/budget server/message server/site/conditional",
 		"server/rules":            "server/message",
