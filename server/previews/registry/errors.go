@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -180,9 +179,6 @@ func cause(err error) string {
 			status.said = said(e.Errors)
 		}
 		return status.Error()
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return errTooSlow.Error()
 	}
 	// Where HTTPS and plain HTTP were tried, that of HTTPS is the first.
 	for {

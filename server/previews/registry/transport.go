@@ -78,6 +78,9 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	out.Header.Del("Referer")
 	resp, err := t.inner.RoundTrip(out)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		cancel(nil)
 		return nil, err
 	}
