@@ -45,7 +45,7 @@ func (s *Site) help(r *message.Request, t *tree.Tree, at reading) *message.Help 
 // isRead says whether a person may see the answer. Of browsers only what fills a window is.
 func isRead(fields message.Fields) bool {
 	if _, sent := fields.Lookup("Sec-Fetch-Mode"); sent {
-		return isNavigation(fields)
+		return message.IsNavigation(fields)
 	}
 	return acceptsHTML(fields)
 }

@@ -154,7 +154,7 @@ func (s *Site) hasFallback(t *tree.Tree) bool {
 func (s *Site) instead(ctx context.Context, r *message.Request, t *tree.Tree, at reading, refused message.Response) message.Response {
 	fallback, st, found := s.fallback(t)
 	// What is there and not shown has no fallback, nor has a name with a suffix: never HTML where a script was asked for.
-	if f := refused.Failure(); found && f != nil && f.Cause == nil && (at.slash || !strings.Contains(path.Base(at.name), ".")) && isNavigation(r.Fields) {
+	if f := refused.Failure(); found && f != nil && f.Cause == nil && (at.slash || !strings.Contains(path.Base(at.name), ".")) && message.IsNavigation(r.Fields) {
 		if resp := s.sendFile(ctx, r, t, fallback, st); resp.Failure() == nil {
 			return varied(resp, "/"+fallback)
 		}
@@ -228,41 +228,10 @@ func nearest(t *tree.Tree, name, file string) (found string, st tree.Status, ok 
 	}
 }
 
-// isNavigation says whether a browser asks for a page: by its Fetch metadata, or where it sends none by naming text/html.
-func isNavigation(fields message.Fields) bool {
-	if mode, sent := fields.Lookup("Sec-Fetch-Mode"); sent {
-		return mode == "navigate"
-	}
-	return accepts(fields, "text/html")
-}
-
 // acceptsHTML says whether HTML may be sent (RFC 9110, section 12.5.1).
 func acceptsHTML(fields message.Fields) bool {
 	if _, sent := fields.Lookup("Accept"); !sent {
 		return true
 	}
-	return isNavigation(fields) || accepts(fields, "text/html", "text/*", "*/*")
-}
-
-// accepts says whether one of the ranges is in Accept, with a weight that is not zero.
-func accepts(fields message.Fields, ranges ...string) bool {
-	for item := range strings.SplitSeq(strings.Join(fields.Values("Accept"), ","), ",") {
-		media, parameters, _ := strings.Cut(item, ";")
-		for _, wanted := range ranges {
-			if strings.EqualFold(strings.Trim(media, " \t"), wanted) && !weighsNothing(parameters) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func weighsNothing(parameters string) bool {
-	for p := range strings.SplitSeq(parameters, ";") {
-		name, value, _ := strings.Cut(strings.Trim(p, " \t"), "=")
-		if strings.EqualFold(name, "q") && strings.Trim(value, "0.") == "" {
-			return true
-		}
-	}
-	return false
+	return message.IsNavigation(fields) || message.Accepts(fields, "text/html", "text/*", "*/*")
 }

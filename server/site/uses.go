@@ -39,7 +39,7 @@ func (s *Site) useMissing(r *message.Request, t *tree.Tree, at reading) {
 	if s.opts.CleanURLs && !s.opts.Exact && at.name != "." {
 		names = append(names, at.name+".html")
 	}
-	if isNavigation(r.Fields) && !s.opts.Exact {
+	if message.IsNavigation(r.Fields) && !s.opts.Exact {
 		fallback, _, _ := s.fallback(t)
 		names = append(names, fallback)
 	}
