@@ -1,8 +1,11 @@
-// Package previews shows many sites by one server: each directory in a directory is one, with a host name of its own.
+// Package previews shows many sites by one server, each with a host name of its own: the directories in a directory, or the
+// tags of a repository.
 //
-// The life of a request is in previews.go. host.go decides by the host that was asked for: a preview, the overview, or
-// nothing that is here. names.go knows which directory has which name, open.go the sites that are open, page.go the
-// overview, and refuse.go the pages that say why there is no preview.
+// The life of a request is in previews.go, and in tag.go where each tag of a repository is a site in place of a directory.
+// host.go decides by the host that was asked for: a preview, the overview, or nothing that is here. names.go knows which
+// directory has which name, open.go the sites that are open, page.go and tagpage.go the overview, progress.go the page of a
+// build that is being fetched, and refuse.go the pages that say why there is no preview. Package tags knows which build a tag
+// is, registry asks for it, unpack makes files of it, and store has them.
 //
 // Nothing here is remembered that a request could be told wrongly:
 //

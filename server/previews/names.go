@@ -25,20 +25,23 @@ const (
 // errTooMany is reported where there are more names than there is memory for.
 var errTooMany = errors.New("there are too many names in the directory of the previews")
 
-// names are the directories that there are. They do not change.
+// names are the directories, or the tags, that there are. They do not change.
 type names struct {
-	round  uint64
-	read   time.Time
-	status tree.Status // of the directory, before they were read
+	kind  string // what they are names of: "directory" or "tag"
+	round uint64
+	read  time.Time
+	// status is that of the directory, before they were read; version that of the list of tags.
+	status  tree.Status
+	version uint64
 	// all are in the order of their names. labels has those that a label leads to.
 	all    []*entry
 	labels map[string]*entry
 	served int // how many are not refused
 }
 
-// entry is a directory.
+// entry is a directory, or a tag.
 type entry struct {
-	directory, label string
+	name, label string
 	// refused is why it is no preview; "" where it is one.
 	refused string
 	// twins are all who have the label, where these are several.
@@ -49,7 +52,7 @@ type entry struct {
 // to be known. The caller has entered the gate of the disk.
 func (p *Previews) find(label string) (*entry, error) {
 	if p.open.has(label) { // whoever uses it finds out whether it is there
-		return &entry{directory: label, label: label}, nil
+		return &entry{name: label, label: label}, nil
 	}
 	t, err := p.opts.Directory.Acquire()
 	if err != nil {
@@ -57,7 +60,7 @@ func (p *Previews) find(label string) (*entry, error) {
 	}
 	defer t.Release()
 	if st, err := t.Stat(label); err == nil && st.Mode.IsDir() {
-		return &entry{directory: label, label: label}, nil
+		return &entry{name: label, label: label}, nil
 	}
 	n, err := p.names(t, false)
 	if err == nil && n.labels[label] == nil {
@@ -85,7 +88,7 @@ func (p *Previews) names(t *tree.Tree, missed bool) (*names, error) {
 	if before != nil && before.round > round { // another has begun to read them after this was asked for
 		return before, nil
 	}
-	n := &names{round: p.rounds.Add(1), read: time.Now(), labels: map[string]*entry{}}
+	n := &names{kind: "directory", round: p.rounds.Add(1), read: time.Now()}
 	left := int64(maxNames)
 	list, st, err := t.ReadDir(".", func(bytes int64) bool { left -= bytes; return left >= 0 })
 	if errors.Is(err, tree.ErrNoRoom) {
@@ -97,19 +100,25 @@ func (p *Previews) names(t *tree.Tree, missed bool) (*names, error) {
 	n.status = st
 	for _, e := range list {
 		if is, refused := isDirectory(t, e); is {
-			n.all = append(n.all, &entry{directory: e.Name, refused: refused})
+			n.all = append(n.all, &entry{name: e.Name, refused: refused})
 		}
 	}
 	n.label()
+	p.replace(before, n)
+	return n, nil
+}
+
+// replace makes names those that are known, and remembers which were there before.
+func (p *Previews) replace(before, n *names) {
 	p.current.Store(n)
-	if before != nil {
-		for label, e := range before.labels {
-			if n.labels[label] == nil && e.refused == "" {
-				p.gone.add(label, n.read)
-			}
+	if before == nil {
+		return
+	}
+	for label, e := range before.labels {
+		if n.labels[label] == nil && e.refused == "" {
+			p.gone.add(label, n.read)
 		}
 	}
-	return n, nil
 }
 
 // lostAndFound is a directory that ext4 has at the top of each volume.
@@ -128,13 +137,14 @@ func isDirectory(t *tree.Tree, e tree.Entry) (is bool, refused string) {
 	return err == nil && st.Mode.IsDir(), ""
 }
 
-// label gives each directory its label. One that is called so has it before any that has it by the slug rule; of several
+// label gives each name its label. One that is called so has it before any that has it by the slug rule; of several
 // that have it by that rule none has it.
 func (n *names) label() {
-	slices.SortFunc(n.all, func(a, b *entry) int { return strings.Compare(a.directory, b.directory) })
+	n.labels = map[string]*entry{}
+	slices.SortFunc(n.all, func(a, b *entry) int { return strings.Compare(a.name, b.name) })
 	for _, e := range n.all {
-		if isLabel(e.directory) {
-			e.label = e.directory
+		if isLabel(e.name) {
+			e.label = e.name
 			n.labels[e.label] = e
 		}
 	}
@@ -143,12 +153,12 @@ func (n *names) label() {
 		if e.label != "" {
 			continue
 		}
-		e.label = slug(e.directory)
+		e.label = slug(e.name)
 		switch exact := n.labels[e.label]; {
 		case e.label == "":
 			e.refused = "its name has no letter and no digit for a host name"
 		case exact != nil:
-			e.refused = "the directory that is called " + e.label + " has this name"
+			e.refused = "the " + n.kind + " that is called " + e.label + " has this name"
 		default:
 			bySlug[e.label] = append(bySlug[e.label], e)
 		}
@@ -160,7 +170,7 @@ func (n *names) label() {
 		}
 		var twins []string
 		for _, e := range all {
-			twins = append(twins, e.directory)
+			twins = append(twins, e.name)
 		}
 		for _, e := range all {
 			e.twins, e.refused = twins, "of the same name: "+enumerate(twins)

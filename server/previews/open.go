@@ -82,6 +82,23 @@ func (o *opened) drop(s *opening) {
 	s.dropped = true
 }
 
+// forget has the site of a directory that is about to be deleted be closed, once no request is in it.
+func (o *opened) forget(directory string) {
+	o.mu.Lock()
+	s := o.sites[directory]
+	if s == nil {
+		o.mu.Unlock()
+		return
+	}
+	delete(o.sites, directory)
+	s.dropped = true
+	ends := s.users == 0
+	o.mu.Unlock()
+	if ends {
+		s.site.Close()
+	}
+}
+
 // sweep closes the sites that were not used since a time, and, where more than most are open that are not in use, those
 // beyond it that were not used longest; a most of 0 is any number.
 func (o *opened) sweep(since time.Time, most int) {

@@ -2,6 +2,7 @@ package previews
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/previewd/previewd/server/budget"
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/previews/tags"
 	"github.com/previewd/previewd/server/site/listing"
 	"github.com/previewd/previewd/server/site/tree"
 )
@@ -21,18 +23,21 @@ import (
 // row is a preview in the overview.
 type row struct {
 	*entry
-	// at is when the build was made, zero where that is not known: the later of the times of the directory and of its index
-	// page. Other files are not looked at, so that the overview costs the same for small builds and large ones.
+	state string
+	// at is when the build was made, zero where that is not known. Of a directory it is the later of its time and that of its
+	// index page: other files are not looked at, so that the overview costs the same for small builds and large ones.
 	at time.Time
-	// refused is why it cannot be shown.
-	refused string
+	// reason is why it cannot be shown, or why what is shown is not the newest build.
+	reason string
+	// tag is what is known of a tag; nil for a directory.
+	tag *tags.Row
 }
 
 // rowSize is about how many bytes a row takes while the overview is sent.
 const rowSize = 256
 
 // overview answers with the list of previews: HTML, or JSON to whoever asks for that.
-func (p *Previews) overview(r *message.Request, a asked) message.Response {
+func (p *Previews) overview(ctx context.Context, r *message.Request, a asked) message.Response {
 	if resp, refused := onlyRead(r); refused {
 		return resp
 	}
@@ -42,13 +47,9 @@ func (p *Previews) overview(r *message.Request, a asked) message.Response {
 	if message.TargetPath(r.Target) != "/" {
 		return p.refuse(a, &message.Failure{Status: 404, Message: "File not found", Explain: "This is the overview of the previews, and has one page"})
 	}
-	if !p.opts.Disk.EnterInTime() {
-		return busy(errHangs)
-	}
-	rows, err := p.rows()
-	p.opts.Disk.Leave()
-	if err != nil {
-		return p.failed(err)
+	rows, refused := p.rows(ctx)
+	if refused.Status != 0 {
+		return refused
 	}
 	size := int64(len(rows)) * rowSize
 	if !p.opts.Budget.TryAcquire(size) {
@@ -60,7 +61,7 @@ func (p *Previews) overview(r *message.Request, a asked) message.Response {
 		fields[0].Value = "application/json"
 		write = func(w *bufio.Writer) { writeJSON(w, a, rows) }
 	} else {
-		fields = append(fields, message.Field{Name: "Content-Security-Policy", Value: listing.Policy})
+		fields = append(fields, message.Field{Name: "Content-Security-Policy", Value: overviewPolicy})
 	}
 	body := message.NewStream(func(to io.Writer) error {
 		w := bufio.NewWriter(to)
@@ -82,8 +83,25 @@ func (l *lent) Close() error {
 	return l.Body.Close()
 }
 
-// rows are all previews, the newest first, and those last of which it is not known how old they are.
-func (p *Previews) rows() ([]row, error) {
+// rows are all previews, the newest first, and those last of which it is not known how old they are; or why there are none.
+func (p *Previews) rows(ctx context.Context) (rows []row, refused message.Response) {
+	if p.tags != nil {
+		rows = p.tagRows(ctx)
+	} else {
+		if !p.opts.Disk.EnterInTime() {
+			return nil, busy(errHangs)
+		}
+		defer p.opts.Disk.Leave()
+		var err error
+		if rows, err = p.directoryRows(); err != nil {
+			return nil, p.failed(err)
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b row) int { return b.at.Compare(a.at) })
+	return rows, refused
+}
+
+func (p *Previews) directoryRows() ([]row, error) {
 	t, err := p.opts.Directory.Acquire()
 	if err != nil {
 		return nil, err
@@ -95,16 +113,18 @@ func (p *Previews) rows() ([]row, error) {
 	}
 	rows := make([]row, 0, len(n.all))
 	for _, e := range n.all {
-		r := row{entry: e, refused: e.refused}
+		r := row{entry: e, reason: e.refused, state: ready}
 		if e.refused == "" {
 			var there bool
-			if r.at, r.refused, there = p.look(t, e.directory); !there {
+			if r.at, r.reason, there = p.look(t, e.name); !there {
 				continue
 			}
 		}
+		if r.reason != "" {
+			r.state = refused
+		}
 		rows = append(rows, r)
 	}
-	slices.SortStableFunc(rows, func(a, b row) int { return b.at.Compare(a.at) })
 	return rows, nil
 }
 
@@ -139,15 +159,13 @@ const firstOfZIP = 315532800
 // stamp is a time as programs read it.
 func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
-// build is what is told of a build.
+// build is what is told of a build: of a directory, or of a tag.
 type build struct {
 	Name      string `json:"name"`
-	Directory string `json:"directory"`
+	Directory string `json:"directory,omitempty"`
+	Tag       string `json:"tag,omitempty"`
+	Digest    string `json:"digest,omitempty"`
 	Time      string `json:"time,omitempty"`
-}
-
-func buildOf(label, directory string, at time.Time) []byte {
-	return asJSON(build{label, directory, stamp(at)})
 }
 
 func asJSON(v any) []byte {
@@ -164,6 +182,7 @@ type told struct {
 	URL    string `json:"url,omitempty"`
 	State  string `json:"state"`
 	Reason string `json:"reason,omitempty"`
+	aboutTag
 }
 
 // The states of a preview.
@@ -175,12 +194,17 @@ const (
 func writeJSON(w *bufio.Writer, a asked, rows []row) {
 	separator := "["
 	for _, row := range rows {
-		t := told{build: build{Name: row.label, Directory: row.directory}, State: refused, Reason: row.refused}
-		if row.refused == "" {
-			t.URL, t.State = a.url(row.label), ready
+		t := told{build: build{Name: row.label}, State: row.state, Reason: row.reason}
+		if row.state != refused {
+			t.URL = a.url(row.label)
 		}
 		if !row.at.IsZero() {
 			t.Time = stamp(row.at)
+		}
+		if row.tag != nil {
+			t.Tag, t.Digest, t.aboutTag = row.name, row.tag.Digest, tellTag(row.tag)
+		} else {
+			t.Directory = row.name
 		}
 		_, _ = w.WriteString(separator + "\n")
 		data := asJSON(t)
@@ -206,25 +230,46 @@ func (p *Previews) writeHTML(w *bufio.Writer, a asked, rows []row) {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Previews</title>
-`, listing.Icon, "<style>", listing.Styles, "</style>\n</head>\n<body>\n<header>\n<h1>Previews</h1>\n</header>\n<main>\n")
+`, listing.Icon, "<style>", overviewStyles, "</style>\n</head>\n<body>\n<header>\n<h1>Previews</h1>\n</header>\n<main>\n")
 	if len(rows) == 0 {
-		add(`<div class="empty"><p>There are no previews yet.</p><p>Each directory in DIRECTORY is one: pr-42 is shown at `,
-			listing.Escape(a.url("pr-42")), "</p></div>\n</main>\n</body>\n</html>\n")
+		what := "Each directory in DIRECTORY is one"
+		if p.tags != nil {
+			what = "Each tag of the repository is one"
+		}
+		add(`<div class="empty"><p>There are no previews yet.</p><p>`, what, ": pr-42 is shown at ", listing.Escape(a.url("pr-42")), "</p></div>\n</main>\n")
+		p.addUnreached(add)
+		add("</body>\n</html>\n")
 		return
 	}
-	add(`<div class="bar"><p>`, strconv.Itoa(len(rows)), plural(len(rows), " preview"), ", the newest first</p></div>\n",
-		"<table>\n", `<thead><tr><th scope="col">Name</th><th scope="col">State</th><th scope="col">Built</th></tr></thead>`, "\n<tbody>\n")
+	add(`<div class="bar"><p>`, strconv.Itoa(len(rows)), plural(len(rows), " preview"), ", the newest first</p></div>\n")
+	columns := ""
+	if p.tags != nil {
+		add(`<table class="tags">`)
+		columns = tagColumns
+	} else {
+		add("<table>")
+	}
+	add("\n", `<thead><tr><th scope="col">Name</th><th scope="col">State</th>`, columns, `<th scope="col">Built</th></tr></thead>`, "\n<tbody>\n")
 	now := time.Now()
 	for _, row := range rows {
 		add(`<tr class="d"><th scope="row">`)
-		if row.refused == "" {
+		if row.state != refused {
 			add(`<a href="`, listing.Escape(a.url(row.label)), `"><bdi>`, row.label, "</bdi></a>")
-			if row.directory != row.label {
-				add(` <span class="to"><bdi>`, listing.Escape(row.directory), "</bdi></span>")
+			if row.name != row.label {
+				add(` <span class="to"><bdi>`, listing.Escape(row.name), "</bdi></span>")
 			}
-			add("</th><td>", ready, "</td>")
 		} else {
-			add(`<span class="off"><bdi>`, listing.Escape(row.directory), `</bdi></span> <span class="to">(`, listing.Escape(row.refused), ")</span></th><td>", refused, "</td>")
+			add(`<span class="off"><bdi>`, listing.Escape(row.name), `</bdi></span>`)
+		}
+		if row.tag != nil {
+			addTitle(add, row.tag)
+		}
+		if row.reason != "" {
+			add(` <span class="to">(`, listing.Escape(row.reason), ")</span>")
+		}
+		add("</th><td>", row.state, "</td>")
+		if row.tag != nil {
+			addTag(add, row.tag)
 		}
 		if row.at.IsZero() {
 			add("<td></td></tr>\n")
@@ -233,6 +278,7 @@ func (p *Previews) writeHTML(w *bufio.Writer, a asked, rows []row) {
 		add(`<td><time datetime="`, stamp(row.at), `" title="`, row.at.In(p.opts.Zone).Format("2006-01-02 15:04:05 MST"), `">`, age(now.Sub(row.at)), "</time></td></tr>\n")
 	}
 	add("</tbody>\n</table>\n</main>\n")
+	p.addUnreached(add)
 	if a.base == localhost && a.place == overview && !strings.HasPrefix(strings.ToLower(a.host), localhost) {
 		add("<footer>The links lead to localhost, which is the machine with the browser. For others, set PREVIEWS_DOMAIN.</footer>\n")
 	}

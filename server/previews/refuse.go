@@ -38,10 +38,10 @@ func (p *Previews) refuse(a asked, f *message.Failure) message.Response {
 
 // missing is the page of a preview that is not there.
 func (p *Previews) missing(a asked) message.Response {
-	f := &message.Failure{Status: 404, Message: "There is no preview " + a.label, Explain: "No directory has this name"}
+	f := &message.Failure{Status: 404, Message: "There is no preview " + a.label, Explain: "No " + p.kind() + " has this name"}
 	if at, was := p.gone.seen(a.label); was {
 		f.Message = "The preview " + a.label + " is gone"
-		f.Explain = "Its directory has been deleted or renamed; that was seen at " + stamp(at)
+		f.Explain = "Its " + p.kind() + " has been deleted or renamed; that was seen at " + stamp(at)
 	}
 	return p.refuse(a, f)
 }
@@ -49,10 +49,10 @@ func (p *Previews) missing(a asked) message.Response {
 // refused is the page of a preview of which the directory is there.
 func (p *Previews) refused(a asked, e *entry) message.Response {
 	if e.twins == nil {
-		f := &message.Failure{Status: 404, Message: "The preview " + a.label + " is not shown", Cause: errors.New(e.directory + ": " + e.refused)}
+		f := &message.Failure{Status: 404, Message: "The preview " + a.label + " is not shown", Cause: errors.New(e.name + ": " + e.refused)}
 		return p.refuse(a, f)
 	}
-	return p.refuse(a, &message.Failure{Status: 409, Message: a.label + " is the name of more than one directory",
+	return p.refuse(a, &message.Failure{Status: 409, Message: a.label + " is the name of more than one " + p.kind(),
 		Explain: text(enumerate(e.twins)) + " have the same name as a host, so that none of them is shown: rename all but one"})
 }
 
@@ -69,6 +69,14 @@ func (p *Previews) notHere(a asked) message.Response {
 		f.Help.Similar = []message.Link{{URL: url, Text: a.meant}}
 	}
 	return resp
+}
+
+// kind is what previews are here.
+func (p *Previews) kind() string {
+	if p.tags != nil {
+		return "tag"
+	}
+	return "directory"
 }
 
 // onlyRead refuses all methods but GET and HEAD.

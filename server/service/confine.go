@@ -9,16 +9,16 @@ import (
 
 // confineProcess has the kernel confine the process to what the settings need, and says what is in force. All that is
 // opened once is open, and what is started once has been started.
-func confineProcess(c config.Config, upstreams *upstreams, log *accesslog.Log) {
+func confineProcess(c config.Config, upstreams *upstreams, from *repository, log *accesslog.Log) {
 	if c.KernelConfinement != "auto" {
 		log.Info("no kernel confinement: KERNEL_CONFINEMENT=off")
 		return
 	}
 	log.Info(confine.Process(confine.Options{
 		Directory: c.Directory,
-		Files:     []string{c.TLSCert, c.TLSKey, c.TLSPasswordFile, c.AuthFile},
-		State:     []string{c.TLSStateDir},
-		Connect:   upstreams.ports(),
+		Files:     append(from.reads(), c.TLSCert, c.TLSKey, c.TLSPasswordFile, c.AuthFile),
+		State:     append(from.writes(), c.TLSStateDir),
+		Connect:   append(from.ports(), upstreams.ports()...),
 		ReadAll:   c.Symlinks == string(tree.SymlinksFollow),
 		Scripts:   c.CGI,
 	}).String())

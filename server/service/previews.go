@@ -29,7 +29,7 @@ type sites struct {
 	pages, looking atomic.Int64
 }
 
-func newSites(setup Setup, files *site.Site, upstreams *upstreams, disk message.Gate, memory *budget.Budget, registry *metrics.Metrics) *sites {
+func newSites(setup Setup, from *repository, files *site.Site, upstreams *upstreams, disk message.Gate, memory *budget.Budget, registry *metrics.Metrics) *sites {
 	c := setup.Config
 	if !c.HasPreviews() {
 		return nil
@@ -40,7 +40,7 @@ func newSites(setup Setup, files *site.Site, upstreams *upstreams, disk message.
 	if reloads(c) {
 		count = registry.Reload()
 	}
-	s.previews = previews.New(previews.Options{
+	opts := previews.Options{
 		Directory:  files.Directory(),
 		Domain:     c.PreviewsDomain,
 		Namespace:  namespace(os.ReadFile),
@@ -48,10 +48,24 @@ func newSites(setup Setup, files *site.Site, upstreams *upstreams, disk message.
 		IndexPages: c.IndexPages,
 		Disk:       disk,
 		Budget:     memory,
-		Open: func(directory string) previews.Site {
-			return s.openPreview(setup, files.Sub(directory), directory, upstreams, memory, count)
-		},
-	})
+	}
+	if from == nil {
+		opts.Open = func(directory string) previews.Site {
+			p := s.openPreview(setup, files.Sub(directory), directory, upstreams)
+			p.live = s.openLive(setup, p.Site, memory, count)
+			p.handler = p.live.handler(p.handler)
+			return p
+		}
+	} else {
+		opts.Repository = from.options(registry.Pulls(func() int { return s.previews.InUse() }, from.store.Counts))
+		opts.Open = func(directory string) previews.Site {
+			return s.openPreview(setup, files.Sub(directory), directory, upstreams)
+		}
+		if count != nil {
+			opts.Live = func(_ string, files previews.LiveFiles) previews.Live { return s.openLive(setup, files, memory, count) }
+		}
+	}
+	s.previews = previews.New(opts)
 	registry.WatchPreviews(s.previews.Counts)
 	return s
 }
@@ -75,34 +89,25 @@ func (s *sites) watch(ctx context.Context) {
 	s.watching.Wait()
 }
 
+// checks says on /healthz when the registry was reached last. What is here is served without it.
+func (s *sites) checks() []metrics.Check {
+	if s == nil {
+		return nil
+	}
+	return []metrics.Check{{Name: "registry", HealthOnly: true, Warning: true, Probe: s.previews.Reached}}
+}
+
 // sitePreview is a preview that is open: the chain of handlers that one site has.
 type sitePreview struct {
 	*site.Site
 	handler message.Handler
-	pages   *audience
-	end     context.CancelFunc
+	live    *live
 }
 
-func (s *sites) openPreview(setup Setup, files *site.Site, directory string, upstreams *upstreams, memory *budget.Budget, count reload.Counters) *sitePreview {
-	c, log := setup.Config, setup.Log
+func (s *sites) openPreview(setup Setup, files *site.Site, directory string, upstreams *upstreams) *sitePreview {
 	none := &scripts{methods: files.Methods()}
-	own := newSiteRules(c, files, none, upstreams, func(problem string) { log.Warn(problem, zap.String("preview", directory)) })
-	p := &sitePreview{Site: files, end: func() {}}
-	var live *reloading
-	if count != nil {
-		p.pages = &audience{Counters: count, of: s}
-		options := reloadOptions(c, setup.Profile, files, memory, none, log)
-		options.Count, options.Together = p.pages, func() int { return int(s.looking.Load()) }
-		if most := int64(options.Streams); most > 0 {
-			options.Full = func() bool { return s.pages.Load() >= most }
-		}
-		live = &reloading{reload.New(options)}
-		var ctx context.Context
-		ctx, p.end = context.WithCancel(s.ctx)
-		s.watching.Go(func() { live.watch(ctx) })
-	}
-	p.handler = live.handler(own.handler(none.methods.Serve))
-	return p
+	own := newSiteRules(setup.Config, files, none, upstreams, func(problem string) { setup.Log.Warn(problem, zap.String("preview", directory)) })
+	return &sitePreview{Site: files, handler: own.handler(none.methods.Serve)}
 }
 
 // Serve answers a request for the preview.
@@ -111,12 +116,59 @@ func (p *sitePreview) Serve(ctx context.Context, r *message.Request) message.Res
 }
 
 // InUse says whether pages listen for changes.
-func (p *sitePreview) InUse() bool { return p.pages != nil && p.pages.open.Load() > 0 }
+func (p *sitePreview) InUse() bool { return p.live.InUse() }
 
 // Close ends what pages listen to, and closes the directory.
 func (p *sitePreview) Close() {
-	p.end()
+	p.live.Close()
 	_ = p.Site.Close() // it only frees
+}
+
+// live has the pages of a preview reload; nil where they are not to.
+type live struct {
+	reloading *reloading
+	pages     *audience
+	end       context.CancelFunc
+}
+
+// openLive begins to look at the files of a preview for the pages that listen; nil where there is no live reload.
+func (s *sites) openLive(setup Setup, files reload.Site, memory *budget.Budget, count reload.Counters) *live {
+	if count == nil {
+		return nil
+	}
+	l := &live{pages: &audience{Counters: count, of: s}}
+	options := reloadOptions(setup.Config, setup.Profile, files, memory, &scripts{}, setup.Log)
+	options.Count, options.Together = l.pages, func() int { return int(s.looking.Load()) }
+	if most := int64(options.Streams); most > 0 {
+		options.Full = func() bool { return s.pages.Load() >= most }
+	}
+	l.reloading = &reloading{reload.New(options)}
+	var ctx context.Context
+	ctx, l.end = context.WithCancel(s.ctx)
+	s.watching.Go(func() { l.reloading.watch(ctx) })
+	return l
+}
+
+func (l *live) handler(next message.Handler) message.Handler {
+	if l == nil {
+		return next
+	}
+	return l.reloading.handler(next)
+}
+
+// Serve answers a request with next, or a page that listens.
+func (l *live) Serve(ctx context.Context, r *message.Request, next message.Handler) message.Response {
+	return l.handler(next)(ctx, r)
+}
+
+// InUse says whether pages listen.
+func (l *live) InUse() bool { return l != nil && l.pages.open.Load() > 0 }
+
+// Close ends what pages listen to.
+func (l *live) Close() {
+	if l != nil {
+		l.end()
+	}
 }
 
 // audience are the pages of a preview that listen to changes.
@@ -165,10 +217,14 @@ func namespace(read func(string) ([]byte, error)) string {
 
 // previewHosts says where the previews are.
 func previewHosts(c config.Config) string {
-	if c.PreviewsDomain == "" {
-		return "each directory is a site below localhost"
+	each := "each directory"
+	if repository := c.PreviewsRepository(); repository != "" {
+		each = "each tag of " + repository
 	}
-	return fmt.Sprintf("each directory is a site below %s and localhost", c.PreviewsDomain)
+	if c.PreviewsDomain == "" {
+		return each + " is a site below localhost"
+	}
+	return fmt.Sprintf("%s is a site below %s and localhost", each, c.PreviewsDomain)
 }
 
 // previewDomains are the names below which the previews are.

@@ -27,7 +27,7 @@ func newReloading(c config.Config, profile message.Profile, files *site.Site, me
 	return &reloading{reload.New(options)}
 }
 
-func reloadOptions(c config.Config, profile message.Profile, files *site.Site, memory *budget.Budget, scripts *scripts, log *accesslog.Log) reload.Options {
+func reloadOptions(c config.Config, profile message.Profile, files reload.Site, memory *budget.Budget, scripts *scripts, log *accesslog.Log) reload.Options {
 	options := reload.Options{Site: files, Pages: c.Reload, Wait: c.RebuildWait, Profile: profile.WithDefaults(), Budget: memory,
 		Report: func(name, how string) { log.Debug("file changed", zap.String("name", name), zap.String("how", how)) }}
 	if c.MaxConnections > 0 {

@@ -57,9 +57,12 @@ func Serve(ctx context.Context, setup Setup) error {
 	for _, warning := range c.Warnings {
 		log.Warn(warning)
 	}
-	if c.PreviewsRepository() != "" {
-		return fmt.Errorf("PREVIEWS=%q: previews from a registry are not possible yet; it must be off or directories", c.PreviewsRepository())
+	from, err := openRepository(&setup)
+	if err != nil {
+		return err
 	}
+	defer from.close()
+	c = setup.Config
 	if err := checkDirectory(c); err != nil {
 		return err
 	}
@@ -92,7 +95,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return err
 	}
-	many := newSites(setup, files, upstreams, disk, memory, registry)
+	many := newSites(setup, from, files, upstreams, disk, memory, registry)
 	var siteRules *siteRules
 	var reloading *reloading
 	if many == nil {
@@ -118,7 +121,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	if err != nil {
 		return errors.Join(err, main.close())
 	}
-	admin, err := newAdmin(setup, adminListener, registry.Admin(append(checks(ctx, files, https, who, &listening), siteRules.checks()...)...))
+	admin, err := newAdmin(setup, adminListener, registry.Admin(append(append(checks(ctx, files, https, who, &listening), siteRules.checks()...), many.checks()...)...))
 	if err != nil {
 		return errors.Join(err, main.close(), adminListener.Close())
 	}
@@ -135,7 +138,7 @@ func Serve(ctx context.Context, setup Setup) error {
 	scripts.listen(ctx, main[0].Addr())
 	announce(setup, main, adminListener.Addr(), https.fingerprint())
 	warnOfPasswords(c, main, who, log)
-	confineProcess(c, upstreams, log)
+	confineProcess(c, upstreams, from, log)
 	listening.Store(true)
 	return serve(ctx, s, main.all(), admin, adminListener, watches)
 }

@@ -26,10 +26,11 @@ var (
 
 // Policy is the Content-Security-Policy of a rich page: its own style and script by their digests, and what is put into
 // pages from this server.
-var Policy = "default-src 'none'; style-src 'self' " + digest(Styles) + "; script-src 'self' " + digest(script) +
+var Policy = "default-src 'none'; style-src 'self' " + Digest(Styles) + "; script-src 'self' " + Digest(script) +
 	"; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'"
 
-func digest(text string) string {
+// Digest is the source of a Content-Security-Policy that allows a style sheet or a script with this text.
+func Digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
@@ -169,7 +170,7 @@ func (p *Rich) summary() string {
 		return strings.Join(parts, ", ") + "; with so many, sizes and times are left out"
 	}
 	if total > 0 {
-		parts = append(parts, size(total))
+		parts = append(parts, FormatSize(total))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -271,7 +272,7 @@ func (p *Rich) addSize(w *pen, e *tree.Entry, d *Detail) {
 		w.text = appendGrouped(w.text, d.Size)
 		w.add(" bytes")
 	}
-	w.add(`">`, size(d.Size), "</data></td>")
+	w.add(`">`, FormatSize(d.Size), "</data></td>")
 }
 
 func (p *Rich) addTime(w *pen, e *tree.Entry, d *Detail) {
@@ -322,8 +323,8 @@ func noteOf(e *tree.Entry, d *Detail) string {
 	return ""
 }
 
-// size is a number of bytes for people, in powers of 1000.
-func size(n int64) string {
+// FormatSize is a number of bytes for people, in powers of 1000.
+func FormatSize(n int64) string {
 	const units = "kMGTPE"
 	if n < 1000 {
 		return strconv.FormatInt(n, 10) + " B"

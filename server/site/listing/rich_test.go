@@ -196,7 +196,7 @@ func TestSum(t *testing.T) {
 func TestSizes(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 99_949: "99.9 kB", 99_950: "100 kB", 999_499: "999 kB", 999_500: "1.0 MB",
 		5 << 30: "5.4 GB", 1<<63 - 1: "9.2 EB"} {
-		if got := size(n); got != want {
+		if got := FormatSize(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}
 	}

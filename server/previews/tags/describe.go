@@ -1,0 +1,157 @@
+package tags
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/previewd/previewd/server/previews/registry"
+	"github.com/previewd/previewd/server/previews/store"
+)
+
+const (
+	// describeEvery is how often a tag is asked for that nobody uses, while the overview is looked at; lookedAt is for how
+	// long it is after somebody has.
+	describeEvery = time.Second / 5
+	lookedAt      = inUse
+	// describedFor is for how long what is known of such a tag counts.
+	describedFor = time.Minute
+)
+
+// Info is what is told of a build.
+type Info struct {
+	Digest string
+	// Created is when the image was made, zero where it does not say, or says a time up to 1980, as builds do that are to be
+	// the same each time.
+	Created time.Time
+	// Labels are those of the image, and its annotations.
+	Labels map[string]string
+	// Size is the bytes of its layers, as the registry has them.
+	Size int64
+}
+
+// firstOfZIP is the earliest time that archives of the format ZIP can tell: some builds set it, or one before.
+var firstOfZIP = time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC)
+
+func newInfo(image *registry.Image) *Info {
+	info := &Info{Digest: image.Digest, Created: image.Created, Labels: image.Annotations, Size: image.Size}
+	if info.Created.Before(firstOfZIP) {
+		info.Created = time.Time{}
+	}
+	return info
+}
+
+// recall returns what is told of a build that is here, as that was known when it was brought.
+func recall(digest string, meta store.Meta) *Info {
+	return &Info{Digest: digest, Created: meta.Created, Labels: meta.Labels, Size: meta.Size}
+}
+
+// describing is what is known of the tags that nobody uses. Tags.mu guards it.
+type describing struct {
+	asked time.Time // when the overview was looked at last
+	last  time.Time // when a tag was last asked for
+	busy  int       // how many are being asked for
+}
+
+// Row is a tag in the overview.
+type Row struct {
+	Tag string
+	// Digest is that of its newest build, as far as it is known.
+	Digest string
+	// Built is when that was made, or else seen here first.
+	Built time.Time
+	// Files and Bytes are those of the site, 0 where it is not here.
+	Files int
+	Bytes int64
+	Shown
+}
+
+// Rows are all tags, in the order of their names. While somebody looks at them the registry is asked for those that are not in
+// use too, few at a time.
+func (t *Tags) Rows() []Row {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	t.describe.asked = now
+	t.awaken()
+	rows := make([]Row, 0, len(t.tags))
+	for _, g := range t.tags {
+		r := Row{Tag: g.name, Digest: g.digest, Built: g.first, Shown: t.tell(g, now)}
+		if meta, here := t.opts.Store.Look(g.digest); here {
+			r.Files, r.Bytes = meta.Files, meta.Bytes
+			if r.State == Waiting {
+				r.State = Ready
+			}
+			if r.Info == nil {
+				t.infos[g.digest] = recall(g.digest, meta)
+				r.Info = t.infos[g.digest]
+			}
+		}
+		if r.Info != nil && !r.Info.Created.IsZero() {
+			r.Built = r.Info.Created
+		}
+		rows = append(rows, r)
+	}
+	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Tag, b.Tag) })
+	return rows
+}
+
+// describeSome asks for the tag of which least is known, and says when for the next. The lock is held.
+func (t *Tags) describeSome(now time.Time) (next time.Time) {
+	if now.Sub(t.describe.asked) >= lookedAt || now.Before(t.paused) || t.describe.busy >= maxAsking/2 {
+		return now
+	}
+	if next = t.describe.last.Add(describeEvery); now.Before(next) {
+		return next
+	}
+	var oldest *tag
+	for g := range maps.Values(t.tags) {
+		if g.asking != nil || g.questions.wait(now) || g.pulls.wait(now) || now.Sub(g.checked) < describedFor && (t.infos[g.digest] != nil || t.refusals[g.digest] != "") {
+			continue
+		}
+		if oldest == nil || g.checked.Before(oldest.checked) {
+			oldest = g
+		}
+	}
+	if oldest == nil {
+		return now.Add(describedFor / 10)
+	}
+	t.describe.last = now
+	t.describe.busy++
+	asked := t.ask(oldest, now)
+	t.running.Go(func() {
+		defer func() {
+			t.mu.Lock()
+			t.describe.busy--
+			t.mu.Unlock()
+			t.awaken()
+		}()
+		if asked != nil {
+			<-asked
+		}
+		t.mu.Lock()
+		digest := oldest.digest
+		known := digest == "" || t.infos[digest] != nil || t.refusals[digest] != ""
+		t.mu.Unlock()
+		if known {
+			return
+		}
+		t.look(oldest, digest)
+	})
+	return now.Add(describeEvery)
+}
+
+// look asks what the image of a tag is made of.
+func (t *Tags) look(g *tag, digest string) {
+	_, err := t.image(digest)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case err == nil, t.ctx.Err() != nil:
+	case isRefused(err):
+		t.refusals[digest] = err.Error()
+	default:
+		g.pulls.fail(err, time.Now(), t.opts.Check)
+	}
+}
