@@ -11,12 +11,19 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
-// layout is what the layout file has. A directory with another is thrown away.
-const layout = "previewd previews 1\n"
+// layout is what the layout file has. What a directory with another has, but of this program, is thrown away.
+const (
+	layoutPrefix = "previewd previews "
+	layout       = layoutPrefix + "1\n"
+)
+
+// errTooLong says that a file is longer than any that the store writes.
+var errTooLong = errors.New("it is too long")
 
 // errLocked says that another process has the lock.
 var errLocked = errors.New("another process uses it")
@@ -104,10 +111,10 @@ func (s *Store) layout() (string, error) {
 		return "", err
 	}
 	text, err := s.readFile(layoutFile, int64(len(layout))+64)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errTooLong) {
 		return "", err
 	}
-	if bytesOurs(text) {
+	if err == nil && strings.HasPrefix(string(text), layoutPrefix) {
 		return string(text), nil
 	}
 	for _, name := range names {
@@ -117,12 +124,6 @@ func (s *Store) layout() (string, error) {
 		}
 	}
 	return "", nil
-}
-
-// bytesOurs says whether a layout file was written by this program, in whatever version.
-func bytesOurs(text []byte) bool {
-	const ours = len("previewd previews ")
-	return len(text) > ours && string(text[:ours]) == layout[:ours]
 }
 
 // foreignError says that the directory has files that are not ours.
@@ -227,7 +228,7 @@ func (s *Store) readFile(name string, most int64) ([]byte, error) {
 	defer func() { _ = file.Close() }()
 	text, err := io.ReadAll(io.LimitReader(file, most+1))
 	if err == nil && int64(len(text)) > most {
-		err = fmt.Errorf("%s has more than %s", name, size(most))
+		err = fmt.Errorf("%s: %w", name, errTooLong)
 	}
 	return text, err
 }

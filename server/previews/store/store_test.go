@@ -3,12 +3,14 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -343,4 +345,65 @@ func TestOneMakesForAll(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAPanicLeavesNothing: those who wait get an error, and the next one makes it.
+func TestAPanicLeavesNothing(t *testing.T) {
+	directory := t.TempDir()
+	s := mustOpen(t, directory, 16<<20)
+	before, _, _ := s.Counts()
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		_, _ = s.Add(t.Context(), digestOf("a"), func(into *os.Root, grow func(int64) error) (Meta, error) {
+			check(t, grow(1<<20))
+			check(t, into.WriteFile("a", make([]byte, 1<<20), 0o644))
+			panic("a defect")
+		})
+	}()
+	if after, _, _ := s.Counts(); after != before || len(names(t, directory+"/staging")) > 0 {
+		t.Errorf("%d bytes, before %d; left is %q", after, before, names(t, directory+"/staging"))
+	}
+	mustAdd(t, s, "a", 1).Release()
+}
+
+// TestABuildTakesLittleMemory: each one that is known a few hundred bytes, beside the digests of its layers.
+func TestABuildTakesLittleMemory(t *testing.T) {
+	directory := t.TempDir()
+	check(t, mustOpen(t, directory, 1<<30).Close())
+	const known = 200
+	for i := range known {
+		word := fmt.Sprint(i)
+		text, err := json.Marshal(marker{digestOf(word), Meta{Path: "/usr/share/nginx/html", Files: 100, Bytes: 1e6, Disk: 1 << 20, Added: time.Now(),
+			Refs: []string{digestOf("base"), digestOf("nginx"), digestOf(word + "'s layer")}}})
+		check(t, err)
+		write(t, directory, map[string]string{"builds/" + nameOf(word) + "/site/": "", "builds/" + nameOf(word) + "/build.json": string(text)})
+	}
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	s := mustOpen(t, directory, 1<<30)
+	var held []*Build
+	for i := range known / 5 {
+		b, here := s.Use(digestOf(fmt.Sprint(i)))
+		if !here {
+			t.Fatal("not here")
+		}
+		held = append(held, b)
+	}
+	each := (heap() - before) / known
+	t.Logf("%d bytes each, with 3 layers", each)
+	if each > 1500 {
+		t.Errorf("%d bytes each", each)
+	}
+	for _, b := range held {
+		b.Release()
+	}
 }
