@@ -11,13 +11,16 @@ import (
 
 // Options say what the process may still do.
 type Options struct {
-	// Directory is the directory that is served. What is below it may be read, and what comes in its place: see around.
+	// Directory is the directory that is served. What is below it may be read, and what comes in its place: see around. With
+	// "" there is none, as with previews from a registry, which are served from Store.
 	Directory string
 	// Files are files that are read again while the server runs, such as a certificate: they may be read, and what comes
 	// in their place. Empty names are passed over.
 	Files []string
 	// State are directories below which the process may write. Empty names are passed over.
 	State []string
+	// Store is a directory below which the process may write, and move files from one directory to another. It may be "".
+	Store string
 	// Connect are TCP ports of other machines that the process may connect to. With any of them it may resolve names too.
 	Connect []uint16
 	// ReadAll allows to read every file, for links that lead anywhere.
@@ -37,8 +40,12 @@ type Report struct {
 	Read, Write []string
 }
 
-// portsABI is the first version of Landlock that knows ports: Linux 6.7.
-const portsABI = 4
+const (
+	// portsABI is the first version of Landlock that knows ports: Linux 6.7.
+	portsABI = 4
+	// referABI is the first one that can allow a file to move to another directory: Linux 5.19.
+	referABI = 2
+)
 
 // String is one line for the log.
 func (r Report) String() string {

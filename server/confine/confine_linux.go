@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	landlocksyscall "github.com/landlock-lsm/go-landlock/landlock/syscall"
@@ -23,6 +24,11 @@ func Process(o Options) Report {
 		report.Why = "CGI scripts use what they like, and ports are free before Linux 6.7"
 		return report
 	}
+	if o.Store != "" && !o.Scripts && abi < referABI {
+		// With the right to move files among its rules, the library does without Landlock here.
+		report.Why = "files of previews move to other directories, which Landlock cannot allow before Linux 5.19"
+		return report
+	}
 	r, err := plan(o)
 	if err == nil {
 		readOnce()
@@ -33,7 +39,7 @@ func Process(o Options) Report {
 		report.Why = err.Error()
 		return report
 	}
-	report.ABI, report.Read, report.Write = abi, withoutInner(append(r.trees, r.files...)), r.state
+	report.ABI, report.Read, report.Write = abi, withoutInner(slices.Concat(r.trees, r.files, r.store)), slices.Concat(r.state, r.store)
 	return report
 }
 

@@ -12,9 +12,11 @@ import (
 const (
 	readFile landlock.AccessFSSet = unix.LANDLOCK_ACCESS_FS_READ_FILE
 	readTree landlock.AccessFSSet = readFile | unix.LANDLOCK_ACCESS_FS_READ_DIR
-	// special are rights that nobody gets: to run a program, to move a file to another directory, to steer a device, and
-	// to connect to a Unix socket.
-	special landlock.AccessFSSet = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_REFER |
+	// refer is the right to move a file to another directory, or link it there. Both directories need it.
+	refer landlock.AccessFSSet = unix.LANDLOCK_ACCESS_FS_REFER
+	// special are rights that come with no directory: to run a program, to move a file to another directory, to steer a
+	// device, and to connect to a Unix socket.
+	special landlock.AccessFSSet = unix.LANDLOCK_ACCESS_FS_EXECUTE | refer |
 		unix.LANDLOCK_ACCESS_FS_IOCTL_DEV | unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX
 	bindTCP             landlock.AccessNetSet = unix.LANDLOCK_ACCESS_NET_BIND_TCP
 	abstractUnixSockets landlock.ScopedSet    = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET
@@ -29,6 +31,7 @@ type rules struct {
 	trees   []string        // below which files may be read and directories listed
 	files   []string        // which may be read, or directories below which files may be
 	state   []string        // below which everything may be read and written
+	store   []string        // below which everything may be moved too
 	connect []uint16        // TCP ports
 	resolve bool            // names, over UDP and TCP
 }
@@ -49,13 +52,18 @@ func plan(o Options) (rules, error) {
 			r.state = append(r.state, directory)
 		}
 	}
+	if o.Store != "" {
+		r.store = []string{o.Store}
+	}
 	if o.ReadAll {
 		r.handled.HandledAccessFS &^= readTree
 		return r, nil
 	}
-	var err error
-	if r.trees, err = around(o.Directory); err != nil {
-		return rules{}, err
+	if o.Directory != "" {
+		var err error
+		if r.trees, err = around(o.Directory); err != nil {
+			return rules{}, err
+		}
 	}
 	if r.resolve {
 		r.files = resolving()
@@ -108,6 +116,9 @@ func (r rules) landlock() (list []landlock.Rule) {
 	}
 	if len(r.state) > 0 {
 		list = append(list, landlock.PathAccess(r.handled.HandledAccessFS&^special, r.state...))
+	}
+	if len(r.store) > 0 {
+		list = append(list, landlock.PathAccess(r.handled.HandledAccessFS&^special|refer, r.store...))
 	}
 	if r.handled.HandledAccessFS&readTree == 0 {
 		return list

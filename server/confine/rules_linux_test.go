@@ -9,7 +9,7 @@ import (
 
 // Law: what is allowed follows from the options. Names are below the test's own directory.
 func TestPlan(t *testing.T) {
-	base := build(t, "app/dist/", "tls/cert.pem", "tls/key.pem", "state/")
+	base := build(t, "app/dist/", "tls/cert.pem", "tls/key.pem", "state/", "store/")
 	at := func(names ...string) (paths []string) {
 		for _, name := range names {
 			paths = append(paths, filepath.Join(base, name))
@@ -19,16 +19,18 @@ func TestPlan(t *testing.T) {
 	usual := Options{Directory: base + "/app/dist", Files: []string{base + "/tls/cert.pem", base + "/tls/key.pem", "", base + "/nowhere", os.DevNull},
 		State: []string{"", base + "/state"}}
 	for _, c := range []struct {
-		name                string
-		change              func(*Options)
-		trees, files, state []string
-		readsAll, usesAll   bool
-		rules               int
+		name                       string
+		change                     func(*Options)
+		trees, files, state, store []string
+		readsAll, usesAll          bool
+		rules                      int
 	}{
-		{"usual", func(*Options) {}, at("app"), at("tls"), at("state"), false, false, 5},
-		{"links that lead anywhere", func(o *Options) { o.ReadAll = true }, nil, nil, at("state"), true, false, 1},
-		{"scripts", func(o *Options) { o.Scripts = true }, nil, nil, nil, true, true, 0},
-		{"a proxy", func(o *Options) { o.Connect, o.ReadAll = []uint16{3000, 443}, true }, nil, nil, at("state"), true, false, 6},
+		{"usual", func(*Options) {}, at("app"), at("tls"), at("state"), nil, false, false, 5},
+		{"links that lead anywhere", func(o *Options) { o.ReadAll = true }, nil, nil, at("state"), nil, true, false, 1},
+		{"scripts", func(o *Options) { o.Scripts = true }, nil, nil, nil, nil, true, true, 0},
+		{"a proxy", func(o *Options) { o.Connect, o.ReadAll = []uint16{3000, 443}, true }, nil, nil, at("state"), nil, true, false, 6},
+		{"a store", func(o *Options) { o.Directory, o.Store = "", base+"/store" }, nil, at("tls"), at("state"), at("store"), false, false, 6},
+		{"a store and links that lead anywhere", func(o *Options) { o.Directory, o.Store, o.ReadAll = "", base+"/store", true }, nil, nil, at("state"), at("store"), true, false, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := usual
@@ -37,8 +39,8 @@ func TestPlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(r.trees, c.trees) || !slices.Equal(r.files, c.files) || !slices.Equal(r.state, c.state) {
-				t.Errorf("got %q %q %q, want %q %q %q", r.trees, r.files, r.state, c.trees, c.files, c.state)
+			if !slices.Equal(r.trees, c.trees) || !slices.Equal(r.files, c.files) || !slices.Equal(r.state, c.state) || !slices.Equal(r.store, c.store) {
+				t.Errorf("got %q %q %q %q, want %q %q %q %q", r.trees, r.files, r.state, r.store, c.trees, c.files, c.state, c.store)
 			}
 			if got := r.handled.HandledAccessFS&readTree == 0; got != c.readsAll {
 				t.Errorf("reads all: %v", got)

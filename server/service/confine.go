@@ -14,10 +14,15 @@ func confineProcess(c config.Config, upstreams *upstreams, from *repository, log
 		log.Info("no kernel confinement: KERNEL_CONFINEMENT=off")
 		return
 	}
+	served := c.Directory
+	if from != nil {
+		served = "" // what is served is in the store
+	}
 	log.Info(confine.Process(confine.Options{
-		Directory: c.Directory,
+		Directory: served,
 		Files:     append(from.reads(), c.TLSCert, c.TLSKey, c.TLSPasswordFile, c.AuthFile),
-		State:     append(from.writes(), c.TLSStateDir),
+		State:     []string{c.TLSStateDir},
+		Store:     from.directory(),
 		Connect:   append(from.ports(), upstreams.ports()...),
 		ReadAll:   c.Symlinks == string(tree.SymlinksFollow),
 		Scripts:   c.CGI,

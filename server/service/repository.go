@@ -102,7 +102,7 @@ func (r *repository) close() {
 	}
 }
 
-// reads are the files that are read again while the server runs, and writes the directories that it writes to.
+// reads are the files that are read again while the server runs.
 func (r *repository) reads() []string {
 	if r == nil {
 		return nil
@@ -110,11 +110,12 @@ func (r *repository) reads() []string {
 	return []string{credentials(r.setup.Environ)}
 }
 
-func (r *repository) writes() []string {
+// directory is that of the store, "" where there is none.
+func (r *repository) directory() string {
 	if r == nil {
-		return nil
+		return ""
 	}
-	return []string{r.setup.Config.Directory}
+	return r.setup.Config.Directory
 }
 
 // ports are those of the registry, and of the proxy to it.
