@@ -18,7 +18,7 @@ import (
 )
 
 // image is what the Dockerfile sets, which the chart's settings come on top of.
-var image = map[string]string{"DIRECTORY": "/srv", "TLS_PORT": "8443"}
+var image = map[string]string{"DIRECTORY": "/srv", "TLS_PORT": "8443", "PREVIEWS_STORE": "/previews"}
 
 // TestContract: config has every variable of the contract, and no other.
 func TestContract(t *testing.T) {
@@ -55,18 +55,20 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// TestServerTakesSettings: the server starts with what the chart makes of the examples.
+// TestServerTakesSettings: the server starts with what the chart makes of the examples, two of which have all settings.
 func TestServerTakesSettings(t *testing.T) {
+	all := map[string]string{}
+	for _, name := range []string{"config", "registry"} {
+		maps.Copy(all, decode(t, render(t, examples(t)[name]...)).settings(t))
+	}
+	for _, variable := range regexp.MustCompile("`[A-Z_]+`").FindAllString(config.MarkdownTable(), -1) {
+		if variable = strings.Trim(variable, "`"); all[variable] == "" {
+			t.Errorf("the examples of all settings lack %s", variable)
+		}
+	}
 	for name, args := range examples(t) {
 		t.Run(name, func(t *testing.T) {
 			settings := decode(t, render(t, args...)).settings(t)
-			if name == "config" {
-				for _, variable := range regexp.MustCompile("`[A-Z_]+`").FindAllString(config.MarkdownTable(), -1) {
-					if variable = strings.Trim(variable, "`"); settings[variable] == "" {
-						t.Errorf("the example of all settings lacks %s", variable)
-					}
-				}
-			}
 			environment := maps.Clone(image)
 			maps.Copy(environment, settings)
 			c, err := config.Load(nil, environment)

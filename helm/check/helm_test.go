@@ -189,7 +189,7 @@ func difference(want, got string) string {
 // TestGolden: what the chart makes of its defaults, and of what changes most.
 func TestGolden(t *testing.T) {
 	all := examples(t)
-	for _, name := range []string{"configmap", "git", "image", "inline", "upload", "config", "tls-certmanager", "autoscaling", "httproute", "previews"} {
+	for _, name := range []string{"configmap", "git", "image", "inline", "upload", "config", "tls-certmanager", "autoscaling", "httproute", "previews", "registry"} {
 		t.Run(name, func(t *testing.T) {
 			golden(t, "golden/"+name+".yaml", render(t, all[name]...))
 		})

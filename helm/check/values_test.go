@@ -34,9 +34,9 @@ func TestRefused(t *testing.T) {
 		want   string
 	}{
 		"no_source": {"{}", nil,
-			"there is nothing to serve: set one of content.configMap, content.persistentVolumeClaim, content.hostPath, content.image, content.inline, content.git.repository and content.emptyDir.upload.image"},
+			"there is nothing to serve: set one of content.configMap, content.persistentVolumeClaim, content.hostPath, content.image, content.inline, content.git.repository, content.emptyDir.upload.image and previews.repository"},
 		"no_source_but_empty_ones": {"content: {configMap: '', inline: {}, image: ''}", nil,
-			"there is nothing to serve: set one of content.configMap, content.persistentVolumeClaim, content.hostPath, content.image, content.inline, content.git.repository and content.emptyDir.upload.image"},
+			"there is nothing to serve: set one of content.configMap, content.persistentVolumeClaim, content.hostPath, content.image, content.inline, content.git.repository, content.emptyDir.upload.image and previews.repository"},
 		"two_sources": {"content: {configMap: site, persistentVolumeClaim: site}", nil,
 			"content.configMap and content.persistentVolumeClaim are set: there can be only one source of content"},
 		"all_sources": {"content: {configMap: a, persistentVolumeClaim: a, hostPath: /a, image: a, inline: {a: a}, git: {repository: 'https://a/b'}, emptyDir: {upload: {image: a}}}", nil,
@@ -160,7 +160,40 @@ func TestRefused(t *testing.T) {
 		"previews_on": {"config: {PREVIEWS: on}", nil,
 			"config.PREVIEWS: true is neither off nor directories"},
 		"previews_unknown": {"config: {PREVIEWS: registry.example.com/app}", nil,
-			`config.PREVIEWS: "registry.example.com/app" is not off or directories`},
+			`config.PREVIEWS: "registry.example.com/app" is not off or directories; a repository is for previews.repository`},
+		"registry_and_content": {"previews: {repository: a.example/app}", nil,
+			"content.configMap and previews.repository are set: there can be only one source of content"},
+		"registry_and_directories": {"content: {}\nprevews: {}\npreviews: {enabled: true, repository: a.example/app}\nconfig: {PREVIEWS: directories}", nil,
+			"prevews: there is no such value\nconfig.PREVIEWS is directories and previews.repository is set: leave one of the two out"},
+		"registry_and_off": {"content: {}\npreviews: {repository: a.example/app}\nconfig: {PREVIEWS: off}", nil,
+			"config.PREVIEWS is off and previews.repository is set: leave one of the two out"},
+		"registry_and_not_known": {"content: {}\npreviews: {repository: a.example/app}\nconfig: {PREVIEWS: on}", nil,
+			"config.PREVIEWS: true is neither off nor directories"},
+		"registry_by_url": {"content: {}\npreviews: {repository: 'https://a.example/app'}", nil,
+			`previews.repository: "https://a.example/app" is not a repository, such as registry.example.com/team/app: the registry's host, which has a dot or a port, and a name in lower case, without scheme, tag and digest`},
+		"settings_of_a_registry_without_one": {"previews: {path: dist, pullSecret: a, size: 1Gi, domain: a.example}\nconfig: {PREVIEWS_PATH: /a, PREVIEWS_CHECK: 5s, PREVIEWS_STORE: /previews, PREVIEWS_SIZE: 1Gi, PREVIEWS_INSECURE: no}", nil,
+			`previews.domain: "a.example" has no use without previews.enabled or previews.repository` + "\n" + `previews.path: "dist" has no use without previews.repository` + "\n" + `previews.pullSecret: "a" has no use without previews.repository` + "\n" +
+				`config.PREVIEWS_PATH: "/a" has no use without previews.repository` + "\n" + `config.PREVIEWS_CHECK: "5s" has no use without previews.repository` + "\n" + `config.PREVIEWS_STORE: "/previews" has no use without previews.repository` + "\n" +
+				`config.PREVIEWS_SIZE: "1Gi" has no use without previews.repository` + "\n" + `config.PREVIEWS_INSECURE: "false" has no use without previews.repository`},
+		"all_of_a_registry": {"content: {}\npreviews: {repository: a.example/App, domain: 'a:80', path: a/../b, size: big, pullSecret: A_B}\nconfig: {PREVIEWS_CHECK: 500ms}", nil,
+			`previews.domain: "a:80" is not a domain, such as preview.example.com, without scheme, port and *` + "\n" + `previews.path: "a/../b" is not a directory of the image, such as /usr/share/nginx/html, without empty parts, . and ..` + "\n" +
+				`previews.repository: "a.example/App" is not a repository, such as registry.example.com/team/app: the registry's host, which has a dot or a port, and a name in lower case, without scheme, tag and digest` + "\n" +
+				`previews.size: "big" is not a size, such as 64MiB` + "\n" + `config.PREVIEWS_CHECK: "500ms" is less than 1s` + "\n" +
+				`previews.pullSecret: "A_B" is not the name of an object, such as my-site: at most 253 lower case letters, digits, hyphens and points, with a letter or digit around each point and at both ends`},
+		"settings_of_a_registry_twice": {"content: {}\npreviews: {repository: a.example/app, path: a, pullSecret: A_B}\nconfig: {PREVIEWS_PATH: b, PREVIEWS_CHECK: 500ms, PREVIEWS_SIZE: 1Gi, PREVIEWS_STORE: /cache, DIRECTORY: /srv}\nextraEnv: [{name: PREVIEWS_SIZE, value: 1Gi}, {name: DOCKER_CONFIG, value: /a}, {name: PREVIEWS_STORE, value: /a}]", nil,
+			`config.PREVIEWS_PATH: "b" is not previews.path, "a": leave one of the two out` + "\n" + `config.PREVIEWS_SIZE: "1Gi" decides more than a variable of the container: set previews.size` + "\n" +
+				`config.PREVIEWS_CHECK: "500ms" is less than 1s` + "\n" + `config.DIRECTORY: "/srv" has no use with previews.repository, whose images are what is served` + "\n" +
+				`config.PREVIEWS_STORE: "/cache" cannot be written to: mount a volume there with extraVolumes and extraVolumeMounts` + "\n" + `extraEnv: PREVIEWS_SIZE decides more than a variable of the container: set previews.size` + "\n" +
+				`extraEnv: DOCKER_CONFIG is where previews.pullSecret is: leave one of the two out` + "\n" + `extraEnv: PREVIEWS_STORE decides more than a variable of the container: set config.PREVIEWS_STORE` + "\n" +
+				`previews.pullSecret: "A_B" is not the name of an object, such as my-site: at most 253 lower case letters, digits, hyphens and points, with a letter or digit around each point and at both ends`},
+		"a_small_store": {"content: {}\npreviews: {repository: a.example/app, size: 15Mi}", nil,
+			`previews.size: "15Mi" is less than 16Mi`},
+		"a_store_of_no_size": {"content: {}\npreviews: {repository: a.example/app, size: null}", nil,
+			`previews.size: "" is not a size, such as 500Mi or 2Gi`},
+		"a_store_beyond_all": {"content: {}\npreviews: {repository: a.example/app, size: 8388608Ti}", nil,
+			`previews.size: "8388608Ti" is not a size, such as 500Mi or 2Gi`},
+		"registry_and_scripts": {"content: {}\npreviews: {repository: a.example/app}\nconfig: {CGI: true, EXACT: true}", nil,
+			"config.EXACT is not possible with previews\nconfig.CGI is not possible with previews"},
 		"previews_off_and_on": {"content: {persistentVolumeClaim: a}\nconfig: {PREVIEWS: off}\npreviews: {enabled: true}", nil,
 			"config.PREVIEWS is off and previews.enabled is true: leave one of the two out"},
 		"previews_of_a_config_map": {"previews: {enabled: true}", nil,
@@ -170,7 +203,7 @@ func TestRefused(t *testing.T) {
 		"previews_below_two_domains": {"content: {persistentVolumeClaim: a}\npreviews: {enabled: true, domain: a.example}\nconfig: {PREVIEWS_DOMAIN: b.example}", nil,
 			`config.PREVIEWS_DOMAIN: "b.example" is not previews.domain, "a.example": leave one of the two out`},
 		"domain_without_previews": {"previews: {domain: a.example}\nconfig: {PREVIEWS_DOMAIN: b.example}", nil,
-			`previews.domain: "a.example" has no use without previews.enabled` + "\n" + `config.PREVIEWS_DOMAIN: "b.example" has no use without previews.enabled`},
+			`previews.domain: "a.example" has no use without previews.enabled or previews.repository` + "\n" + `config.PREVIEWS_DOMAIN: "b.example" has no use without previews.enabled or previews.repository`},
 		"previews_and_scripts": {"content: {persistentVolumeClaim: a}\npreviews: {enabled: true}\nconfig: {CGI: true, EXACT: true}", nil,
 			"config.EXACT is not possible with previews\nconfig.CGI is not possible with previews"},
 		"section_null": {"image: null\nservice: null", nil,
@@ -243,7 +276,7 @@ func TestRefused(t *testing.T) {
 			"autoscaling.maxReplicas: 2 is less than autoscaling.minReplicas, 3"},
 		"autoscaling_by_nothing": {"autoscaling: {enabled: true, targetCPUUtilizationPercentage: null}", nil,
 			"autoscaling has nothing to go by: set autoscaling.targetCPUUtilizationPercentage or autoscaling.targetRequestsPerSecond"},
-		"autoscaling_without_request": {"autoscaling: {enabled: true}\nresources: {requests: {cpu: null}}", nil,
+		"autoscaling_without_request": {"autoscaling: {enabled: true}\nresources: null", nil,
 			"autoscaling.targetCPUUtilizationPercentage is a part of resources.requests.cpu, which is missing"},
 		"route_without_gateway": {"httpRoute: {enabled: true}", nil,
 			"httpRoute.parentRefs is missing: the gateways that the route belongs to, such as [{name: gateway}]"},

@@ -54,10 +54,68 @@
 {{- if or .Values.tls.existingSecret .Values.tls.selfSigned .Values.tls.certManager.enabled $given.TLS_CERT (include "previewd.isTrue" $given.TLS_SELF_SIGNED) }}true{{ end }}
 {{- end }}
 
+{{/* "true" where each directory, or each tag of a repository, is a site of its own. */}}
+{{- define "previewd.hasPreviews" -}}
+{{- $given := include "previewd.given" . | fromYaml -}}
+{{- if or .Values.previews.enabled .Values.previews.repository (eq ($given.PREVIEWS | default "off") "directories") }}true{{ end }}
+{{- end }}
+
+{{/* A size in MiB, rounded up; nothing if it is none, or more than the server can count. */}}
+{{- define "previewd.mebibytes" -}}
+{{- $text := include "previewd.text" . | trim -}}
+{{- if regexMatch "^[0-9]+ *([kKmMgGtT][iI]?)?[bB]?$" $text -}}
+{{- $digits := regexFind "^[0-9]+" $text | trimPrefix "0" -}}
+{{- $digits = regexReplaceAll "^0+" $digits "" | default "0" -}}
+{{- $unit := regexFind "[kKmMgGtT]" $text | lower -}}
+{{- $most := get (dict "" 9223372036854775807 "k" 9007199254740991 "m" 8796093022207 "g" 8589934591 "t" 8388607) $unit | int64 -}}
+{{- $n := atoi $digits | int64 -}}
+{{- if and (le (len $digits) 19) (eq (toString $n) $digits) (le $n $most) -}}
+{{- if eq $unit "g" }}{{ mul $n 1024 }}
+{{- else if eq $unit "t" }}{{ mul $n 1048576 }}
+{{- else if eq $unit "m" }}{{ $n }}
+{{- else -}}
+{{- $of := ternary 1024 1048576 (eq $unit "k") | int64 -}}
+{{- add (div $n $of) (ternary 0 1 (eq (mod $n $of) 0)) }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* How large the volume of the images may become: an eighth more than the server puts there, as the kubelet evicts a pod that
+goes beyond the limit. */}}
+{{- define "previewd.previewsLimit" -}}
+{{- $n := include "previewd.mebibytes" .Values.previews.size | atoi | int64 -}}
+{{- printf "%dMi" (add $n (div $n 8) (ternary 0 1 (eq (mod $n 8) 0)) | int64) }}
+{{- end }}
+
+{{/* The ports of the registry: 443, where others hand out tokens and layers too, and its own. */}}
+{{- define "previewd.registryPorts" -}}
+{{- $given := include "previewd.given" . | fromYaml -}}
+{{- $own := regexFind ":[0-9]+$" (splitList "/" .Values.previews.repository | first) | trimPrefix ":" -}}
+{{- $own = $own | default (ternary "80" "443" (include "previewd.isTrue" $given.PREVIEWS_INSECURE | empty | not)) -}}
+{{- list 443 (atoi $own) | uniq | toYaml }}
+{{- end }}
+
+{{/* The resources of the server. What is not said is taken from what it does: previews from a registry wait most of the time,
+and unpack an image now and then. An autoscaler goes by the request. */}}
+{{- define "previewd.resources" -}}
+{{- $r := deepCopy (.Values.resources | default dict) -}}
+{{- if $r -}}
+{{- $registry := not (empty .Values.previews.repository) -}}
+{{- $requests := $r.requests | default dict -}}
+{{- $limits := $r.limits | default dict -}}
+{{- if not $requests.cpu }}{{ $_ := set $requests "cpu" (ternary "5m" "50m" (and $registry (not .Values.autoscaling.enabled))) }}{{ end -}}
+{{- if not $requests.memory }}{{ $_ := set $requests "memory" (ternary "16Mi" "64Mi" $registry) }}{{ end -}}
+{{- if not $limits.memory }}{{ $_ := set $limits "memory" (ternary "256Mi" "128Mi" $registry) }}{{ end -}}
+{{- $r = merge (dict "requests" $requests "limits" $limits) $r -}}
+{{- end -}}
+{{- toYaml $r }}
+{{- end }}
+
 {{/* The names of the previews, as a list: their domain and all below it. It is empty where there are no previews, or no domain. */}}
 {{- define "previewd.previewHosts" -}}
 {{- $hosts := list -}}
-{{- if and .Values.previews.enabled .Values.previews.domain -}}
+{{- if and (or .Values.previews.enabled .Values.previews.repository) .Values.previews.domain -}}
 {{- $hosts = list .Values.previews.domain (printf "*.%s" .Values.previews.domain) -}}
 {{- end -}}
 {{- toYaml $hosts }}
@@ -82,7 +140,10 @@
 {{/* All settings of the server: those given, and those that the pod's spec depends on, by name. */}}
 {{- define "previewd.settings" -}}
 {{- $s := include "previewd.given" . | fromYaml -}}
-{{- $s = merge $s (dict "PORT" "8000" "ADMIN_PORT" "9090" "DIRECTORY" (include "previewd.content.directory" .) "SHUTDOWN_DELAY" "0s" "SHUTDOWN_TIMEOUT" "8s") -}}
+{{- $s = merge $s (dict "PORT" "8000" "ADMIN_PORT" "9090" "SHUTDOWN_DELAY" "0s" "SHUTDOWN_TIMEOUT" "8s") -}}
+{{- if not .Values.previews.repository -}}
+{{- $s = merge $s (dict "DIRECTORY" (include "previewd.content.directory" .)) -}}
+{{- end -}}
 {{- if include "previewd.https" . -}}
 {{- $s = merge $s (dict "TLS_PORT" "8443") -}}
 {{- end -}}
@@ -96,9 +157,16 @@
 {{- if .Values.reload.enabled -}}
 {{- $_ := set $s "RELOAD" "true" -}}
 {{- end -}}
-{{- if .Values.previews.enabled -}}
+{{- with .Values.previews -}}
+{{- if .repository -}}
+{{- $_ := set $s "PREVIEWS" .repository -}}
+{{- with .path }}{{ $_ := set $s "PREVIEWS_PATH" . }}{{ end -}}
+{{- with include "previewd.text" .size }}{{ $_ := set $s "PREVIEWS_SIZE" . }}{{ end -}}
+{{- $s = merge $s (dict "PREVIEWS_STORE" "/previews") -}}
+{{- else if .enabled -}}
 {{- $_ := set $s "PREVIEWS" "directories" -}}
-{{- with .Values.previews.domain }}{{ $_ := set $s "PREVIEWS_DOMAIN" . }}{{ end -}}
+{{- end -}}
+{{- with .domain }}{{ $_ := set $s "PREVIEWS_DOMAIN" . }}{{ end -}}
 {{- end -}}
 {{- if include "previewd.isTrue" $s.TLS_SELF_SIGNED -}}
 {{- $names := include "previewd.serviceNames" . | fromYamlArray -}}

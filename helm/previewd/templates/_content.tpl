@@ -8,6 +8,7 @@
 {{- end -}}
 {{- if or $c.git.repository $c.git.ref $c.git.secret }}{{ $sources = append $sources "git" }}{{ end -}}
 {{- if or $c.emptyDir.upload.image $c.emptyDir.sizeLimit }}{{ $sources = append $sources "emptyDir" }}{{ end -}}
+{{- if .Values.previews.repository }}{{ $sources = append $sources "previews" }}{{ end -}}
 {{- join "," $sources }}
 {{- end }}
 

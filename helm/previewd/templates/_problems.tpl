@@ -10,6 +10,10 @@
 {{- $found := dict "problems" list -}}
 {{- $values := deepCopy .Values -}}
 {{- include "previewd.judge" (dict "schema" (index $schema.anyOf 1) "defs" (get $schema "$defs") "value" $values "path" "" "found" $found) -}}
+{{- /* One that is wrong is taken out, and is a source of content all the same. */ -}}
+{{- if regexMatch "(?m)^previews\\.repository: " (join "\n" $found.problems) -}}
+{{- $_ := set $values.previews "repository" "registry.example.com/team/app" -}}
+{{- end -}}
 {{- $fit := set (omit . "Values") "Values" $values -}}
 {{- $rest := concat
   (include "previewd.problems.content" $fit | fromYamlArray)
@@ -28,7 +32,7 @@
 {{- end }}
 
 {{- define "previewd.nothingToServe" -}}
-there is nothing to serve: set one of content.configMap, content.persistentVolumeClaim, content.hostPath, content.image, content.inline, content.git.repository and content.emptyDir.upload.image
+there is nothing to serve: set one of content.configMap, content.persistentVolumeClaim, content.hostPath, content.image, content.inline, content.git.repository, content.emptyDir.upload.image and previews.repository
 {{- end }}
 
 {{- define "previewd.problems.content" -}}
@@ -37,7 +41,7 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- $names := dict "git" "git.repository" "emptyDir" "emptyDir.upload.image" -}}
 {{- $sources := list -}}
 {{- range include "previewd.content.sources" . | splitList "," | compact -}}
-{{- $sources = append $sources (printf "content.%s" (get $names . | default .)) -}}
+{{- $sources = append $sources (ternary "previews.repository" (printf "content.%s" (get $names . | default .)) (eq . "previews")) -}}
 {{- end -}}
 {{- if not $sources -}}
 {{- $problems = append $problems (include "previewd.nothingToServe" .) -}}
@@ -102,7 +106,7 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- $s := include "previewd.settings" . | fromYaml -}}
 {{- $tls := .Values.tls -}}
 
-{{- range list "CGI_TIMEOUT" "HEADER_TIMEOUT" "IDLE_TIMEOUT" "REBUILD_WAIT" "PROXY_TIMEOUT" "SHUTDOWN_DELAY" "SHUTDOWN_TIMEOUT" -}}
+{{- range list "CGI_TIMEOUT" "HEADER_TIMEOUT" "IDLE_TIMEOUT" "REBUILD_WAIT" "PREVIEWS_CHECK" "PROXY_TIMEOUT" "SHUTDOWN_DELAY" "SHUTDOWN_TIMEOUT" -}}
 {{- $text := get $given . -}}
 {{- $ms := include "previewd.milliseconds" $text -}}
 {{- if and $text (hasSuffix "_TIMEOUT" .) (ne . "SHUTDOWN_TIMEOUT") (not (float64 $ms)) -}}
@@ -132,27 +136,63 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- if eq ($given.PREVIEWS | default "") "on" -}}
 {{- $problems = append $problems "config.PREVIEWS: true is neither off nor directories" -}}
 {{- end -}}
-{{- if $previews.enabled -}}
-{{- if eq ($given.PREVIEWS | default "") "off" -}}
+{{- if and $previews.repository $given.PREVIEWS (ne $given.PREVIEWS "on") -}}
+{{- $problems = append $problems (printf "config.PREVIEWS is %s and previews.repository is set: leave one of the two out" $given.PREVIEWS) -}}
+{{- else if and $previews.enabled (eq ($given.PREVIEWS | default "") "off") -}}
 {{- $problems = append $problems "config.PREVIEWS is off and previews.enabled is true: leave one of the two out" -}}
 {{- end -}}
-{{- if and $previews.domain $given.PREVIEWS_DOMAIN (ne $previews.domain $given.PREVIEWS_DOMAIN) -}}
-{{- $problems = append $problems (printf "config.PREVIEWS_DOMAIN: %q is not previews.domain, %q: leave one of the two out" $given.PREVIEWS_DOMAIN $previews.domain) -}}
+{{- if or $previews.enabled $previews.repository -}}
+{{- range $value, $variable := dict "domain" "PREVIEWS_DOMAIN" "path" "PREVIEWS_PATH" -}}
+{{- $one := get $previews $value -}}
+{{- $other := get $given $variable -}}
+{{- if and $one $other (ne $one $other) -}}
+{{- $problems = append $problems (printf "config.%s: %q is not previews.%s, %q: leave one of the two out" $variable $other $value $one) -}}
 {{- end -}}
-{{- if .Values.content.configMap -}}
+{{- end -}}
+{{- if and $previews.enabled .Values.content.configMap (not $previews.repository) -}}
 {{- $problems = append $problems "previews.enabled needs directories, and content.configMap has none: take another source, such as a claim" -}}
 {{- end -}}
 {{- else if $previews.domain -}}
-{{- $problems = append $problems (printf "previews.domain: %q has no use without previews.enabled" $previews.domain) -}}
+{{- $problems = append $problems (printf "previews.domain: %q has no use without previews.enabled or previews.repository" $previews.domain) -}}
 {{- end -}}
-{{- if eq ($s.PREVIEWS | default "off") "directories" -}}
+{{- if $previews.repository -}}
+{{- /* The volume goes by it. */ -}}
+{{- with $given.PREVIEWS_SIZE -}}
+{{- $problems = append $problems (printf "config.PREVIEWS_SIZE: %q decides more than a variable of the container: set previews.size" .) -}}
+{{- end -}}
+{{- $size := include "previewd.mebibytes" $previews.size -}}
+{{- if eq $size "" -}}
+{{- $problems = append $problems (printf "previews.size: %q is not a size, such as 500Mi or 2Gi" (include "previewd.text" $previews.size)) -}}
+{{- else if lt (atoi $size) 16 -}}
+{{- $problems = append $problems (printf "previews.size: %q is less than 16Mi" (include "previewd.text" $previews.size)) -}}
+{{- end -}}
+{{- $check := include "previewd.milliseconds" ($given.PREVIEWS_CHECK | default "") -}}
+{{- if and $check (lt (float64 $check) 1000.0) -}}
+{{- $problems = append $problems (printf "config.PREVIEWS_CHECK: %q is less than 1s" $given.PREVIEWS_CHECK) -}}
+{{- end -}}
+{{- with $given.DIRECTORY -}}
+{{- $problems = append $problems (printf "config.DIRECTORY: %q has no use with previews.repository, whose images are what is served" .) -}}
+{{- end -}}
+{{- else -}}
+{{- range $value := list "path" "pullSecret" -}}
+{{- with get $previews $value -}}
+{{- $problems = append $problems (printf "previews.%s: %q has no use without previews.repository" $value .) -}}
+{{- end -}}
+{{- end -}}
+{{- range $variable := list "PREVIEWS_PATH" "PREVIEWS_CHECK" "PREVIEWS_STORE" "PREVIEWS_SIZE" "PREVIEWS_INSECURE" -}}
+{{- with get $given $variable -}}
+{{- $problems = append $problems (printf "config.%s: %q has no use without previews.repository" $variable .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if include "previewd.hasPreviews" . -}}
 {{- range list "EXACT" "CGI" -}}
 {{- if include "previewd.isTrue" (get $given .) -}}
 {{- $problems = append $problems (printf "config.%s is not possible with previews" .) -}}
 {{- end -}}
 {{- end -}}
 {{- else if $given.PREVIEWS_DOMAIN -}}
-{{- $problems = append $problems (printf "config.PREVIEWS_DOMAIN: %q has no use without previews.enabled" $given.PREVIEWS_DOMAIN) -}}
+{{- $problems = append $problems (printf "config.PREVIEWS_DOMAIN: %q has no use without previews.enabled or previews.repository" $given.PREVIEWS_DOMAIN) -}}
 {{- end -}}
 
 {{- $ports := dict -}}
@@ -194,8 +234,8 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- end -}}
 
 {{- $directory := include "previewd.content.directory" . -}}
-{{- $clean := trimSuffix "/" $s.DIRECTORY -}}
-{{- if or (has ".." (splitList "/" $clean)) (not (or (eq $clean $directory) (hasPrefix (printf "%s/" $directory) $clean))) -}}
+{{- $clean := trimSuffix "/" ($s.DIRECTORY | default $directory) -}}
+{{- if and (not $previews.repository) (or (has ".." (splitList "/" $clean)) (not (or (eq $clean $directory) (hasPrefix (printf "%s/" $directory) $clean)))) -}}
 {{- $problems = append $problems (printf "config.DIRECTORY: %q is not in the content: it must be %s, where that is mounted, or a directory below it" $s.DIRECTORY $directory) -}}
 {{- end -}}
 
@@ -222,21 +262,29 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- end -}}
 
 {{- /* A path that has to be writable, while the root file system is not. */ -}}
-{{- with $given.TLS_STATE_DIR -}}
+{{- range $variable := list "TLS_STATE_DIR" "PREVIEWS_STORE" -}}
+{{- with get $given $variable -}}
 {{- $dir := printf "%s/" (trimSuffix "/" .) -}}
 {{- $found := not (dig "readOnlyRootFilesystem" false ($.Values.securityContext | default dict)) -}}
+{{- if and $previews.repository (hasPrefix "/previews/" $dir) }}{{ $found = true }}{{ end -}}
 {{- range $.Values.extraVolumeMounts -}}
 {{- if and (hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $dir) (not .readOnly) }}{{ $found = true }}{{ end -}}
 {{- end -}}
-{{- if not $found -}}
-{{- $problems = append $problems (printf "config.TLS_STATE_DIR: %q cannot be written to: mount a volume there with extraVolumes and extraVolumeMounts" .) -}}
+{{- if and (not $found) (or $previews.repository (ne $variable "PREVIEWS_STORE")) -}}
+{{- $problems = append $problems (printf "config.%s: %q cannot be written to: mount a volume there with extraVolumes and extraVolumeMounts" $variable .) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
 {{- $seen := dict -}}
 {{- range .Values.extraEnv -}}
-{{- if has .name (list "PORT" "BIND" "DIRECTORY" "TLS_CERT" "TLS_KEY" "TLS_PORT" "TLS_SELF_SIGNED" "TLS_SELF_SIGNED_HOSTS" "ADMIN_PORT" "ADMIN_BIND" "PREVIEWS" "PREVIEWS_DOMAIN" "SHUTDOWN_DELAY" "SHUTDOWN_TIMEOUT") -}}
+{{- if has .name (list "PORT" "BIND" "DIRECTORY" "TLS_CERT" "TLS_KEY" "TLS_PORT" "TLS_SELF_SIGNED" "TLS_SELF_SIGNED_HOSTS" "ADMIN_PORT" "ADMIN_BIND" "PREVIEWS" "PREVIEWS_DOMAIN" "PREVIEWS_STORE" "PREVIEWS_INSECURE" "SHUTDOWN_DELAY" "SHUTDOWN_TIMEOUT") -}}
 {{- $problems = append $problems (printf "extraEnv: %s decides more than a variable of the container: set config.%s" .name .name) -}}
+{{- end -}}
+{{- if eq .name "PREVIEWS_SIZE" -}}
+{{- $problems = append $problems "extraEnv: PREVIEWS_SIZE decides more than a variable of the container: set previews.size" -}}
+{{- else if and (eq .name "DOCKER_CONFIG") $previews.pullSecret -}}
+{{- $problems = append $problems "extraEnv: DOCKER_CONFIG is where previews.pullSecret is: leave one of the two out" -}}
 {{- end -}}
 {{- if get $seen .name -}}
 {{- $problems = append $problems (printf "extraEnv: %s is there twice" .name) -}}
@@ -277,6 +325,7 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
   "content.configMap" $v.content.configMap
   "content.persistentVolumeClaim" $v.content.persistentVolumeClaim
   "content.git.secret" $v.content.git.secret
+  "previews.pullSecret" $v.previews.pullSecret
   "tls.existingSecret" $v.tls.existingSecret
   "tls.certManager.issuerRef.name" $v.tls.certManager.issuerRef.name
   "serviceAccount.name" $v.serviceAccount.name -}}
@@ -308,7 +357,7 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- if not (or .targetCPUUtilizationPercentage .targetRequestsPerSecond) -}}
 {{- $problems = append $problems "autoscaling has nothing to go by: set autoscaling.targetCPUUtilizationPercentage or autoscaling.targetRequestsPerSecond" -}}
 {{- end -}}
-{{- if and .targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" ($v.resources | default dict))) -}}
+{{- if and .targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" (include "previewd.resources" $ | fromYaml))) -}}
 {{- $problems = append $problems "autoscaling.targetCPUUtilizationPercentage is a part of resources.requests.cpu, which is missing" -}}
 {{- end -}}
 {{- end -}}
@@ -331,12 +380,12 @@ there is nothing to serve: set one of content.configMap, content.persistentVolum
 {{- $problems = append $problems "service.nodePort and service.httpsNodePort need service.type NodePort or LoadBalancer" -}}
 {{- end -}}
 {{- range $v.extraVolumes -}}
-{{- if has .name (list "content" "tls" "tmp" "git-secret") -}}
+{{- if has .name (list "content" "tls" "tmp" "git-secret" "previews" "pull-secret") -}}
 {{- $problems = append $problems (printf "extraVolumes: %q is the name of a volume of the chart's own" .name) -}}
 {{- end -}}
 {{- end -}}
 {{- range $v.extraVolumeMounts -}}
-{{- if has (trimSuffix "/" .mountPath) (list "" "/srv" "/tls") -}}
+{{- if has (trimSuffix "/" .mountPath) (list "" "/srv" "/tls" "/previews" "/pull-secret") -}}
 {{- $problems = append $problems (printf "extraVolumeMounts: %q is where the chart mounts, or hides the server" .mountPath) -}}
 {{- end -}}
 {{- end -}}
