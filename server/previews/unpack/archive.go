@@ -11,6 +11,8 @@ import (
 	"hash"
 	"io"
 	"strings"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // pass is one reading of some layers. All of them count against the bounds.
@@ -59,6 +61,8 @@ func (p *pass) read(number int, do func(*entry) error) error {
 		return err
 	case errors.As(err, new(*outsideError)):
 		return errors.Unwrap(err)
+	case errors.Is(err, zstd.ErrWindowSizeExceeded):
+		return refuse("layer %d is compressed by zstd with a window of more than %d MiB", number+1, maxWindow>>20)
 	}
 	return refuse("layer %d is no whole archive: %v", number+1, err)
 }

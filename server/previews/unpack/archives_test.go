@@ -169,3 +169,12 @@ func tree(t testing.TB, directory string) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// isAlone fails the test if there is anything beside a directory.
+func isAlone(t testing.TB, directory string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Dir(directory))
+	if err != nil || len(entries) != 1 {
+		t.Errorf("beside the site: %v, %v", entries, err)
+	}
+}

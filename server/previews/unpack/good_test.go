@@ -163,6 +163,10 @@ func TestMergedView(t *testing.T) {
 			path: "/usr/share/nginx/html",
 			want: "a -> index.html\nd/\nd/b -> ../index.html\nd/c -> ../index.html\nd/e -> ../index.html\nd/root -> ..\ngone -> x/y\nindex.html: one\nloop -> loop\nroot -> .\nup -> d",
 		},
+		"above the image's root is the root": {
+			layers: [][]byte{archive(file("index.html", "one"), symlink("a", "../index.html"), symlink("b/c", "../../../b"), symlink("d", ".."))},
+			path:   "/", want: "a -> index.html\nb/\nb/c -> .\nd -> .\nindex.html: one",
+		},
 		"the index page is a link": {
 			layers: [][]byte{archive(file(html+"main.html", "one"), symlink(html+"index.html", "main.html"))},
 			path:   "/usr/share/nginx/html", want: "index.html -> main.html\nmain.html: one",

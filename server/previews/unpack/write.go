@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -92,7 +93,7 @@ func (w *writer) entry(e *entry) error {
 	case tar.TypeFifo:
 		return e.refuse("is a FIFO")
 	default:
-		return e.refuse("has the type %q: only files, directories and links are possible", string(e.Typeflag))
+		return e.refuse("has the type %q: only files, directories and links are possible", string([]byte{e.Typeflag}))
 	}
 	w.own[w.number(name)] = struct{}{}
 	return err
@@ -102,6 +103,9 @@ func (w *writer) entry(e *entry) error {
 // there; what this layer has there is no directory to others either.
 func (w *writer) above(e *entry, name string) (*os.Root, error) {
 	directory, _ := cutLast(name)
+	if strings.HasPrefix(directory, whiteoutPrefix) || strings.Contains(directory, "/"+whiteoutPrefix) {
+		return nil, e.refuse("lies below a white-out")
+	}
 	return w.enter(directory, func(parent *os.Root, name, base string, there fs.FileInfo) error {
 		if there != nil {
 			if _, is := w.own[w.number(name)]; is {
