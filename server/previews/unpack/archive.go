@@ -62,18 +62,17 @@ func (p *pass) read(number int, do func(*entry) error) error {
 	case errors.As(err, new(*outsideError)):
 		return errors.Unwrap(err)
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
-		return refuse("layer %d is compressed by zstd with a window of more than %d MiB", number+1, maxWindow>>20)
+		return refuse("layer %d is compressed by zstd with a window of more than %d MiB: that takes too much memory", number+1, p.window()>>20)
 	}
 	return refuse("layer %d is no whole archive: %v", number+1, err)
 }
 
 func (p *pass) readOpen(number int, compressed *source, do func(*entry) error) error {
 	buffered := bufio.NewReaderSize(compressed, 32<<10)
-	plain, free, err := p.open(number, buffered)
+	plain, err := p.open(number, buffered)
 	if err != nil {
 		return err
 	}
-	defer free()
 	layer := p.layers[number]
 	s := &stream{pass: p, layer: number, r: plain, most: layer.Size*maxRatio + p.limits.FreeOfRatio}
 	if s.digest, s.want, err = digestOf(number, layer.DiffID); err != nil {
@@ -103,16 +102,16 @@ func (p *pass) readOpen(number int, compressed *source, do func(*entry) error) e
 }
 
 // open is the uncompressed form of a layer. A file of an artifact is taken as it is.
-func (p *pass) open(number int, r *bufio.Reader) (io.Reader, func(), error) {
+func (p *pass) open(number int, r *bufio.Reader) (io.Reader, error) {
 	if p.plain[number] {
-		return r, func() {}, nil
+		return r, nil
 	}
-	plain, free, err := decompress(r)
+	plain, err := p.decompress(r)
 	var refused *RefusedError
 	if errors.As(err, &refused) {
-		return nil, nil, refuse("layer %d %s", number+1, refused.Reason)
+		return nil, refuse("layer %d %s", number+1, refused.Reason)
 	}
-	return plain, free, err
+	return plain, err
 }
 
 // hand counts an entry, reads what its name says, and hands it on.

@@ -51,9 +51,8 @@ func (i *image) isArchive(number int) (bool, error) {
 	defer opened.Close()
 	compressed := &source{r: opened, size: layer.Size}
 	block := make([]byte, 512)
-	plain, free, err := decompress(bufio.NewReaderSize(compressed, 32<<10))
+	plain, err := i.decompress(bufio.NewReaderSize(compressed, 32<<10))
 	if err == nil {
-		defer free()
 		_, err = io.ReadFull(plain, block)
 	}
 	if compressed.err != nil {

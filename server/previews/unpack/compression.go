@@ -12,29 +12,51 @@ import (
 // decompress reads what a layer is compressed from, by its first bytes. gzip and zstd are compressed; bzip2 and xz, which
 // Docker's engine can load from a file, but no registry has, are refused; all else is taken as it is. Trailing bytes that are
 // no compressed stream are an error, as they are in Docker.
-func decompress(r *bufio.Reader) (io.Reader, func(), error) {
+func (i *image) decompress(r *bufio.Reader) (io.Reader, error) {
 	start, err := r.Peek(6)
 	if err != nil && err != io.EOF {
-		return nil, nil, err
+		return nil, err
 	}
-	nothing := func() {}
 	switch {
 	case bytes.HasPrefix(start, []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(r)
-		return z, nothing, err
+		return gzip.NewReader(r)
 	case isZstd(start):
-		// One goroutine and one copy of the window: a decoder takes the window and 1 MiB.
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, nil, err
-		}
-		return z, z.Close, nil
+		return i.decoder(r)
 	case bytes.HasPrefix(start, []byte("BZh")):
-		return nil, nil, refuse("is compressed by bzip2: gzip, zstd and no compression are possible")
+		return nil, refuse("is compressed by bzip2: gzip, zstd and no compression are possible")
 	case bytes.HasPrefix(start, []byte("\xfd7zXZ\x00")):
-		return nil, nil, refuse("is compressed by xz: gzip, zstd and no compression are possible")
+		return nil, refuse("is compressed by xz: gzip, zstd and no compression are possible")
 	}
-	return r, nothing, nil
+	return r, nil
+}
+
+// decoder reads zstd. All readings of an image have the same one: it keeps one window, and less than 1 MiB beside it,
+// and has no goroutine.
+func (i *image) decoder(r io.Reader) (io.Reader, error) {
+	if i.zstd != nil {
+		return i.zstd, i.zstd.Reset(r)
+	}
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(i.window())))
+	if err != nil {
+		return nil, err
+	}
+	i.zstd = z
+	return z, nil
+}
+
+// window is the largest window that is decoded.
+func (i *image) window() int64 {
+	if i.options.Window == 0 {
+		return maxWindow
+	}
+	return min(max(i.options.Window, minWindow), maxWindow)
+}
+
+// free gives back what reading took.
+func (i *image) free() {
+	if i.zstd != nil {
+		i.zstd.Close()
+	}
 }
 
 // isZstd says whether bytes begin a frame, or one that is skipped (RFC 8878, section 3.1).

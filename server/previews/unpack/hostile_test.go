@@ -191,7 +191,8 @@ func TestHostile(t *testing.T) {
 		"gzip with a wrong sum":    {layers: [][]byte{flipped(zipped(archive(index)), -8)}, want: `layer 1 is no whole archive: gzip: invalid checksum`},
 		"zstd with a tail":         {layers: [][]byte{concat(zstded(archive(index)), []byte("a tail"))}, want: `layer 1 is no whole archive: invalid input: magic number mismatch`},
 		"zstd with a wrong sum":    {layers: [][]byte{flipped(zstded(archive(index)), -1)}, want: `layer 1 is no whole archive: CRC check failed`},
-		"a window of 64 MiB":       {layers: [][]byte{streamed(archive(index, file("big", strings.Repeat("1", 1000))), 64<<20)}, want: `layer 1 is compressed by zstd with a window of more than 32 MiB`},
+		"a window of 64 MiB":       {layers: [][]byte{streamed(archive(index, file("big", strings.Repeat("1", 1000))), 64<<20)}, want: `layer 1 is compressed by zstd with a window of more than 32 MiB: that takes too much memory`},
+		"a window of 16 MiB":       {layers: [][]byte{streamed(archive(index, file("big", strings.Repeat("1", 1000))), 16<<20)}, options: unpack.Options{Window: 1}, want: `layer 1 is compressed by zstd with a window of more than 8 MiB: that takes too much memory`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

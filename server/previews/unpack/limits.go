@@ -27,9 +27,10 @@ const (
 	maxDepth = 128
 	// maxLinks bounds the symbolic links on the way to the site's directory. Each may cost one more reading of the image.
 	maxLinks = 8
-	// maxWindow bounds the window of zstd, in bytes of memory. Docker's encoder has 8 MiB, and 32 MiB at its highest level;
-	// RFC 8878 asks for at least 8 MiB.
+	// maxWindow bounds the window of zstd, in bytes of memory: the most that klauspost/compress makes, by which BuildKit and
+	// Buildah compress. minWindow is what RFC 8878 (section 3.1.1.1.2) asks each decoder for.
 	maxWindow = 32 << 20
+	minWindow = 8 << 20
 )
 
 // Limits are the bounds that a test narrows. A zero is the default.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // Layer is one layer of an image, or one file or archive of an artifact.
@@ -31,6 +33,9 @@ type Options struct {
 	IndexPages []string
 	// Grow is called before a file, directory or symbolic link takes blocks of the disk. An error ends it. It may be nil.
 	Grow func(bytes int64) error
+	// Window is the largest window of zstd that is decoded, in bytes of memory: at least 8 MiB, which is what Docker's encoder
+	// has. Zero is 32 MiB, which it has at its highest level.
+	Window int64
 	// Limits narrow the bounds; what is zero is the default.
 	Limits Limits
 }
@@ -78,6 +83,7 @@ func Unpack(ctx context.Context, into *os.Root, layers []Layer, o Options) (Resu
 	if len(layers) > maxLayers {
 		return Result{}, refuse("the image has more than %d layers", maxLayers)
 	}
+	defer i.free()
 	if err := i.classify(); err != nil {
 		return Result{}, err
 	}
@@ -95,4 +101,5 @@ type image struct {
 	plain   []bool // the layers that are files, no archives
 	options Options
 	limits  Limits
+	zstd    *zstd.Decoder // nil where there was none to be decoded
 }
