@@ -30,7 +30,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"server/http2":                 "server/budget server/message server/stack server/tcp",
 		"server/message":               "",
 		"server/origin":                "server/message",
-		"server/previews":              "server/budget server/message server/previews/store server/previews/tags server/site/listing server/site/tree",
+		"server/previews":              "server/budget server/message server/previews/tags server/site/listing server/site/tree",
 		"server/previews/registrytest": "",
 		"server/previews/tags":         "server/previews/registry server/previews/store server/previews/unpack",
 		"server/previews/unpack":       "",

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/previewd/previewd/server/message"
-	"github.com/previewd/previewd/server/previews/store"
 	"github.com/previewd/previewd/server/previews/tags"
 )
 
@@ -17,8 +16,10 @@ const fetchWait = 30 * time.Second
 
 // serveTag answers a request for a preview that is a tag. Its build is chosen once, so that no answer is of two.
 func (p *Previews) serveTag(ctx context.Context, r *message.Request, a asked) message.Response {
-	e := p.findTag(ctx, a.label)
+	e, err := p.findTag(ctx, a.label)
 	switch {
+	case err != nil:
+		return p.unknown(a, err)
 	case e == nil:
 		return p.missing(a)
 	case e.refused != "":
@@ -26,35 +27,40 @@ func (p *Previews) serveTag(ctx context.Context, r *message.Request, a asked) me
 	}
 	r.Preview = a.label
 	s := p.tags.Enter(ctx, e.name)
-	if message.TargetPath(r.Target) == buildPath {
-		if resp, refused := onlyRead(r); refused {
-			return resp
-		}
-		return sendBuild(buildOfTag(a.label, e.name, s))
-	}
-	if s.Build == nil && s.State == tags.Fetching {
-		if message.IsNavigation(r.Fields) {
-			return p.progress(r, a, s)
-		}
+	asksForBuild := message.TargetPath(r.Target) == buildPath
+	if s.Build == nil && s.State == tags.Fetching && !asksForBuild && !message.IsNavigation(r.Fields) {
 		wait, cancel := context.WithTimeout(ctx, fetchWait)
 		s = p.tags.Wait(wait, e.name)
 		cancel()
 	}
-	if s.Build == nil {
-		return p.notYet(a, s)
+	defer s.Leave()
+	switch {
+	case s.State == tags.Gone:
+		return p.missing(a)
+	case asksForBuild:
+		if resp, refused := onlyRead(r); refused {
+			return resp
+		}
+		return sendBuild(buildOfTag(a.label, e.name, s))
+	case s.Build != nil && p.opts.Live == nil:
+		resp, shown := p.serveBuild(ctx, r, s)
+		return built(resp, a.label, shown.Digest)
+	case s.Build != nil:
+		shown := s.Build
+		resp := p.live.get(p, e.name).Serve(ctx, r, func(ctx context.Context, r *message.Request) (resp message.Response) {
+			resp, shown = p.serveBuild(ctx, r, s)
+			return resp
+		})
+		return built(resp, a.label, shown.Digest)
+	case s.State == tags.Fetching && message.IsNavigation(r.Fields):
+		return p.progress(r, a, s)
 	}
-	shows := s.Build
-	serve := func(ctx context.Context, r *message.Request) (resp message.Response) {
-		resp, shows = p.serveBuild(ctx, r, s)
-		return resp
-	}
-	resp := p.live.around(p, e.name, serve)(ctx, r)
-	return built(resp, a.label, shows.Digest)
+	return p.notYet(a, s)
 }
 
 // serveBuild answers from the build that a tag shows, and says which one has answered: what a page loads that has been open
 // since the build before, and that the new one does not have, comes from that.
-func (p *Previews) serveBuild(ctx context.Context, r *message.Request, s tags.Shown) (message.Response, *store.Build) {
+func (p *Previews) serveBuild(ctx context.Context, r *message.Request, s tags.Shown) (message.Response, *tags.Build) {
 	o := p.open.enter(s.Build.Directory, p.opts.Open)
 	defer p.open.leave(o)
 	if s.Before == nil || r.Method != "GET" && r.Method != "HEAD" || message.IsNavigation(r.Fields) {
@@ -71,21 +77,23 @@ func (p *Previews) serveBuild(ctx context.Context, r *message.Request, s tags.Sh
 	return o.site.Serve(ctx, r), s.Build
 }
 
-// findTag returns the tag that a label leads to, nil where there is none.
-func (p *Previews) findTag(ctx context.Context, label string) *entry {
-	n := p.current.Load()
-	if n == nil || n.version != p.tags.Version() {
-		n = p.tagNames(ctx, "")
+// findTag returns the tag that a label leads to, nil where there is none. The error is why that is not known.
+func (p *Previews) findTag(ctx context.Context, label string) (*entry, error) {
+	if e := p.tagNames(ctx).labels[label]; e != nil {
+		return e, nil
 	}
-	if e := n.labels[label]; e != nil {
-		return e
+	if err := p.tags.Find(ctx, label); err != nil {
+		return nil, err
 	}
-	return p.tagNames(ctx, label).labels[label]
+	return p.tagNames(ctx).labels[label], nil
 }
 
-// tagNames returns the names of the tags as they are now. missed is one that is not among those that are known.
-func (p *Previews) tagNames(ctx context.Context, missed string) *names {
-	all, version := p.tags.Names(ctx, missed)
+// tagNames returns the names of the tags as they are now.
+func (p *Previews) tagNames(ctx context.Context) *names {
+	if n := p.current.Load(); n != nil && n.version == p.tags.Version() {
+		return n
+	}
+	all, version := p.tags.Names(ctx)
 	p.reading.Lock()
 	defer p.reading.Unlock()
 	before := p.current.Load()
@@ -105,28 +113,40 @@ func (p *Previews) tagNames(ctx context.Context, missed string) *names {
 func (p *Previews) notYet(a asked, s tags.Shown) message.Response {
 	f := &message.Failure{Status: 503, Message: "The preview " + a.label + " is not here yet"}
 	switch s.State {
-	case tags.Gone:
-		return p.missing(a)
 	case tags.Refused:
 		f = &message.Failure{Status: 404, Message: "The preview " + a.label + " cannot be shown", Explain: text(s.Reason), Cause: errors.New(s.Reason)}
 		return p.refuse(a, f)
 	case tags.Failed:
 		f.Explain, f.Cause = "It could not be fetched: "+text(s.Reason), errors.New(s.Reason)
-	case tags.Fetching:
+	default:
 		f.Explain = "It is being fetched"
 		if s.Size > 0 {
 			f.Explain += ", " + bytesOf(s.Done, s.Size)
 		}
-	default:
-		f.Explain = "The registry does not want to be asked now"
 	}
+	return p.comeBack(a, f, time.Until(s.Again))
+}
+
+// unknown is the page of a label of which it is not known whether a tag has it.
+func (p *Previews) unknown(a asked, err error) message.Response {
+	return p.comeBack(a, &message.Failure{Status: 503, Message: "It is not known whether there is a preview " + a.label,
+		Explain: "The list of tags could not be read: " + text(err.Error()), Cause: err}, 0)
+}
+
+// comeBack is a page that is loaded again after a while, which is bounded.
+func (p *Previews) comeBack(a asked, f *message.Failure, after time.Duration) message.Response {
+	seconds := strconv.Itoa(min(max(int((after+time.Second-1)/time.Second), retryAfter), maxRetryAfter))
 	resp := p.refuse(a, f)
-	resp.Fields = append(resp.Fields, message.Field{Name: "Retry-After", Value: strconv.Itoa(retryAfter)}, message.Field{Name: "Refresh", Value: strconv.Itoa(retryAfter)})
+	resp.Fields = append(resp.Fields, message.Field{Name: "Retry-After", Value: seconds}, message.Field{Name: "Refresh", Value: seconds})
 	return resp
 }
 
-// retryAfter is when to ask again for what is not here yet, in seconds.
-const retryAfter = 2
+const (
+	// retryAfter is when to ask again for what is not here yet, in seconds.
+	retryAfter = 2
+	// maxRetryAfter bounds that where the registry wants to be left alone: a build may come by another way before.
+	maxRetryAfter = 60
+)
 
 // Live has open pages reload.
 type Live interface {
@@ -144,19 +164,16 @@ type listeners struct {
 	of map[string]Live // by tag
 }
 
-// around puts what has pages reload around the builds of a tag.
-func (l *listeners) around(p *Previews, tag string, serve message.Handler) message.Handler {
-	if p.opts.Live == nil {
-		return serve
-	}
+// get returns what has the pages of a tag reload.
+func (l *listeners) get(p *Previews, tag string) Live {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	live := l.of[tag]
 	if live == nil {
 		live = p.opts.Live(tag, &tagFiles{p, tag})
 		l.of[tag] = live
 	}
-	l.mu.Unlock()
-	return func(ctx context.Context, r *message.Request) message.Response { return live.Serve(ctx, r, serve) }
+	return live
 }
 
 // has says whether pages of a tag listen.
@@ -176,7 +193,9 @@ func (l *listeners) sweep(t *tags.Tags) {
 	}
 	l.mu.Unlock()
 	for _, tag := range names {
-		if t.Peek(tag).Build != nil {
+		s := t.Peek(tag)
+		s.Leave()
+		if s.Build != nil {
 			continue
 		}
 		l.mu.Lock()
@@ -195,14 +214,15 @@ type tagFiles struct {
 
 // See tells the states of files by their names, none where the tag shows nothing.
 func (f *tagFiles) See(names []string, seen func(i int, state message.FileState)) {
-	b := f.previews.tags.Peek(f.tag).Build
-	if b == nil {
+	s := f.previews.tags.Peek(f.tag)
+	defer s.Leave()
+	if s.Build == nil {
 		for i := range names {
 			seen(i, message.FileState{})
 		}
 		return
 	}
-	o := f.previews.open.enter(b.Directory, f.previews.opts.Open)
+	o := f.previews.open.enter(s.Build.Directory, f.previews.opts.Open)
 	defer f.previews.open.leave(o)
 	o.site.See(names, seen)
 }

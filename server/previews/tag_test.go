@@ -254,7 +254,7 @@ func TestTheRegistryIsLeftAlone(t *testing.T) {
 	asked := r.Asked()
 	for range 20 { // of these some 10 would have asked
 		expect(t, p, "pr-1.localhost/", 200, "one")
-		expect(t, p, "unknown.localhost/", 404, "")
+		expect(t, p, "unknown.localhost/", 503, "It is not known whether there is a preview unknown")
 		time.Sleep(check)
 	}
 	if now := r.Asked(); now > asked+maxUnderWay {

@@ -33,7 +33,7 @@ const (
 
 // tagRows are all tags as rows, in no order.
 func (p *Previews) tagRows(ctx context.Context) []row {
-	n := p.tagNames(ctx, "")
+	n := p.tagNames(ctx)
 	byName := make(map[string]*entry, len(n.all))
 	for _, e := range n.all {
 		byName[e.name] = e

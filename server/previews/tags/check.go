@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/previewd/previewd/server/previews/registry"
-	"github.com/previewd/previewd/server/previews/store"
 )
 
 const (
@@ -16,7 +15,7 @@ const (
 	maxAsking       = 8
 	questionTimeout = 30 * time.Second
 	// maxPause is how long a tag that could not be asked for, or brought, is left alone at most; each failure doubles the
-	// pause. Nor is the registry obeyed for longer when it says when to come back.
+	// pause.
 	maxPause = 5 * time.Minute
 	// saveEvery is how often what the tags are is written down, at most.
 	saveEvery = time.Second
@@ -24,8 +23,12 @@ const (
 
 // Run asks the registry what has changed until ctx ends. Then all that was begun has ended.
 func (t *Tags) Run(ctx context.Context) {
-	defer t.running.Wait()
-	defer t.end()
+	defer func() {
+		t.mu.Lock()
+		t.end() // with the lock, so that nothing is begun after it
+		t.mu.Unlock()
+		t.running.Wait()
+	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var saved time.Time
@@ -52,7 +55,10 @@ func (t *Tags) round(now time.Time) (next time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	next = t.list.begun.Add(listEvery)
-	if !now.Before(next) && !now.Before(t.paused) && t.list.reading == nil {
+	if t.list.tries.failed > 0 {
+		next = t.list.tries.due
+	}
+	if !now.Before(next) && t.mayAsk(now) && t.list.reading == nil {
 		t.readList(now)
 		next = now.Add(listEvery)
 	}
@@ -67,7 +73,7 @@ func (t *Tags) round(now time.Time) (next time.Time) {
 	soon(t.paused)
 	for g := range t.used {
 		if g.before != nil && !now.Before(g.until) {
-			t.leave(g.before)
+			t.letGo(g.before)
 			g.before = nil
 		}
 		if now.Sub(g.visited) >= inUse {
@@ -100,28 +106,26 @@ func (t *Tags) ask(g *tag, now time.Time) <-chan struct{} {
 	switch {
 	case g.asking != nil:
 		return g.asking
-	case now.Before(t.paused), t.asking >= maxAsking, g.questions.wait(now):
+	case !t.mayAsk(now), g.questions.wait(now):
 		return nil
 	}
 	done := make(chan struct{})
 	g.asking = done
-	t.asking++
 	t.running.Go(func() {
 		digest, err := t.head(g.name)
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		defer close(done)
 		defer t.awaken()
-		t.asking--
 		g.asking = nil
 		now := time.Now()
 		t.answered(err)
 		switch {
-		case t.tags[g.name] != g: // it is gone meanwhile
+		case t.tags[g.name] != g, errors.Is(err, errPaused), t.ctx.Err() != nil: // it is gone meanwhile, or was not asked for
 		case errors.Is(err, registry.ErrNotFound):
 			t.drop(g)
 		case err != nil:
-			g.questions.fail(err, now, t.opts.Check)
+			g.questions.fail(err, now, t.opts.Check, maxPause)
 		default:
 			t.moved(g, digest, now)
 		}
@@ -129,7 +133,33 @@ func (t *Tags) ask(g *tag, now time.Time) <-chan struct{} {
 	return done
 }
 
+// mayAsk says whether the registry may be asked: it does not want to be left alone, and the server goes on. The lock is held.
+func (t *Tags) mayAsk(now time.Time) bool { return t.ctx.Err() == nil && !now.Before(t.paused) }
+
+// errPaused is why something was not asked for when it was its turn.
+var errPaused = errors.New("the registry wants to be left alone")
+
+// turn returns errPaused where that is so. The lock is not held.
+func (t *Tags) turn() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mayAsk(time.Now()) {
+		return nil
+	}
+	return errPaused
+}
+
+// head asks for the digest of a tag when it is its turn.
 func (t *Tags) head(name string) (digest string, err error) {
+	select {
+	case t.asking <- struct{}{}:
+		defer func() { <-t.asking }()
+	case <-t.ctx.Done():
+		return "", t.ctx.Err()
+	}
+	if err := t.turn(); err != nil {
+		return "", err
+	}
 	ctx, cancel := context.WithTimeout(t.ctx, questionTimeout)
 	defer cancel()
 	return t.opts.Registry.Head(ctx, name)
@@ -159,11 +189,11 @@ func (t *Tags) answered(err error) {
 	pause, limited := registry.RetryAfter(err)
 	result := "ok"
 	switch {
-	case errors.Is(err, context.Canceled): // the server ends
+	case errors.Is(err, context.Canceled), errors.Is(err, errPaused): // the server ends, or nothing was asked
 		return
 	case limited:
 		result = "limited"
-		t.paused = now.Add(min(pause, maxPause))
+		t.paused = now.Add(pause)
 	case errors.Is(err, registry.ErrNotFound):
 		result = "not_found"
 	case err != nil:
@@ -172,7 +202,7 @@ func (t *Tags) answered(err error) {
 	t.opts.Count.RegistryAsked(result)
 	if result == "failed" || result == "limited" {
 		if t.problem == nil {
-			t.opts.Warn(fmt.Sprintf("the registry cannot be asked; what is here is shown: %v", err), "")
+			t.opts.Warn(fmt.Sprintf("asking the registry has failed, what is here is shown: %v", err), "")
 		}
 		t.problem = err
 		return
@@ -193,36 +223,6 @@ func (t *Tags) unreached() error {
 		return fmt.Errorf("the registry has not been reached since the start: %w", t.problem)
 	}
 	return fmt.Errorf("the registry was last reached at %s: %w", t.reached.UTC().Format(time.RFC3339), t.problem)
-}
-
-// show has a tag show another build. The lock is held.
-func (t *Tags) show(g *tag, b *store.Build, now time.Time) {
-	if g.shown != nil {
-		if g.before != nil {
-			t.leave(g.before)
-		}
-		g.before, g.until = g.shown, now.Add(keepsBefore)
-	}
-	g.shown, g.pulls = b, attempts{}
-	if t.infos[b.Digest] == nil {
-		t.infos[b.Digest] = recall(b.Digest, b.Meta)
-	}
-	t.unsaved = true
-}
-
-// release gives up the builds of a tag. The lock is held.
-func (t *Tags) release(g *tag) {
-	for _, b := range []*store.Build{g.shown, g.before} {
-		if b != nil {
-			t.leave(b)
-		}
-	}
-	g.shown, g.before = nil, nil
-}
-
-func (t *Tags) leave(b *store.Build) {
-	t.opts.Left(b.Directory)
-	b.Release()
 }
 
 // save writes down which tag had which digest, for a start at which the registry does not answer.

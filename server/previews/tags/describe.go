@@ -1,6 +1,7 @@
 package tags
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -50,7 +51,7 @@ func recall(digest string, meta store.Meta) *Info {
 // describing is what is known of the tags that nobody uses. Tags.mu guards it.
 type describing struct {
 	asked time.Time // when the overview was looked at last
-	last  time.Time // when a tag was last asked for
+	due   time.Time // when the next tag is to be asked for
 	busy  int       // how many are being asked for
 }
 
@@ -59,7 +60,7 @@ type Row struct {
 	Tag string
 	// Digest is that of its newest build, as far as it is known.
 	Digest string
-	// Built is when that was made, or else seen here first.
+	// Built is when that was made, or else seen here first. It is zero while the registry has not been asked.
 	Built time.Time
 	// Files and Bytes are those of the site, 0 where it is not here.
 	Files int
@@ -71,7 +72,6 @@ type Row struct {
 // use too, few at a time.
 func (t *Tags) Rows() []Row {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	now := time.Now()
 	t.describe.asked = now
 	t.awaken()
@@ -88,22 +88,26 @@ func (t *Tags) Rows() []Row {
 				r.Info = t.infos[g.digest]
 			}
 		}
-		if r.Info != nil && !r.Info.Created.IsZero() {
+		switch {
+		case r.Info != nil && !r.Info.Created.IsZero():
 			r.Built = r.Info.Created
+		case (r.Info != nil || r.State == Refused) && r.Built.IsZero():
+			r.Built = t.began
 		}
 		rows = append(rows, r)
 	}
+	t.mu.Unlock()
 	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Tag, b.Tag) })
 	return rows
 }
 
 // describeSome asks for the tag of which least is known, and says when for the next. The lock is held.
 func (t *Tags) describeSome(now time.Time) (next time.Time) {
-	if now.Sub(t.describe.asked) >= lookedAt || now.Before(t.paused) || t.describe.busy >= maxAsking/2 {
+	if now.Sub(t.describe.asked) >= lookedAt || !t.mayAsk(now) || t.describe.busy >= maxAsking/2 {
 		return now
 	}
-	if next = t.describe.last.Add(describeEvery); now.Before(next) {
-		return next
+	if now.Before(t.describe.due) {
+		return t.describe.due
 	}
 	var oldest *tag
 	for g := range maps.Values(t.tags) {
@@ -115,9 +119,10 @@ func (t *Tags) describeSome(now time.Time) (next time.Time) {
 		}
 	}
 	if oldest == nil {
-		return now.Add(describedFor / 10)
+		t.describe.due = now.Add(describedFor / 10)
+		return t.describe.due
 	}
-	t.describe.last = now
+	t.describe.due = now.Add(describeEvery)
 	t.describe.busy++
 	asked := t.ask(oldest, now)
 	t.running.Go(func() {
@@ -139,7 +144,7 @@ func (t *Tags) describeSome(now time.Time) (next time.Time) {
 		}
 		t.look(oldest, digest)
 	})
-	return now.Add(describeEvery)
+	return t.describe.due
 }
 
 // look asks what the image of a tag is made of.
@@ -148,10 +153,10 @@ func (t *Tags) look(g *tag, digest string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case err == nil, t.ctx.Err() != nil:
+	case err == nil, t.ctx.Err() != nil, errors.Is(err, errPaused):
 	case isRefused(err):
 		t.refusals[digest] = err.Error()
 	default:
-		g.pulls.fail(err, time.Now(), t.opts.Check)
+		g.pulls.fail(err, time.Now(), t.opts.Check, maxPause)
 	}
 }

@@ -3,6 +3,8 @@ package tags
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -13,45 +15,82 @@ const (
 	// listEvery is how often the list of tags is read, and listAtMost how often on names that are not in it.
 	listEvery  = time.Minute
 	listAtMost = time.Second
+	// listPause is the longest pause after it could not be read: when the registry is back, all of it is seen by that.
+	listPause = 10 * time.Second
+	// findEvery is how often a tag is asked for that is not in the list, where the registry has more than are listed.
+	findEvery = time.Second / 5
 )
 
 // list is what is known of the list of tags. Tags.mu guards it.
 type list struct {
 	begun   time.Time     // when it was last begun to be read
 	reading chan struct{} // closed when the reading under way is over; nil where none is
+	tries   attempts      // to read it
 	read    bool          // it has been read once
 	more    bool          // there are more tags than are listed
-	version uint64        // another one whenever there are other tags
+
+	found   time.Time     // when a tag was last asked for that is not in the list
+	finding chan struct{} // closed when that is answered; nil where none is asked for
+	name    string        // its name
+	problem error         // why that was not answered
 }
 
-// Names returns the names of all tags, sorted, and a number that is another one whenever they are others. missed is a name
-// that is looked for and not among those that are known: then the list is read once more. That is waited for, as it is where
-// nothing is known yet, for patience at most.
-func (t *Tags) Names(ctx context.Context, missed string) (names []string, version uint64) {
+// Names returns the names of all tags, sorted, and a number that is another one whenever they are others. Where nothing is
+// known yet, the first list is waited for, for patience at most.
+func (t *Tags) Names(ctx context.Context) (names []string, version uint64) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if now := time.Now(); missed != "" || !t.list.read && len(t.tags) == 0 {
-		if t.list.reading == nil && now.Sub(t.list.begun) >= listAtMost && !now.Before(t.paused) {
-			t.readList(now)
-		}
-		t.await(ctx, t.list.reading)
-	}
-	if missed != "" && t.list.more && t.tags[missed] == nil && registry.IsTag(missed) {
-		t.await(ctx, t.find(missed))
+	if !t.list.read && len(t.tags) == 0 {
+		t.await(ctx, t.readAgain(time.Now()))
 	}
 	names = make([]string, 0, len(t.tags))
 	for name := range t.tags {
 		names = append(names, name)
 	}
+	version = t.version.Load()
+	t.mu.Unlock()
 	slices.Sort(names)
-	return names, t.list.version
+	return names, version
 }
 
 // Version is that of Names.
-func (t *Tags) Version() uint64 {
+func (t *Tags) Version() uint64 { return t.version.Load() }
+
+// Find looks for a name that is not among those that are known: the list is read once more, or where that does not have all,
+// the tag of that name asked for. It is waited for, for patience at most. The error is why it is not known whether there is
+// such a tag.
+func (t *Tags) Find(ctx context.Context, name string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.list.version
+	if t.list.more && registry.IsTag(name) {
+		return t.find(ctx, name)
+	}
+	reading := t.readAgain(time.Now())
+	t.await(ctx, reading)
+	return t.unlisted(reading != nil && reading == t.list.reading)
+}
+
+// unlisted says why it is not known which tags there are. The lock is held.
+func (t *Tags) unlisted(hangs bool) error {
+	switch {
+	case t.list.tries.problem != nil:
+		return t.list.tries.problem
+	case hangs:
+		return errors.New("the registry has not answered yet")
+	case time.Now().Before(t.paused):
+		return fmt.Errorf("%w until %s", errPaused, t.paused.UTC().Format(time.RFC3339))
+	case !t.list.read:
+		return errors.New("the registry has not been asked yet")
+	}
+	return nil
+}
+
+// readAgain begins to read the list, unless that was done a moment ago, and returns what is closed when it is read; nil where it
+// is not being read. The lock is held.
+func (t *Tags) readAgain(now time.Time) <-chan struct{} {
+	if t.list.reading == nil && now.Sub(t.list.begun) >= listAtMost && t.mayAsk(now) && !t.list.tries.wait(now) {
+		t.readList(now)
+	}
+	return t.list.reading
 }
 
 // readList begins to read the list. The lock is held.
@@ -59,59 +98,78 @@ func (t *Tags) readList(now time.Time) {
 	done := make(chan struct{})
 	t.list.begun, t.list.reading = now, done
 	t.running.Go(func() {
-		ctx, cancel := context.WithTimeout(t.ctx, questionTimeout)
-		defer cancel()
-		names, more, err := t.opts.Registry.Tags(ctx)
+		names, more, err := t.opts.Registry.Tags(t.ctx)
 		if errors.Is(err, registry.ErrNotFound) { // nothing has been pushed yet
 			names, more, err = nil, false, nil
 		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		defer close(done)
+		defer t.awaken()
 		t.list.reading = nil
-		if t.answered(err); err == nil {
-			t.list.read, t.list.more = true, more
-			t.listed(names)
+		now := time.Now()
+		if t.answered(err); err != nil {
+			t.list.tries.fail(err, now, listAtMost, listPause)
+		} else {
+			t.listed(names, more, now)
 		}
+		t.tidy()
 	})
 }
 
 // listed takes over which tags there are. The lock is held.
-func (t *Tags) listed(names []string) {
-	now := time.Now()
+func (t *Tags) listed(names []string, more bool, now time.Time) {
+	first := now
+	if !t.list.read {
+		first = time.Time{}
+	}
 	is := make(map[string]bool, len(names))
 	for _, name := range names {
 		is[name] = true
-		t.add(name, now)
+		t.add(name, first)
 	}
 	for name, g := range t.tags {
-		if !is[name] && !t.list.more {
+		// One that is not in the list may be there all the same, if that has not all. It is found again when somebody asks for it,
+		// so that it need not be remembered.
+		if _, used := t.used[g]; !is[name] && !(more && used) {
 			t.drop(g)
 		}
 	}
-	digests := map[string]bool{}
+	if t.list.tries.failed > 0 { // the registry is back, and may be asked for the tags that it did not answer for
+		for g := range t.used {
+			if g.questions.wait(now) {
+				g.questions.due = now.Add(rand.N(t.opts.Check))
+			}
+		}
+	}
+	t.list.read, t.list.more, t.list.tries = true, more, attempts{}
+}
+
+// tidy forgets what is known of digests that no tag has. The lock is held.
+func (t *Tags) tidy() {
+	has := make(map[string]bool, len(t.tags))
 	for _, g := range t.tags {
-		digests[g.digest] = true
+		has[g.digest] = true
 	}
 	for digest := range t.infos {
-		if !digests[digest] {
+		if !has[digest] {
 			delete(t.infos, digest)
 		}
 	}
 	for digest := range t.refusals {
-		if !digests[digest] {
+		if !has[digest] {
 			delete(t.refusals, digest)
 		}
 	}
 }
 
-// add makes a tag known. The lock is held.
-func (t *Tags) add(name string, now time.Time) *tag {
+// add makes a tag known, which was seen first at a time. The lock is held.
+func (t *Tags) add(name string, first time.Time) *tag {
 	g := t.tags[name]
 	if g == nil {
-		g = &tag{name: name, first: now}
+		g = &tag{name: name, first: first}
 		t.tags[name] = g
-		t.list.version++
+		t.version.Add(1)
 	}
 	return g
 }
@@ -123,29 +181,54 @@ func (t *Tags) drop(g *tag) {
 	}
 	delete(t.tags, g.name)
 	delete(t.used, g)
-	t.list.version++
+	t.version.Add(1)
 	t.unsaved = t.unsaved || g.digest != ""
 	t.release(g)
 }
 
-// find asks for a tag that is not in the list, as that has more tags than are listed. The lock is held.
-func (t *Tags) find(name string) (done chan struct{}) {
-	if time.Now().Before(t.paused) || t.asking >= maxAsking {
-		return nil
+// find asks for a tag that is not in the list, as that has not all: one at a time, so that those who ask for names that are not
+// there do not take the registry from others. The error is that of Find. The lock is held.
+func (t *Tags) find(ctx context.Context, name string) error {
+	now := time.Now()
+	switch {
+	case t.list.finding != nil && t.list.name == name: // another waits for it
+	case !t.mayAsk(now):
+		return t.unlisted(false)
+	case t.list.finding != nil || now.Sub(t.list.found) < findEvery:
+		return errors.New("the registry is being asked for other names")
+	default:
+		t.readTag(name, now)
 	}
-	done = make(chan struct{})
-	t.asking++
+	finding := t.list.finding
+	t.await(ctx, finding)
+	switch {
+	case t.list.finding == finding:
+		return errors.New("the registry has not answered yet")
+	case t.list.name == name:
+		return t.list.problem
+	}
+	return nil
+}
+
+// readTag begins to ask for a tag that is not in the list. The lock is held.
+func (t *Tags) readTag(name string, now time.Time) {
+	done := make(chan struct{})
+	t.list.found, t.list.finding, t.list.name, t.list.problem = now, done, name, nil
 	t.running.Go(func() {
 		digest, err := t.head(name)
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		defer close(done)
-		t.asking--
-		if t.answered(err); err == nil {
+		t.list.finding = nil
+		t.answered(err)
+		switch {
+		case errors.Is(err, registry.ErrNotFound):
+		case err != nil:
+			t.list.problem = err
+		default:
 			now := time.Now()
 			g := t.add(name, now)
 			g.digest, g.checked = digest, now
 		}
 	})
-	return done
 }

@@ -37,11 +37,11 @@ func (t *Tags) bring(g *tag) {
 		return
 	}
 	now := time.Now()
-	if b, here := t.opts.Store.Use(digest); here {
+	if b, here := t.use(digest); here {
 		t.show(g, b, now)
 		return
 	}
-	if now.Before(t.paused) || g.pulls.wait(now) {
+	if !t.mayAsk(now) || g.pulls.wait(now) {
 		return
 	}
 	p := &pull{done: make(chan struct{})}
@@ -113,6 +113,9 @@ func (t *Tags) isWanted(digest string) bool {
 
 // image asks what an image is made of.
 func (t *Tags) image(digest string) (*registry.Image, error) {
+	if err := t.turn(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(t.ctx, questionTimeout)
 	defer cancel()
 	image, err := t.opts.Registry.Image(ctx, digest)
@@ -140,7 +143,9 @@ func (t *Tags) layers(image *registry.Image, p *pull) ([]*store.Blob, error) {
 			count := func(bytes int64) { p.fetched.Add(bytes - counted.Swap(bytes)) }
 			fetch := func(ctx context.Context) (io.ReadCloser, error) {
 				p.came.Add(l.Size)
-				return t.opts.Registry.Layer(ctx, l)
+				content, err := t.opts.Registry.Layer(ctx, l)
+				t.layerAnswered(err)
+				return content, err
 			}
 			blob, err := t.opts.Store.Blob(ctx, l.Digest, l.Size, fetch, count)
 			blobs[i] = blob
@@ -150,13 +155,25 @@ func (t *Tags) layers(image *registry.Image, p *pull) ([]*store.Blob, error) {
 	return blobs, group.Wait()
 }
 
+// layerAnswered counts a question for a layer. Where one of them fails, that is of its build and not of the registry, unless that
+// wants to be left alone.
+func (t *Tags) layerAnswered(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, limited := registry.RetryAfter(err); err == nil || limited || errors.Is(err, context.Canceled) {
+		t.answered(err)
+		return
+	}
+	t.opts.Count.RegistryAsked("failed")
+}
+
 // pulled takes over what has become of a pull: all tags in use that have its digest show it.
 func (t *Tags) pulled(digest string, p *pull, b *store.Build, took time.Duration, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	defer t.awaken()
 	delete(t.pulls, digest)
-	if b == nil && (t.ctx.Err() != nil || errors.Is(err, errUnwanted)) {
+	if b == nil && (t.ctx.Err() != nil || errors.Is(err, errUnwanted) || errors.Is(err, errPaused)) {
 		return
 	}
 	result := "failed"
@@ -172,12 +189,12 @@ func (t *Tags) pulled(digest string, p *pull, b *store.Build, took time.Duration
 	t.opts.Count.Pulled(result, p.came.Load(), took)
 	now := time.Now()
 	for g := range t.used {
-		if g.digest != digest {
+		if g.digest != digest || g.shown != nil && g.shown.Digest == digest {
 			continue
 		}
 		switch result {
 		case "ok":
-			if another, here := t.opts.Store.Use(digest); here {
+			if another, here := t.use(digest); here {
 				t.show(g, another, now)
 				t.opts.Info(fmt.Sprintf("build %s is shown: %d files", digest, b.Meta.Files), g.name)
 			}
@@ -185,7 +202,7 @@ func (t *Tags) pulled(digest string, p *pull, b *store.Build, took time.Duration
 			t.opts.Warn(fmt.Sprintf("build %s cannot be shown: %v", digest, err), g.name)
 		default:
 			t.opts.Warn(fmt.Sprintf("build %s could not be brought: %v", digest, err), g.name)
-			g.pulls.fail(err, now, t.opts.Check)
+			g.pulls.fail(err, now, t.opts.Check, maxPause)
 		}
 	}
 	if b != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/previewd/previewd/server/previews/registry"
@@ -32,8 +33,8 @@ type Options struct {
 	IndexPages []string
 	// Check is how often the registry is asked whether a tag in use has moved.
 	Check time.Duration
-	// InUse says whether a page of a tag is open; nil is never. Left is told the directory of a build that is no longer
-	// shown, before the store may delete it.
+	// InUse says whether a page of a tag is open; nil is never. Left is told the directory of a build that no tag shows and
+	// nobody is in any more, before the store may delete it. Neither may call a method of Tags.
 	InUse func(tag string) bool
 	Left  func(directory string)
 	// Info and Warn tell the operator what has happened to a tag, or with "" to all.
@@ -56,19 +57,23 @@ type Tags struct {
 	end     context.CancelFunc
 	running sync.WaitGroup
 	wake    chan struct{} // has room for one: something is to be done sooner
+	asking  chan struct{} // has room for maxAsking
 	pulling chan struct{} // has room for maxPulls
+	version atomic.Uint64 // another one whenever there are other tags
 
 	mu   sync.Mutex // held for all that follows, never while the registry or the store is waited for
 	tags map[string]*tag
 	// used are the tags that are in use, or were until a moment ago.
 	used map[*tag]struct{}
 	list list
-	// pulls are the builds that are being brought, refusals why others never will be, and infos what is told of them: by digest.
+	// builds are those that are held, pulls those that are being brought, refusals why others never will be, and infos what is
+	// told of them: by digest.
+	builds   map[string]*Build
 	pulls    map[string]*pull
 	refusals map[string]string
 	infos    map[string]*Info
-	asking   int // questions under way whether a tag has moved
 	describe describing
+	began    time.Time // when these were made
 	paused   time.Time // until when the registry does not want to be asked
 	reached  time.Time // when it has answered last
 	problem  error     // of the last question; nil where it was answered
@@ -78,7 +83,8 @@ type Tags struct {
 // tag is one of them. Tags.mu guards it.
 type tag struct {
 	name string
-	// digest is what the registry has said last, "" where that is not known, checked when, and first when it said so first.
+	// digest is what the registry has said last, "" where that is not known, checked when, and first when it said so first;
+	// that is zero where it may have been so before these were made.
 	digest         string
 	checked, first time.Time
 	visited        time.Time // when the tag was asked for last
@@ -87,7 +93,7 @@ type tag struct {
 	questions, pulls attempts
 	asking           chan struct{} // closed when the question that is under way is answered; nil where none is
 	// shown is the build that is shown, before the one before it, until the time when that goes.
-	shown, before *store.Build
+	shown, before *Build
 	until         time.Time
 }
 
@@ -98,10 +104,10 @@ type attempts struct {
 	due     time.Time
 }
 
-// fail takes over that a try has failed. The next one is due after pause, and each failure doubles that.
-func (a *attempts) fail(err error, now time.Time, pause time.Duration) {
+// fail takes over that a try has failed. The next one is due after pause, and each failure doubles that, up to most.
+func (a *attempts) fail(err error, now time.Time, pause, most time.Duration) {
 	a.problem = err
-	a.due = now.Add(spread(min(pause<<min(a.failed, 10), maxPause)))
+	a.due = now.Add(spread(min(pause<<min(a.failed, 10), most)))
 	a.failed++
 }
 
@@ -113,15 +119,16 @@ func New(opts Options) *Tags {
 	if opts.InUse == nil {
 		opts.InUse = func(string) bool { return false }
 	}
-	t := &Tags{opts: opts, wake: make(chan struct{}, 1), pulling: make(chan struct{}, maxPulls), tags: map[string]*tag{}, used: map[*tag]struct{}{},
-		pulls: map[string]*pull{}, refusals: map[string]string{}, infos: map[string]*Info{}}
+	t := &Tags{opts: opts, wake: make(chan struct{}, 1), asking: make(chan struct{}, maxAsking), pulling: make(chan struct{}, maxPulls),
+		tags: map[string]*tag{}, used: map[*tag]struct{}{}, builds: map[string]*Build{}, pulls: map[string]*pull{}, refusals: map[string]string{},
+		infos: map[string]*Info{}, began: time.Now()}
 	t.ctx, t.end = context.WithCancel(context.Background())
 	for key, digest := range opts.Store.Remembered() {
 		if name, of := strings.CutPrefix(key, opts.Repository+":"); of {
-			t.tags[name] = &tag{name: name, digest: digest, first: time.Now()}
+			t.tags[name] = &tag{name: name, digest: digest}
 		}
 	}
-	t.list.version++
+	t.version.Add(1)
 	return t
 }
 
@@ -142,17 +149,21 @@ const (
 type Shown struct {
 	State State
 	// Build is what is shown, nil where nothing is here. Before is the build before it, for a while; else nil.
-	Build, Before *store.Build
-	// Reason says why there is nothing, and why the newest build is not what is shown.
+	Build, Before *Build
+	// Reason says why there is nothing, and why the newest build is not what is shown. Again is when it is tried again, zero
+	// where that may be at any time.
 	Reason string
+	Again  time.Time
 	// Done of Size bytes of what is being brought are here. Size is 0 where that is not known yet.
 	Done, Size int64
 	// Info is what is known of the build; nil where nothing is.
 	Info *Info
+
+	tags *Tags // where the builds are held
 }
 
 // Enter says what a tag shows, which is then in use. Where its build is not here, that is begun to be brought. A tag that was
-// not in use is asked for first, for patience at most.
+// not in use is asked for first, for patience at most. The caller leaves what it gets.
 func (t *Tags) Enter(ctx context.Context, name string) Shown {
 	now := time.Now()
 	t.mu.Lock()
@@ -162,9 +173,10 @@ func (t *Tags) Enter(ctx context.Context, name string) Shown {
 		return Shown{State: Gone}
 	}
 	if g.shown != nil && now.Sub(g.visited) < inUse {
-		defer t.mu.Unlock()
 		g.visited = now
-		return t.tell(g, now)
+		s := t.hold(t.tell(g, now))
+		t.mu.Unlock()
+		return s
 	}
 	defer t.mu.Unlock()
 	g.visited = now
@@ -177,14 +189,22 @@ func (t *Tags) Enter(ctx context.Context, name string) Shown {
 		return Shown{State: Gone}
 	}
 	t.bring(g)
-	return t.tell(g, now)
+	s := t.hold(t.tell(g, time.Now()))
+	if s.State == Waiting { // it is to be brought, and cannot be now
+		s.State, s.Reason, s.Again = Failed, "the server is about to end", t.paused
+		if t.ctx.Err() == nil {
+			s.Reason = "the registry wants to be left alone until " + t.paused.UTC().Format(time.RFC3339)
+		}
+	}
+	return s
 }
 
-// Wait waits until a tag has a build here or cannot have one, or ctx ends, and says what it shows then.
+// Wait waits until a tag has a build here or cannot have one, or ctx ends, and says what it shows then. The caller leaves
+// what it gets.
 func (t *Tags) Wait(ctx context.Context, name string) Shown {
 	for {
 		shown := t.Enter(ctx, name)
-		if shown.State != Fetching || ctx.Err() != nil {
+		if shown.State != Fetching || shown.Build != nil || ctx.Err() != nil {
 			return shown
 		}
 		t.mu.Lock()
@@ -213,7 +233,7 @@ var closed = func() chan struct{} {
 	return c
 }()
 
-// Peek says what a tag shows without using it.
+// Peek says what a tag shows, which is not in use by that. The caller leaves what it gets.
 func (t *Tags) Peek(name string) Shown {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -221,7 +241,7 @@ func (t *Tags) Peek(name string) Shown {
 	if g == nil {
 		return Shown{State: Gone}
 	}
-	return t.tell(g, time.Now())
+	return t.hold(t.tell(g, time.Now()))
 }
 
 // tell says what a tag shows. The lock is held.
@@ -239,11 +259,11 @@ func (t *Tags) tell(g *tag, now time.Time) Shown {
 	case reason != "":
 		s.State, s.Reason = Refused, reason
 	case g.pulls.problem != nil:
-		s.State, s.Reason = Failed, g.pulls.problem.Error()
+		s.State, s.Reason, s.Again = Failed, g.pulls.problem.Error(), g.pulls.due
 	case g.shown == nil && g.asking != nil:
 		s.State = Fetching
 	case g.shown == nil && g.questions.problem != nil:
-		s.State, s.Reason = Failed, g.questions.problem.Error()
+		s.State, s.Reason, s.Again = Failed, g.questions.problem.Error(), g.questions.due
 	}
 	return s
 }
