@@ -181,6 +181,9 @@ func cause(err error) string {
 		return status.Error()
 	}
 	// Where HTTPS and plain HTTP were tried, that of HTTPS is the first.
+	if e, ok := errors.AsType[*overPlainHTTP](err); ok {
+		err = e.err
+	}
 	for {
 		inner, ok := errors.AsType[*url.Error](err)
 		if !ok {

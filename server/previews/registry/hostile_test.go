@@ -97,15 +97,19 @@ func TestUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	closed.Close()
-	for name, c := range map[string]struct{ host, want string }{
-		"nobody listens":      {closed.Addr().String(), "connect: connection refused"},
-		"another authority":   {b.serve(t, newFake()), "SSL_CERT_FILE names a file with the certificates that are trusted"},
-		"plain HTTP":          {plain.Listener.Addr().String(), "server gave HTTP response to HTTPS client; PREVIEWS_INSECURE=true allows it"},
-		"a link-local one":    {"169.254.169.254", "169.254.169.254 is at 169.254.169.254: link-local, not connected to"},
-		"the unspecified one": {"0.0.0.0:5000", "0.0.0.0 is at 0.0.0.0: no address of a server, not connected to"},
+	for name, c := range map[string]struct {
+		host, want string
+		insecure   bool
+	}{
+		"nobody listens":               {closed.Addr().String(), "connect: connection refused", false},
+		"nobody listens to plain HTTP": {closed.Addr().String(), "connect: connection refused", true},
+		"another authority":            {b.serve(t, newFake()), "SSL_CERT_FILE names a file with the certificates that are trusted", false},
+		"plain HTTP":                   {plain.Listener.Addr().String(), "server gave HTTP response to HTTPS client; PREVIEWS_INSECURE=true allows it", false},
+		"a link-local one":             {"169.254.169.254", "169.254.169.254 is at 169.254.169.254: link-local, not connected to", false},
+		"the unspecified one":          {"0.0.0.0:5000", "0.0.0.0 is at 0.0.0.0: no address of a server, not connected to", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := a.client(t, c.host, Options{}).Head(t.Context(), "pr-42")
+			_, err := a.client(t, c.host, Options{Insecure: c.insecure}).Head(t.Context(), "pr-42")
 			if err == nil || !strings.HasPrefix(err.Error(), c.host+"/team/app:pr-42: ") || !strings.HasSuffix(err.Error(), c.want) {
 				t.Fatalf("got  %v\nwant %s", err, c.want)
 			}

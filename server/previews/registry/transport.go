@@ -82,6 +82,9 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 			err = context.Cause(ctx)
 		}
 		cancel(nil)
+		if req.URL.Scheme == "http" {
+			err = &overPlainHTTP{err}
+		}
 		return nil, err
 	}
 	content := &body{inner: resp.Body, ctx: ctx, cancel: cancel, stall: t.stall, left: maxAnswer, over: errTooLarge}
@@ -144,6 +147,12 @@ func (t *roundTripper) judge(req, first *http.Request, redirects int) error {
 
 // errSecure ends the library's try of HTTPS where plain HTTP is asked for.
 var errSecure = errors.New("plain HTTP is asked for")
+
+// overPlainHTTP is an error of plain HTTP, which the library puts behind errSecure.
+type overPlainHTTP struct{ err error }
+
+func (e *overPlainHTTP) Error() string { return e.err.Error() }
+func (e *overPlainHTTP) Unwrap() error { return e.err }
 
 // plainError is a refusal of plain HTTP.
 type plainError struct{ host string }
