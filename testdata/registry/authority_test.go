@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// authority is a certificate authority that nobody knows, and the certificate that it gave a server on 127.0.0.1.
+// authority is a certificate authority that nobody knows, and the certificate that it gave the servers here.
 type authority struct {
 	file   string // of its own certificate, PEM
 	pool   *x509.CertPool
@@ -29,7 +29,7 @@ func newAuthority(t *testing.T) authority {
 		Subject: pkix.Name{CommonName: "authority of the test"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}, nil, nil)
 	leaf, key := certificate(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "registry"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		Subject: pkix.Name{CommonName: "registry"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(127, 0, 0, 2)}, DNSNames: []string{"localhost"},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, root, rootKey)
 	a := authority{

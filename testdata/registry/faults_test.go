@@ -8,14 +8,15 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// slowly sends what the registry sends with so many bytes a second.
-func slowly(rate int) fault {
+// slowly sends what the registry sends with so many bytes a second, which may change.
+func slowly(rate *atomic.Int64) fault {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(&trickle{ResponseWriter: w, ctx: r.Context(), rate: rate}, r)
 	}
@@ -25,12 +26,12 @@ func slowly(rate int) fault {
 type trickle struct {
 	http.ResponseWriter
 	ctx  context.Context
-	rate int // bytes a second
+	rate *atomic.Int64 // bytes a second
 }
 
 func (t *trickle) Write(text []byte) (n int, err error) {
 	for len(text) > 0 {
-		part := text[:min(len(text), max(1, t.rate/16))]
+		part := text[:min(int64(len(text)), max(1, t.rate.Load()/16))]
 		done, err := t.ResponseWriter.Write(part)
 		n += done
 		if err != nil {
@@ -136,7 +137,9 @@ func TestFaults(t *testing.T) {
 	if got := look(r.url() + "/v2/" + repository + "/blobs/any"); !strings.Contains(got, "500") {
 		t.Errorf("a blob: %s", got)
 	}
-	for _, f := range []fault{nil, blobs(broken), slowly(100 << 10)} {
+	var rate atomic.Int64
+	rate.Store(100 << 10)
+	for _, f := range []fault{nil, blobs(broken), slowly(&rate)} {
 		r.misbehave(f)
 		if got := look(r.url() + manifest); !strings.Contains(got, "200") {
 			t.Errorf("well again: %s", got)

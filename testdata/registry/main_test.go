@@ -9,12 +9,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sirupsen/logrus"
 )
 
 // module is the server's module as seen from here.
 const module = "../.."
+
+// limit is how long anything may take that a test waits for: longer than on the slowest machine.
+const limit = 60 * time.Second
 
 // binary is the server.
 var binary string
@@ -41,6 +45,10 @@ func prepare(m *testing.M) (int, error) {
 	}
 	defer os.RemoveAll(scratch)
 	binary = filepath.Join(scratch, "previewd")
+	if b := os.Getenv("TRY"); b != "" {
+		binary = b
+		return m.Run(), nil
+	}
 	build := exec.Command("go", "build", "-o", binary, ".")
 	build.Dir = module
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -77,6 +85,22 @@ func run(t *testing.T, dir string, variables []string, name string, args ...stri
 		t.Fatalf("%s %q: %v\n%s%s", name, args, err, out, &stderr)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// await repeats check until it passes, and fails the test if it has not after limit.
+func await(t *testing.T, what string, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not after %v: %s: %v", limit, what, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // files are the files of a site, by their paths below its root.

@@ -75,6 +75,22 @@ func image(t *testing.T, layers ...v1.Layer) v1.Image {
 // image is an OCI image with the files.
 func (f files) image(t *testing.T) v1.Image { return image(t, f.layer(t, compression.GZip)) }
 
+// labelled is the image with a time and labels.
+func labelled(t *testing.T, made v1.Image, created time.Time, labels map[string]string) v1.Image {
+	t.Helper()
+	config, err := made.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = config.DeepCopy()
+	config.Created, config.Config.Labels = v1.Time{Time: created}, labels
+	made, err = mutate.ConfigFile(made, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
 // reach is how the test's own program speaks with the registry.
 func (r *registry) reach() []remote.Option {
 	auth := authn.Anonymous
@@ -123,6 +139,21 @@ func (r *registry) push(tag string, what remote.Taggable) string {
 		r.t.Fatal(err)
 	}
 	return digest(r.t, what)
+}
+
+// store pushes an image without a tag, and move has a tag lead to an image that is there.
+func (r *registry) store(made v1.Image) {
+	r.t.Helper()
+	if err := remote.Write(r.reference("any").Context().Digest(digest(r.t, made)), made, r.reach()...); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *registry) move(tag string, made v1.Image) {
+	r.t.Helper()
+	if err := remote.Tag(r.reference("any").Context().Tag(tag), made, r.reach()...); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // digest is that of an image or an index.

@@ -1,12 +1,14 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -42,7 +44,7 @@ type asked struct {
 	at     time.Time
 	method string
 	path   string
-	agent  string
+	header http.Header
 }
 
 // fault answers a request in place of the registry, or has next answer.
@@ -52,16 +54,18 @@ type fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
 type options struct {
 	tokens *tokens     // nil is that all may do everything
 	tls    *tls.Config // nil is plain HTTP
+	// address is where it listens, "" a free port of 127.0.0.1.
+	address string
 }
 
 // serve starts a registry until the test ends. It has nothing, and deletes what it is told to.
 func serve(t *testing.T, o options) *registry {
 	t.Helper()
-	r := &registry{t: t, addr: "127.0.0.1:0", tls: o.tls, tokens: o.tokens != nil}
+	r := &registry{t: t, addr: cmp.Or(o.address, "127.0.0.1:0"), tls: o.tls, tokens: o.tokens != nil}
 	mux := http.NewServeMux()
 	r.app = mux
 	r.open() // the realm has the address
-	config := &configuration.Configuration{Storage: configuration.Storage{"filesystem": {"rootdirectory": t.TempDir()}, "delete": {"enabled": true}}}
+	config := &configuration.Configuration{Storage: configuration.Storage{"filesystem": {"rootdirectory": memory(t)}, "delete": {"enabled": true}}}
 	config.Tags.MaxTags = 1000
 	config.HTTP.Secret = "upload sessions are signed with this"
 	config.Log.Level = "error"
@@ -74,6 +78,17 @@ func serve(t *testing.T, o options) *registry {
 	mux.Handle("/v2/", handlers.NewApp(ctx, config))
 	t.Cleanup(r.close)
 	return r
+}
+
+// memory is a directory in memory, where there is such a file system: distribution syncs each file.
+func memory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "previewd-registry-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // url is the registry's address with its scheme.
@@ -126,7 +141,7 @@ func (r *registry) misbehave(f fault) {
 
 func (r *registry) door(w http.ResponseWriter, request *http.Request) {
 	r.mu.Lock()
-	r.asked = append(r.asked, asked{time.Now(), request.Method, request.URL.Path, request.UserAgent()})
+	r.asked = append(r.asked, asked{time.Now(), request.Method, request.URL.Path, request.Header})
 	fault := r.fault
 	r.mu.Unlock()
 	if fault != nil {
@@ -134,6 +149,13 @@ func (r *registry) door(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	r.app.ServeHTTP(w, request)
+}
+
+// forgetAsked empties the log.
+func (r *registry) forgetAsked() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked = nil
 }
 
 // log are the requests up to now whose path contains the text.

@@ -39,7 +39,7 @@ type Server struct {
 // startLine finds the address in the first line that http.server prints, and in a record that names the URL.
 var startLine = regexp.MustCompile(`https?://127\.0\.0\.1:([1-9][0-9]*)/?`)
 
-// Start runs the command on a free port of 127.0.0.1, serving dir, with variables of the form NAME=value
+// Start runs the command on a free port of 127.0.0.1, serving dir if that is not "", with variables of the form NAME=value
 // added to the environment. Its output goes to a file in scratch, a directory that the caller removes.
 func Start(command []string, dir, scratch string, variables ...string) (*Server, error) {
 	if len(command) == 0 {
@@ -54,7 +54,10 @@ func Start(command []string, dir, scratch string, variables ...string) (*Server,
 		return nil, err
 	}
 	defer output.Close()
-	words := slices.Concat(command, []string{"0", "--bind", "127.0.0.1", "-d", dir, "-p", "HTTP/1.1"})
+	words := slices.Concat(command, []string{"0", "--bind", "127.0.0.1", "-p", "HTTP/1.1"})
+	if dir != "" {
+		words = append(words, "-d", dir)
+	}
 	run := exec.Command(words[0], words[1:]...)
 	run.Stdout, run.Stderr = output, output
 	run.Env = slices.Concat(os.Environ(), []string{"ADMIN_PORT=" + admin, "PYTHONUNBUFFERED=1"}, variables)
