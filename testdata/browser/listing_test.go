@@ -188,15 +188,50 @@ func TestWelcomePage(t *testing.T) {
 	}
 }
 
-// TestPagesForEveryone: what axe-core finds on the pages that previewd makes, in light and dark, on a wide screen and on a
-// phone's. PREVIEWD_PICTURES is a directory for pictures of what it looked at.
-func TestPagesForEveryone(t *testing.T) {
-	axe, err := os.ReadFile(filepath.Join(os.Getenv("PREVIEWD_PACKAGES"), "axe-core/axe.min.js"))
+// axe is the program axe-core, which finds what keeps people from using a page; "" where it is not needed and not there.
+func axe(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(os.Getenv("PREVIEWD_PACKAGES"), "axe-core/axe.min.js"))
 	if err != nil && required {
 		t.Fatal(err)
 	}
+	return string(text)
+}
+
+// isForEveryone wants axe-core to find nothing on the page, with options for it.
+func (p page) isForEveryone(what, axe, options string) {
+	p.t.Helper()
+	p.must(p.Value(axe+"\n;window.found = null; setTimeout(() => axe.run(document, "+options+").then(r => { window.found = r.violations.map(v => "+
+		"({id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map(n => n.html.slice(0, 200))})) })); 0", nil))
+	for tries := 1; p.Await("window.found") != nil; tries++ { // of 10,000 names it takes a minute
+		if tries == 10 {
+			p.t.Fatalf("%s: axe-core does not end", what)
+		}
+	}
+	var found []json.RawMessage
+	p.must(p.Value("window.found", &found))
+	for _, v := range found {
+		p.t.Errorf("%s: %s", what, v)
+	}
+}
+
+// pictured writes a picture of the page to the directory PREVIEWD_PICTURES, if that is set.
+func (p page) pictured(what string) {
+	p.t.Helper()
 	pictures := os.Getenv("PREVIEWD_PICTURES")
-	if err != nil && pictures == "" {
+	if pictures == "" {
+		return
+	}
+	shot, err := p.Picture()
+	p.must(err)
+	p.must(os.WriteFile(filepath.Join(pictures, what+".png"), shot, 0o644))
+}
+
+// TestPagesForEveryone: what axe-core finds on the pages that previewd makes, in light and dark, on a wide screen and on a
+// phone's. PREVIEWD_PICTURES is a directory for pictures of what it looked at.
+func TestPagesForEveryone(t *testing.T) {
+	axe := axe(t)
+	if axe == "" && os.Getenv("PREVIEWD_PICTURES") == "" {
 		t.Skip("axe-core is not in PREVIEWD_PACKAGES")
 	}
 	s := serve(t, listingSite(t))
@@ -210,11 +245,7 @@ func TestPagesForEveryone(t *testing.T) {
 				p.must(p.Screen(width, 760, dark))
 				p.must(p.Go(c.url))
 				p.quiet("404")
-				if pictures != "" {
-					shot, err := p.Picture()
-					p.must(err)
-					p.must(os.WriteFile(filepath.Join(pictures, what+".png"), shot, 0o644))
-				}
+				p.pictured(what)
 				p.must(p.Await("document.documentElement.scrollWidth <= innerWidth"))
 				// The page of an error keeps http.server's words, and so its lack of landmarks.
 				if len(axe) == 0 || c.name == "404" || c.name == "many" && (dark || width < 1000) {
@@ -224,18 +255,7 @@ func TestPagesForEveryone(t *testing.T) {
 				if c.name == "many" { // the colours are those of the other pages
 					options = "{resultTypes: ['violations'], rules: {'color-contrast': {enabled: false}}}"
 				}
-				p.must(p.Value(string(axe)+"\n;window.found = null; setTimeout(() => axe.run(document, "+options+").then(r => { window.found = r.violations.map(v => "+
-					"({id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map(n => n.html.slice(0, 200))})) })); 0", nil))
-				for tries := 1; p.Await("window.found") != nil; tries++ { // of 10,000 names it takes a minute
-					if tries == 10 {
-						t.Fatalf("%s: axe-core does not end", what)
-					}
-				}
-				var found []json.RawMessage
-				p.must(p.Value("window.found", &found))
-				for _, v := range found {
-					t.Errorf("%s: %s", what, v)
-				}
+				p.isForEveryone(what, axe, options)
 			}
 		}
 	}
