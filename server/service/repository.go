@@ -88,6 +88,7 @@ func (r *repository) options(count tags.Counters) *tags.Options {
 		Store:      r.store,
 		Path:       c.PreviewsPath,
 		IndexPages: c.IndexPages,
+		Window:     int64(c.MemoryBudget) / 2, // an eighth of the memory limit, and two builds are unpacked at once
 		Check:      c.PreviewsCheck,
 		Count:      count,
 		Info:       func(message, tag string) { log.Info(message, of(tag)...) },

@@ -89,7 +89,7 @@ func (t *Tags) fetch(digest string, p *pull) (b *store.Build, began time.Time, e
 				layers[i].DiffID = l.ContentDigest
 			}
 		}
-		r, err := unpack.Unpack(t.ctx, into, layers, unpack.Options{Artifact: image.Artifact, Path: t.opts.Path, IndexPages: t.opts.IndexPages, Grow: grow})
+		r, err := unpack.Unpack(t.ctx, into, layers, unpack.Options{Artifact: image.Artifact, Path: t.opts.Path, IndexPages: t.opts.IndexPages, Grow: grow, Window: t.opts.Window})
 		info := newInfo(image)
 		return store.Meta{Path: r.Path, Files: r.Files, Bytes: r.Bytes, Disk: r.Disk, Created: info.Created, Labels: info.Labels, Size: info.Size}, err
 	})

@@ -31,6 +31,8 @@ type Options struct {
 	// Path is the directory of the site within the image, "" where it is to be found, and IndexPages its index pages.
 	Path       string
 	IndexPages []string
+	// Window bounds the memory that zstd takes for a build that is unpacked, in bytes: see unpack.Options. Zero is 32 MiB.
+	Window int64
 	// Check is how often the registry is asked whether a tag in use has moved.
 	Check time.Duration
 	// InUse says whether a page of a tag is open; nil is never. Left is told the directory of a build that no tag shows and
