@@ -173,7 +173,7 @@ func (n *names) label() {
 			twins = append(twins, e.name)
 		}
 		for _, e := range all {
-			e.twins, e.refused = twins, "of the same name: "+enumerate(twins)
+			e.twins, e.refused = twins, enumerate(twins)+" have the same host name"
 		}
 	}
 	for _, e := range n.all {

@@ -8,8 +8,8 @@ import (
 const (
 	// unused is for how long a site has to be out of use to be closed.
 	unused = 10 * time.Minute
-	// maxIdle is how many are open beyond those in use. Each has a descriptor, and some 20 KiB of memory.
-	maxIdle = 64
+	// maxIdle is how many are open that no request is in. Each has a descriptor, and some 20 KiB of memory.
+	maxIdle = 256
 )
 
 // opened are the sites that are open, by their directories.

@@ -33,8 +33,9 @@ type row struct {
 	tag *tags.Row
 }
 
-// rowSize is about how many bytes a row takes while the overview is sent.
-const rowSize = 256
+// rowSize is about how many bytes a row takes while the overview is sent, of a directory or of a tag. There are as many as were
+// known last.
+const rowSize = 384
 
 // overview answers with the list of previews: HTML, or JSON to whoever asks for that.
 func (p *Previews) overview(ctx context.Context, r *message.Request, a asked) message.Response {
@@ -47,13 +48,15 @@ func (p *Previews) overview(ctx context.Context, r *message.Request, a asked) me
 	if message.TargetPath(r.Target) != "/" {
 		return p.refuse(a, &message.Failure{Status: 404, Message: "File not found", Explain: "This is the overview of the previews, and has one page"})
 	}
-	rows, refused := p.rows(ctx)
-	if refused.Status != 0 {
-		return refused
-	}
-	size := int64(len(rows)) * rowSize
+	known, _ := p.Counts()
+	size := int64(known) * rowSize
 	if !p.opts.Budget.TryAcquire(size) {
 		return budget.Full()
+	}
+	rows, refused := p.rows(ctx)
+	if refused.Status != 0 {
+		p.opts.Budget.Release(size)
+		return refused
 	}
 	fields := message.Fields{{Name: "Content-Type", Value: "text/html; charset=utf-8"}, {Name: "Cache-Control", Value: "no-cache"}, {Name: "Vary", Value: "Accept"}}
 	write := func(w *bufio.Writer) { p.writeHTML(w, a, rows) }

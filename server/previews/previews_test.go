@@ -250,8 +250,8 @@ func TestOverview(t *testing.T) {
 		"a-b A_b ready 2026-11-02T12:00:00Z http://a-b.localhost:8000/",
 		"-<&>- refused   its name has no letter and no digit for a host name",
 		"epoch epoch ready  http://epoch.localhost:8000/",
-		`x-y x.y refused   of the same name: "x.y" and "x_y"`,
-		`x-y x_y refused   of the same name: "x.y" and "x_y"`,
+		`x-y x.y refused   "x.y" and "x_y" have the same host name`,
+		`x-y x_y refused   "x.y" and "x_y" have the same host name`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -350,8 +350,9 @@ func TestWhichBuildIsShown(t *testing.T) {
 // TestOpenDirectoriesAreBounded: of many that are known few are open, and none when they are not used.
 func TestOpenDirectoriesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		const count = maxIdle + 100
 		files := map[string]string{}
-		for i := range 200 {
+		for i := range count {
 			files[fmt.Sprintf("Pr_%d/index.html", i)] = fmt.Sprint("number ", i)
 		}
 		p := serve(t, sitetest.Build(t, t.TempDir(), files))
@@ -361,14 +362,14 @@ func TestOpenDirectoriesAreBounded(t *testing.T) {
 		var all sync.WaitGroup
 		for worker := range 4 {
 			all.Go(func() {
-				for i := worker; i < 200; i += 4 {
+				for i := worker; i < count; i += 4 {
 					expect(t, p, fmt.Sprintf("pr-%d.localhost/", i), 200, fmt.Sprint("number ", i))
 				}
 			})
 		}
 		all.Wait()
-		if known, open := p.Counts(); known != 200 || open == 0 || open > maxIdle {
-			t.Errorf("%d are known and %d open, want 200 and at most %d", known, open, maxIdle)
+		if known, open := p.Counts(); known != count || open == 0 || open > maxIdle {
+			t.Errorf("%d are known and %d open, want %d and at most %d", known, open, count, maxIdle)
 		}
 		time.Sleep(unused + unused/5)
 		synctest.Wait()

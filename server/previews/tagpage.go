@@ -12,17 +12,27 @@ import (
 
 // What the overview tells of tags beyond what it tells of directories.
 
-// overviewStyles are those of the overview, which has more columns than a listing, and overviewPolicy allows them.
-const tagStyles = `.tags tr{grid-template-columns:minmax(0,1fr) 6.5rem 5rem 4.5rem 7rem 8rem}
-@media(max-width:40rem){.tags thead{display:none}.tags tr{display:flex}}
+// tagStyles are those that the overview has beside a listing's: more columns, and what is told of a preview below its name.
+const tagStyles = `tbody tr{align-items:start}
+tbody th{row-gap:0}
+tbody td{padding-top:.3rem}
+tbody .to{flex:1 0 100%;padding:0 0 .25rem 2rem;font-size:.9rem}
+.tags tr{grid-template-columns:minmax(0,1fr) 6.5rem 5rem 4.5rem 8.5rem 8rem}
+@media(max-width:40rem){
+tbody td{padding-top:0}
+.tags thead{display:none}
+.tags tr{display:flex}
+.tags td:empty+td{padding-left:0}
+}
 `
 
+// overviewStyles are those of the overview, and overviewPolicy allows them.
 var (
 	overviewStyles = listing.Styles + tagStyles
 	overviewPolicy = "default-src 'none'; style-src " + listing.Digest(overviewStyles) + "; img-src data:; base-uri 'none'"
 )
 
-const tagColumns = `<th scope="col">Size</th><th scope="col">Files</th><th scope="col">Commit</th>`
+const tagColumns = `<th scope="col">Size</th><th scope="col">Files</th><th scope="col">Build</th>`
 
 // The annotations that are shown, see the OCI image specification, annotations.md.
 const (
@@ -111,16 +121,19 @@ func addTag(add func(...string), r *tags.Row) {
 		files = strconv.Itoa(r.Files) + plural(r.Files, " file")
 	}
 	add("<td>", size, "</td><td>", files, "</td><td>")
-	if r.Info != nil {
-		link, short := commit(r.Info.Labels)
+	if r.Digest != "" {
+		link, short := "", ""
+		if r.Info != nil {
+			link, short = commit(r.Info.Labels)
+		}
 		switch {
 		case link != "":
 			add(`<a href="`, listing.Escape(link), `" title="`, listing.Escape(r.Digest), `">`, listing.Escape(short), "</a>")
 		case short != "":
-			add(`<span title="`, listing.Escape(r.Digest), `">`, listing.Escape(short), "</span>")
+			add(`<span title="`, listing.Escape(r.Digest), `"><bdi>`, listing.Escape(short), "</bdi></span>")
 		default:
-			_, hex, _ := strings.Cut(r.Digest, ":")
-			add(`<span title="`, listing.Escape(r.Digest), `">`, hex[:min(len(hex), shortest)], "</span>")
+			algorithm, hex, _ := strings.Cut(r.Digest, ":")
+			add(`<span title="`, listing.Escape(r.Digest), `">`, listing.Escape(algorithm+":"+cut(hex, shortest)), "</span>")
 		}
 	}
 	add("</td>")
@@ -133,16 +146,25 @@ func (p *Previews) addUnreached(add func(...string)) {
 	}
 }
 
-// shortest is how many digits of a commit or a digest are shown.
-const shortest = 8
+const (
+	// shortest is how many digits of a commit or a digest are shown, longest how many bytes of what is none.
+	shortest = 8
+	longest  = 16
+)
+
+// cut is the beginning of a text, of at most so many bytes.
+func cut(s string, most int) string { return strings.ToValidUTF8(s[:min(len(s), most)], "") }
 
 // commit is the commit that an image was built from: a link to it where its source is a forge whose paths are known, and its
 // name in short.
 func commit(labels map[string]string) (link, short string) {
 	revision := text(labels[revisionLabel])
-	short = revision[:min(len(revision), shortest)]
+	isCommit := revision != "" && strings.Trim(revision, "0123456789abcdef") == ""
+	if short = cut(revision, longest); isCommit {
+		short = cut(revision, shortest)
+	}
 	source, err := url.Parse(strings.TrimSuffix(strings.TrimSuffix(labels[sourceLabel], "/"), ".git"))
-	if err != nil || source.Scheme != "https" && source.Scheme != "http" || source.Host == "" || source.User != nil || revision == "" || strings.Trim(revision, "0123456789abcdef") != "" {
+	if err != nil || source.Scheme != "https" && source.Scheme != "http" || source.Host == "" || source.User != nil || !isCommit {
 		return "", short
 	}
 	host := strings.ToLower(source.Hostname())

@@ -139,12 +139,12 @@ type State string
 
 // The states of a tag.
 const (
-	Ready    State = "ready"          // its build is here
-	Fetching State = "fetching"       // it is being brought
-	Waiting  State = "on first visit" // nobody has asked for it
-	Refused  State = "refused"        // it cannot be shown, ever
-	Failed   State = "failed"         // the last try to bring it has failed
-	Gone     State = "gone"           // there is no such tag
+	Ready    State = "ready"       // its build is here
+	Fetching State = "fetching"    // it is being brought
+	Waiting  State = "not fetched" // nobody has asked for it
+	Refused  State = "refused"     // it cannot be shown, ever
+	Failed   State = "failed"      // the last try to bring it has failed
+	Gone     State = "gone"        // there is no such tag
 )
 
 // Shown is what a tag shows.

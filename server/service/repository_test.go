@@ -1,0 +1,117 @@
+package service
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+
+	"github.com/previewd/previewd/config"
+	"github.com/previewd/previewd/metrics"
+	"github.com/previewd/previewd/server/accesslog"
+	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/previews/registrytest"
+	"github.com/previewd/previewd/server/site"
+)
+
+// previewsOf returns the handler of the previews of a repository, which run until the test ends.
+func previewsOf(t *testing.T, r *registrytest.Registry, environ map[string]string) message.Handler {
+	t.Helper()
+	all := map[string]string{"PREVIEWS": r.Repository, "PREVIEWS_INSECURE": "true", "PREVIEWS_STORE": t.TempDir(), "PREVIEWS_CHECK": "1s"}
+	for name, value := range environ {
+		all[name] = value
+	}
+	c, err := config.Load(nil, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile := message.Profile{}.WithDefaults()
+	setup := Setup{Config: c, Environ: all, Profile: profile,
+		Log: accesslog.New(zapcore.AddSync(io.Discard), accesslog.JSON, zapcore.InfoLevel, profile, time.Now)}
+	from, err := openRepository(&setup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := site.New(siteOptions(setup, nil, nil))
+	many := newSites(setup, from, files, nil, nil, nil, metrics.New(setup.Build, nil))
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { many.watch(ctx) })
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+		_ = files.Close()
+		from.close()
+	})
+	return many.handler(nil)
+}
+
+// TestAnOpenPageIsToldThatItsTagMoved, and those of other tags are not.
+func TestAnOpenPageIsToldThatItsTagMoved(t *testing.T) {
+	r := registrytest.Start(t)
+	for _, tag := range []string{"pr-1", "pr-2"} {
+		r.Push(tag, map[string]string{"index.html": "<!doctype html><title>" + tag + "</title>the first"})
+	}
+	handler := previewsOf(t, r, map[string]string{"RELOAD": "true"})
+	request := func(ctx context.Context, tag, target string) message.Response {
+		return handler(ctx, &message.Request{Method: "GET", Target: target, Scheme: "http", Content: message.NoContent{}, Fields: message.Fields{
+			{Name: "Host", Value: tag + ".localhost"}, {Name: "Accept", Value: "text/html"}, {Name: "Sec-Fetch-Dest", Value: "document"}}})
+	}
+	content := func(tag string) string {
+		resp := request(t.Context(), tag, "/")
+		defer resp.Body.Close()
+		var b strings.Builder
+		if _, err := resp.Body.WriteTo(&b); err != nil {
+			t.Error(err)
+		}
+		return b.String()
+	}
+	told := map[string]chan string{}
+	for _, tag := range []string{"pr-1", "pr-2"} {
+		for page := ""; !strings.Contains(page, "the first"); page = content(tag) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		events := request(ctx, tag, "/__previewd/events")
+		if events.Status != 200 {
+			t.Fatalf("%s: the events: %d", tag, events.Status)
+		}
+		read, write := io.Pipe()
+		defer read.Close()
+		go func() {
+			_, err := events.Body.WriteTo(write)
+			_ = write.CloseWithError(err)
+			_ = events.Body.Close()
+		}()
+		lines := make(chan string, 100)
+		told[tag] = lines
+		go func() {
+			for s := bufio.NewScanner(read); s.Scan(); {
+				if event, is := strings.CutPrefix(s.Text(), "event: "); is {
+					lines <- event
+				}
+			}
+		}()
+	}
+	for n := range 2 {
+		r.Push("pr-1", map[string]string{"index.html": fmt.Sprint("<!doctype html><title>pr-1</title>another, ", n)})
+		if event := <-told["pr-1"]; event != "reload" {
+			t.Errorf("pr-1 is told %q", event)
+		}
+		if page := content("pr-1"); !strings.Contains(page, fmt.Sprint("another, ", n)) {
+			t.Errorf("after that it gets %q", page)
+		}
+	}
+	select {
+	case event := <-told["pr-2"]:
+		t.Errorf("pr-2 is told %q", event)
+	default:
+	}
+}
