@@ -3,7 +3,7 @@
 // that it takes, the processor time of looking whether the tags in use have moved, and the processor time of a request, of a
 // preview and of a site with the same files in turns. It needs root, and a control group file system.
 //
-//	go run ./testdata/load/tags [-memory 256] [-tags 1000] [-use 200] [-clients 16] [-rounds 6] BINARY
+//	go run ./testdata/load/tags [-memory 256] [-tags 1000] [-use 200] [-clients 16] [-rounds 40] BINARY
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 	flag.IntVar(&o.tags, "tags", 1000, "tags in the registry")
 	flag.IntVar(&o.use, "use", 200, "tags that are asked for")
 	flag.IntVar(&o.clients, "clients", 16, "clients at once")
-	flag.IntVar(&o.rounds, "rounds", 6, "rounds in which a preview is compared with a site")
+	flag.IntVar(&o.rounds, "rounds", 40, "turns in which a preview is compared with a site")
 	flag.DurationVar(&o.idle, "idle", 20*time.Second, "how long the processor time of looking is measured")
 	flag.Parse()
 	if err := o.run(flag.Args()); err != nil {
