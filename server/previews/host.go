@@ -65,13 +65,18 @@ func (p *Previews) judge(host string) asked {
 	if port != "" {
 		a.port = ":" + port
 	}
-	if _, err := netip.ParseAddr(name); err == nil {
-		a.place = overview
-		return a
+	if mayBeAddress(name) {
+		if _, err := netip.ParseAddr(name); err == nil {
+			a.place = overview
+			return a
+		}
 	}
 	name, dot := strings.CutSuffix(strings.ToLower(name), ".")
 	for _, base := range []string{p.opts.Domain, localhost} {
-		label, below := strings.CutSuffix(name, "."+base)
+		label, below := strings.CutSuffix(name, base)
+		if below {
+			label, below = strings.CutSuffix(label, ".")
+		}
 		switch {
 		case base == "":
 			continue
@@ -96,6 +101,11 @@ func (p *Previews) judge(host string) asked {
 		a.place = overview
 	}
 	return a
+}
+
+// mayBeAddress says whether a name has what all addresses have, so that others need not be parsed, and make no error.
+func mayBeAddress(name string) bool {
+	return name != "" && (name[0] >= '0' && name[0] <= '9' || strings.IndexByte(name, ':') >= 0)
 }
 
 // base is the name to which links lead where none was asked for.

@@ -126,7 +126,9 @@ func (p *Previews) Serve(ctx context.Context, r *message.Request) message.Respon
 
 // built adds to an answer which build it is from.
 func built(resp message.Response, label, build string) message.Response {
-	resp.Fields = append(resp.Fields[:len(resp.Fields):len(resp.Fields)], message.Field{Name: buildField, Value: label + " " + build})
+	fields := make([]message.Field, len(resp.Fields)+1) // those of a cached answer are shared
+	fields[copy(fields, resp.Fields)] = message.Field{Name: buildField, Value: label + " " + build}
+	resp.Fields = fields
 	return resp
 }
 

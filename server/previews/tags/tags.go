@@ -252,10 +252,12 @@ func (t *Tags) tell(g *tag, now time.Time) Shown {
 	if g.before != nil && now.Before(g.until) {
 		s.Before = g.before
 	}
+	if g.shown != nil && g.shown.Digest == g.digest { // as for nearly every request
+		s.State = Ready
+		return s
+	}
 	pull := t.pulls[g.digest]
 	switch reason := t.refusals[g.digest]; {
-	case g.shown != nil && g.shown.Digest == g.digest:
-		s.State = Ready
 	case pull != nil:
 		s.State, s.Done, s.Size = Fetching, pull.fetched.Load(), pull.size.Load()
 	case reason != "":
