@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/previewd/previewd/server/message"
@@ -57,7 +58,9 @@ func warnOfEmpty(setup Setup, read func(string) ([]byte, error)) string {
 			"where it does not exist, Docker makes an empty directory"
 	}
 	warning := directory + " is empty, and nothing is mounted there: start the container with -v \"$PWD:" + directory + ":ro\""
-	if others := otherMounts(read); len(others) > 0 {
+	// What is mounted for builds from a registry is not meant to be served.
+	isStore := func(path string) bool { return path == filepath.Clean(setup.Config.PreviewsStore) }
+	if others := slices.DeleteFunc(otherMounts(read), isStore); len(others) > 0 {
 		warning += "; mounted at another path: " + strings.Join(others, ", ")
 	}
 	return warning

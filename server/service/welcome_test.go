@@ -86,11 +86,12 @@ func TestWarnOfEmpty(t *testing.T) {
 		{"another directory", filled, empty, "", ""},
 		{"mounted and empty", empty, empty, mounted(empty), "check the path before the colon of -v"},
 		{"nothing mounted", empty, empty, "", "nothing is mounted there"},
-		{"mounted elsewhere", empty, empty, mounted("/src"), "; mounted at another path: /src"},
+		{"mounted elsewhere", empty, empty, mounted("/src") + mounted("/previews"), "; mounted at another path: /src"},
+		{"a store is mounted", empty, empty, mounted("/previews"), "-v \"$PWD:" + empty + ":ro\""},
 	} {
 		read := func(string) ([]byte, error) { return []byte(usual + c.mounts), nil }
-		got := warnOfEmpty(Setup{Config: config.Config{Directory: c.directory}, MountPoint: c.mountPoint}, read)
-		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) || strings.Contains(got, "/etc/hosts") {
+		got := warnOfEmpty(Setup{Config: config.Config{Directory: c.directory, PreviewsStore: "/previews"}, MountPoint: c.mountPoint}, read)
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) || strings.Contains(got, "/etc/hosts") || strings.Contains(got, "/previews") {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}

@@ -3,8 +3,8 @@ package docker
 import (
 	"archive/tar"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -89,8 +89,11 @@ func TestClassicBuilder(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Cleanup(func() { Output(t, "rmi", classic) })
-	if a, b := contents(t, image), contents(t, classic); a["previewd"] == "" || a["previewd"] != b["previewd"] || b["srv"] != "directory" {
-		t.Errorf("built in /src by BuildKit the binary is %q, elsewhere by the classic builder %q", a["previewd"], b["previewd"])
+	ours, theirs := contents(t, image), contents(t, classic)
+	for _, name := range []string{"previewd", "srv", "previews", authorities} {
+		if ours[name] == "" || ours[name] != theirs[name] {
+			t.Errorf("%s: built in /src by BuildKit it is %q, elsewhere by the classic builder %q", name, ours[name], theirs[name])
+		}
 	}
 	for _, format := range []string{"{{json .Config.Env}}", "{{json .Config.Healthcheck}}", "{{json .Config.Labels}}", "{{.Config.User}}"} {
 		if a, b := Output(t, "inspect", "-f", format, image), Output(t, "inspect", "-f", format, classic); a != b {
@@ -99,7 +102,10 @@ func TestClassicBuilder(t *testing.T) {
 	}
 }
 
-// contents are the files of an image with their hashes; of a directory it is "directory".
+// authorities is where Go looks for the certificates of authorities.
+const authorities = "etc/ssl/certs/ca-certificates.crt"
+
+// contents are the files of an image, each with its rights, owner and hash, and directories without the hash.
 func contents(t *testing.T, image string) map[string]string {
 	t.Helper()
 	id := Output(t, "create", image)
@@ -122,15 +128,15 @@ func contents(t *testing.T, image string) map[string]string {
 			t.Fatal(err)
 		}
 		name := strings.TrimSuffix(header.Name, "/")
+		found[name] = fmt.Sprintf("%v %d:%d", header.FileInfo().Mode(), header.Uid, header.Gid)
 		if header.Typeflag == tar.TypeDir {
-			found[name] = "directory"
 			continue
 		}
 		hash := sha256.New()
 		if _, err := io.Copy(hash, in); err != nil {
 			t.Fatal(err)
 		}
-		found[name] = hex.EncodeToString(hash.Sum(nil))
+		found[name] += fmt.Sprintf(" %x", hash.Sum(nil))
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
@@ -138,14 +144,18 @@ func contents(t *testing.T, image string) map[string]string {
 	return found
 }
 
-// TestImage: one binary and a directory to mount on, nobody's rights, and what tools expect to find written on it.
+// TestImage: one binary, a directory to mount on, one that anybody may write in, authorities, nobody's rights, and what tools
+// expect to find written on it.
 func TestImage(t *testing.T) {
 	// What the engine adds for its own use.
-	engine := regexp.MustCompile(`^(\.dockerenv|dev|etc|proc|sys)(/|$)`)
-	want := map[string]bool{"previewd": true, "srv": true}
-	for name := range contents(t, image) {
-		if !want[name] && !engine.MatchString(name) {
-			t.Errorf("the image has %q", name)
+	engine := regexp.MustCompile(`^(\.dockerenv|dev|etc/(hostname|hosts|mtab|resolv\.conf)|proc|sys)(/|$)`)
+	want := map[string]string{
+		"previewd": "-rwxr-xr-x 0:0 ", "srv": "drwxr-xr-x 0:0", "previews": "dtrwxrwxrwx 0:0",
+		"etc": "drwxr-xr-x 0:0", "etc/ssl": "drwxr-xr-x 0:0", "etc/ssl/certs": "drwxr-xr-x 0:0", authorities: "-rw-r--r-- 0:0 ",
+	}
+	for name, what := range contents(t, image) {
+		if expected, known := want[name]; known && !strings.HasPrefix(what, expected) || !known && !engine.MatchString(name) {
+			t.Errorf("the image has %q: %s, want %q", name, what, expected)
 		}
 		delete(want, name)
 	}
@@ -160,7 +170,7 @@ func TestImage(t *testing.T) {
 		{"{{json .Config.Cmd}}", "null"},
 		{"{{json .Config.Volumes}}", "null"},
 		{"{{json .Config.ExposedPorts}}", `{"8000/tcp":{},"8443/tcp":{},"9090/tcp":{}}`},
-		{"{{range .Config.Env}}{{.}} {{end}}", "DIRECTORY=/srv TLS_PORT=8443"},
+		{"{{range .Config.Env}}{{.}} {{end}}", "DIRECTORY=/srv TLS_PORT=8443 PREVIEWS_STORE=/previews"},
 		{"{{json .Config.Healthcheck.Test}} {{.Config.Healthcheck.Interval}}", `["CMD","/previewd","healthcheck"] 5s`},
 		{`{{index .Config.Labels "org.opencontainers.image.version"}}`, version},
 		{`{{index .Config.Labels "org.opencontainers.image.revision"}}`, revision},
