@@ -52,7 +52,7 @@ type Client struct {
 type session struct {
 	puller *remote.Puller
 	http   *http.Client
-	// with says in an error whose credentials these are.
+	// with says in an error which credentials these are.
 	with string
 }
 
@@ -111,9 +111,12 @@ func (c *Client) newSession(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	with := "without credentials"
-	if credentials != authn.Anonymous {
-		with = "with those of " + c.credentials
+	with := "asked without credentials"
+	switch {
+	case credentials != authn.Anonymous:
+		with = "asked with the credentials in " + c.credentials
+	case c.credentials != "":
+		with += ", as there are none for " + c.repository.RegistryStr() + " in " + c.credentials
 	}
 	scopes := []string{c.repository.Scope(transport.PullScope)}
 	signed, err := transport.NewWithContext(ctx, c.repository.Registry, credentials, c.transport, scopes)

@@ -253,7 +253,7 @@ func TestToken(t *testing.T) {
 
 	s.change("s3cret-other", "token-4")
 	_, err := client.Head(t.Context(), "pr-42")
-	if want := host + "/team/app:pr-42: answers 401 Unauthorized, with those of " + file; err == nil || err.Error() != want {
+	if want := host + "/team/app:pr-42: answers 401 Unauthorized, asked with the credentials in " + file; err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 	if n := f.count("GET /token"); n != 6 {
@@ -267,15 +267,21 @@ func TestRefusedAgainAndAgain(t *testing.T) {
 	f.put("manifests", "pr-42", []byte("{}"))
 	s := f.secured(t, func(host string) string { return "https://" + host + "/token" })
 	host := a.serve(t, s)
+	others := write(t, t.TempDir(), "other.example.com", "s3cret")
+	_, err := a.client(t, host, Options{Credentials: others}).Head(t.Context(), "pr-42")
+	if want := host + "/team/app:pr-42: answers 401 Unauthorized, asked without credentials, as there are none for " + host + " in " + others; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	before := f.count("GET /token")
 	client := a.client(t, host, Options{Credentials: write(t, t.TempDir(), host, "wrong")})
 	client.pause = 1 << 60
 	for range 5 {
 		_, err := client.Head(t.Context(), "pr-42")
-		if err == nil || !strings.Contains(err.Error(), "answers 401 Unauthorized, with those of ") {
+		if err == nil || !strings.Contains(err.Error(), "answers 401 Unauthorized, asked with the credentials in ") {
 			t.Errorf("got %v", err)
 		}
 	}
-	if n := f.count("GET /token"); n != 1 {
+	if n := f.count("GET /token") - before; n != 1 {
 		t.Errorf("%d tokens were asked for", n)
 	}
 }
@@ -406,7 +412,7 @@ func TestBasic(t *testing.T) {
 	}))
 	directory := t.TempDir()
 	client := a.client(t, host, Options{Credentials: write(t, directory, host, "old")})
-	if _, err := client.Head(t.Context(), "pr-42"); err == nil || !strings.Contains(err.Error(), "answers 401 Unauthorized, with those of ") {
+	if _, err := client.Head(t.Context(), "pr-42"); err == nil || !strings.Contains(err.Error(), "answers 401 Unauthorized, asked with the credentials in ") {
 		t.Errorf("got %v", err)
 	}
 	write(t, directory, host, "s3cret")

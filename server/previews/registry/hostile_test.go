@@ -42,8 +42,8 @@ func TestFailures(t *testing.T) {
 		"403": {get, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(403)
 			_, _ = io.WriteString(w, `{"errors":[{"code":"DENIED","message":"not yours"}]}`)
-		}, `answers 403 Forbidden ("not yours"), without credentials`},
-		"401":                {get, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "answers 401 Unauthorized, without credentials"},
+		}, `answers 403 Forbidden ("not yours"), asked without credentials`},
+		"401":                {get, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "answers 401 Unauthorized, asked without credentials"},
 		"404 of signing in":  {"GET /v2/", http.NotFound, "answers 404 Not Found"},
 		"garbage":            {get, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, "answers with something other than a manifest"},
 		"endless redirects":  {get, redirectTo("/v2/team/app/manifests/pr-42"), "more than 5 redirects"},
