@@ -198,3 +198,42 @@ func (s runningService) await(t *testing.T, text string) {
 		}
 	}
 }
+
+// Law: with previews from a registry it is the same but for the store, the credentials and the registry's port. What DIRECTORY
+// names is not read, as it is not served.
+func TestTheHoleStaysShutWithARegistry(t *testing.T) {
+	registry, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer registry.Close()
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	served, store, docker, outside := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+	layOut(t, served, "page.html", []byte("page"))
+	layOut(t, docker, "config.json", []byte("{}"))
+	layOut(t, outside, "secret", []byte("secret"))
+	h := startHoled(t, buildHoled(t), "PREVIEWS="+registry.Addr().String()+"/team/app", "PREVIEWS_INSECURE=true",
+		"PREVIEWS_STORE="+store, "DOCKER_CONFIG="+docker, "DIRECTORY="+served)
+	h.misuse(true, "read", "/proc/self/stat")
+	h.misuse(true, "read", "/etc/hosts")
+	h.misuse(true, "read", docker+"/config.json")
+	h.misuse(true, "write", store+"/new")
+	h.misuse(true, "remove", store+"/new")
+	h.misuse(true, "connect", registry.Addr().String())
+	h.misuse(false, "connect", other.Addr().String())
+	h.misuse(false, "listen", "127.0.0.1:0")
+	h.misuse(false, "read", served+"/page.html")
+	h.misuse(false, "read", outside+"/secret")
+	h.misuse(false, "read", "/etc/passwd")
+	h.misuse(false, "list", "/etc")
+	h.misuse(false, "write", outside+"/new")
+	h.misuse(false, "write", docker+"/new")
+	h.misuse(false, "run", "/bin/true")
+	if code, log := h.stop(); code != 0 {
+		t.Errorf("exit code %d\n%s", code, log)
+	}
+}
