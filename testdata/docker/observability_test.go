@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,14 +17,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/previewd/previewd/server/previews/registrytest"
 	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
 const observability = module + "/helm/observability"
 
-// awaited are metrics, or the beginnings of their names, that a container has only with a feature that is not in the image yet,
-// or that this container does not use. A query for one is passed over until the metric is there.
-var awaited = []string{"previewd_tls_certificate_not_after_timestamp_seconds", "previewd_previews_"}
+// awaited are metrics that a container has only with a feature that is not in the image yet. A query for one
+// is passed over until the metric is there.
+var awaited = []string{"previewd_tls_certificate_not_after_timestamp_seconds"}
 
 // TestRules asks promtool for its opinion, and plays the cases of the alerts.
 func TestRules(t *testing.T) {
@@ -40,17 +46,18 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestPrometheus scrapes a container with a real Prometheus, configured as in docker-compose.yml, and makes
-// every query of the dashboard and of the rules: each has to return data.
+// TestPrometheus scrapes two containers, one of which has previews from a registry, with a real Prometheus, configured as in
+// docker-compose.yml, and makes every query of the dashboard and of the rules: each has to return data.
 func TestPrometheus(t *testing.T) {
 	dir := folder(t, map[string]string{"page.html": "page"})
 	// The other server is its own admin port.
 	c := serving(t, append(append(mounted(dir, hardened...), https(t)...), "-e", "PROXY=/other=http://127.0.0.1:9090/livez"))
-	p := startPrometheus(t, c)
+	previews, pull := ofRegistry(t)
+	p := startPrometheus(t, c, previews)
 	traffic(t, c)
-	Await(t, 60*time.Second, "up is 1", func() error {
+	Await(t, 60*time.Second, "both are up", func() error {
 		values, err := p.query(`up{job="previewd"}`)
-		if err != nil || len(values) != 1 || values[0] != "1" {
+		if err != nil || len(values) != 2 || values[0] != "1" || values[1] != "1" {
 			return fmt.Errorf("%v, %v", values, err)
 		}
 		return nil
@@ -67,6 +74,7 @@ func TestPrometheus(t *testing.T) {
 			t.Logf("not yet asked: %s", q)
 			continue
 		}
+		pull()
 		Await(t, 30*time.Second, "data for "+q, func() error {
 			values, err := p.query(q)
 			if err == nil && len(values) == 0 {
@@ -105,20 +113,70 @@ func traffic(t *testing.T, c *container) {
 	}
 }
 
+// ofRegistry starts a container that shows the tags of a registry, and returns what has one more build be pulled.
+func ofRegistry(t *testing.T) (c *container, pull func()) {
+	t.Helper()
+	gateway := Output(t, "network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}")
+	listener, err := net.Listen("tcp", net.JoinHostPort(gateway, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: registry.New(registry.Logger(log.New(io.Discard, "", 0)))}
+	go server.Serve(listener)
+	t.Cleanup(func() { server.Close() })
+	repository := listener.Addr().String() + "/team/app"
+	const tags = 100
+	for i := range tags {
+		tag, err := name.NewTag(fmt.Sprintf("%s:pr-%d", repository, i), name.Insecure)
+		if err == nil {
+			err = remote.Write(tag, registrytest.Image(t, map[string]string{"index.html": fmt.Sprintf("preview %d", i)}))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	c = serving(t, append([]string{"--tmpfs", "/previews", "-e", "PREVIEWS=" + repository, "-e", "PREVIEWS_STORE=/previews", "-e", "PREVIEWS_INSECURE=true"}, hardened...))
+	next := 0
+	return c, func() {
+		t.Helper()
+		if next == tags {
+			t.Fatal("there are no more tags")
+		}
+		r, err := http.NewRequest(http.MethodGet, c.url("/"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = fmt.Sprintf("pr-%d.localhost", next)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if got, err := io.ReadAll(resp.Body); resp.StatusCode != 200 || string(got) != fmt.Sprintf("preview %d", next) {
+			t.Fatalf("%s: got %d %.300q, %v", r.Host, resp.StatusCode, got, err)
+		}
+		next++
+	}
+}
+
 // prometheus is a running one.
 type prometheus struct{ url string }
 
 // startPrometheus starts the one that is installed, with the configuration of the repository but for the
-// address that is scraped, and how often.
-func startPrometheus(t *testing.T, c *container) prometheus {
+// addresses that are scraped, and how often.
+func startPrometheus(t *testing.T, containers ...*container) prometheus {
 	t.Helper()
+	var targets []string
+	for _, c := range containers {
+		targets = append(targets, c.address+":9090")
+	}
 	dir := t.TempDir()
 	for _, name := range []string{"prometheus.yml", "rules.yml"} {
 		text, err := os.ReadFile(filepath.Join(observability, "prometheus", name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed := strings.ReplaceAll(string(text), "previewd:9090", c.address+":9090")
+		changed := strings.ReplaceAll(string(text), "previewd:9090", strings.Join(targets, `", "`))
 		write(t, filepath.Join(dir, name), strings.ReplaceAll(changed, "_interval: 5s", "_interval: 1s"))
 	}
 	port, err := subject.FreePort()
@@ -128,21 +186,21 @@ func startPrometheus(t *testing.T, c *container) prometheus {
 	address := "127.0.0.1:" + port
 	cmd := exec.Command("prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"),
 		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
-	log, err := os.Create(filepath.Join(dir, "log"))
+	output, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdout, cmd.Stderr = output, output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
-		if text, _ := os.ReadFile(log.Name()); t.Failed() {
+		if text, _ := os.ReadFile(output.Name()); t.Failed() {
 			t.Logf("the log of Prometheus:\n%s", tail(string(text), 4<<10))
 		}
-		log.Close()
+		output.Close()
 	})
 	return prometheus{"http://" + address}
 }
