@@ -2,6 +2,7 @@ package previews
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,11 +125,15 @@ func (p *Previews) Serve(ctx context.Context, r *message.Request) message.Respon
 	return p.missing(a)
 }
 
-// built adds to an answer which build it is from.
+// built adds to an answer which build it is from. A site that says so itself, in _headers, is not listened to.
 func built(resp message.Response, label, build string) message.Response {
-	fields := make([]message.Field, len(resp.Fields)+1) // those of a cached answer are shared
-	fields[copy(fields, resp.Fields)] = message.Field{Name: buildField, Value: label + " " + build}
-	resp.Fields = fields
+	fields := make([]message.Field, 0, len(resp.Fields)+1) // those of a cached answer are shared
+	for _, f := range resp.Fields {
+		if !strings.EqualFold(f.Name, buildField) {
+			fields = append(fields, f)
+		}
+	}
+	resp.Fields = append(fields, message.Field{Name: buildField, Value: label + " " + build})
 	return resp
 }
 

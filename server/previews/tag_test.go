@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -82,7 +83,7 @@ func TestEachTagIsASite(t *testing.T) {
 	digest := r.Push("pr-42", map[string]string{"index.html": "forty-two", "app.js": "script of 42", "_redirects": "/old /app.js 302\n"},
 		"org.opencontainers.image.title", "The <app>", "org.opencontainers.image.revision", "0123456789abcdef0123456789abcdef01234567",
 		"org.opencontainers.image.source", "https://github.com/team/app.git")
-	r.Push("Feature_Log.In", map[string]string{"index.html": "by slug"})
+	slug := r.Push("Feature_Log.In", map[string]string{"index.html": "by slug", "_headers": "/*\n  X-Preview-Build: another\n"})
 	r.Push("twin.a", map[string]string{"index.html": ""})
 	r.Push("twin_a", map[string]string{"index.html": ""})
 	r.Push("none", map[string]string{"page.html": ""})
@@ -93,7 +94,11 @@ func TestEachTagIsASite(t *testing.T) {
 	expect(t, p, "twin-a.localhost/", 409, `"twin.a" and "twin_a" have the same name`)
 	expect(t, p, "nothing.localhost/", 404, "No tag has this name")
 	expect(t, p, "none.localhost/", 404, "PREVIEWS_PATH")
-	resp, _ := get(t, p, "pr-42.localhost/old")
+	resp, _ := get(t, p, "feature-log-in.localhost/")
+	if got, want := resp.Fields.Values(buildField), []string{"feature-log-in " + slug}; !slices.Equal(got, want) {
+		t.Errorf("the site says which build it is: %q, want %q", got, want)
+	}
+	resp, _ = get(t, p, "pr-42.localhost/old")
 	if resp.Status != 302 || resp.Fields.Get(buildField) != "pr-42 "+digest {
 		t.Errorf("got %d %v, want 302 by build %s", resp.Status, resp.Fields, digest)
 	}

@@ -2,9 +2,13 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -18,6 +22,38 @@ type Blob struct {
 
 // Open opens the bytes of the blob. The caller closes them.
 func (b *Blob) Open() (io.ReadCloser, error) { return b.store.root.Open(b.entry.name) }
+
+// Verify reads the blob and returns an error if its bytes are not those of its digest any more: the disk has changed or lost them.
+// It is fetched anew then, when it is asked for after all have released it.
+func (b *Blob) Verify() error {
+	err := b.verify()
+	if err != nil {
+		b.store.mu.Lock()
+		defer b.store.mu.Unlock()
+		b.entry.damaged = true
+	}
+	return err
+}
+
+func (b *Blob) verify() error {
+	algorithm, want, _ := strings.Cut(strings.TrimPrefix(b.entry.name, blobsDirectory+"/"), "-")
+	sum := sha256.New()
+	if algorithm == "sha512" {
+		sum = sha512.New()
+	}
+	from, err := b.Open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }()
+	if _, err = io.Copy(sum, from); err != nil {
+		return err
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != want {
+		return fmt.Errorf("%s in the store of previews has changed on the disk", b.entry.name)
+	}
+	return nil
+}
 
 // Release ends the use of the blob. The time of it counts as its last use. To release it again does nothing.
 func (b *Blob) Release() { b.release() }
@@ -51,12 +87,12 @@ func (s *Store) Blob(ctx context.Context, digest string, size int64, fetch func(
 	return &Blob{store: s, entry: e, release: sync.OnceFunc(func() { s.release(e) })}, nil
 }
 
-// dropDamaged removes a blob that has not the size that it should have: the machine failed before all of it was on the disk. One
-// that is held is not damaged.
+// dropDamaged removes a blob that has not the size that it should have, as the machine failed before all of it was on the disk, or
+// not the bytes, by Verify. One that is held stays.
 func (s *Store) dropDamaged(name string, size int64) error {
 	s.mu.Lock()
 	e := s.here[name]
-	if e == nil || e.size == size || e.holders > 0 || s.closed {
+	if e == nil || e.size == size && !e.damaged || e.holders > 0 || s.closed {
 		s.mu.Unlock()
 		return nil
 	}

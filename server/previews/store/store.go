@@ -57,6 +57,7 @@ type entry struct {
 
 	disk    int64 // bytes of disk blocks
 	holders int
+	damaged bool      // a blob with other bytes than it came with
 	touched time.Time // when the time of last use was written to the disk
 	at      *list.Element
 }

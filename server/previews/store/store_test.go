@@ -230,6 +230,24 @@ func TestABlobHasTheSizeThatWasAnnounced(t *testing.T) {
 	held.Release()
 }
 
+// TestADamagedBlobIsFetchedAnew once it was verified and nobody holds it.
+func TestADamagedBlobIsFetchedAnew(t *testing.T) {
+	directory := t.TempDir()
+	s := mustOpen(t, directory, 16<<20)
+	b := mustBlob(t, s, "12345")
+	check(t, b.Verify())
+	for _, damaged := range []string{"12x45", "12"} {
+		check(t, os.WriteFile(filepath.Join(directory, blobsDirectory, nameOf("12345")), []byte(damaged), 0o600))
+		if err := b.Verify(); err == nil || !strings.Contains(err.Error(), "has changed on the disk") {
+			t.Errorf("%q: got %v", damaged, err)
+		}
+		b.Release()
+		b = mustBlob(t, s, "12345")
+		check(t, b.Verify())
+	}
+	b.Release()
+}
+
 type errReader struct{ err error }
 
 func (e errReader) Read([]byte) (int, error) { return 0, e.err }

@@ -90,10 +90,24 @@ func (t *Tags) fetch(digest string, p *pull) (b *store.Build, began time.Time, e
 			}
 		}
 		r, err := unpack.Unpack(t.ctx, into, layers, unpack.Options{Artifact: image.Artifact, Path: t.opts.Path, IndexPages: t.opts.IndexPages, Grow: grow, Window: t.opts.Window})
+		if err != nil && t.ctx.Err() == nil && !errors.Is(err, store.ErrNoRoom) {
+			err = verified(blobs, err)
+		}
 		info := newInfo(image)
 		return store.Meta{Path: r.Path, Files: r.Files, Bytes: r.Bytes, Disk: r.Disk, Created: info.Created, Labels: info.Labels, Size: info.Size}, err
 	})
 	return b, began, err
+}
+
+// verified is why a build could not be unpacked; or that a layer is no longer on the disk as it came, which is no fault of the
+// image: then it is fetched anew the next time.
+func verified(blobs []*store.Blob, err error) error {
+	for _, blob := range blobs {
+		if damaged := blob.Verify(); damaged != nil {
+			return damaged
+		}
+	}
+	return err
 }
 
 // errUnwanted is why a build is not brought: its tags have moved on before it was its turn.

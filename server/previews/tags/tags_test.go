@@ -528,3 +528,45 @@ func TestBuildsThatAreShared(t *testing.T) {
 	}
 	isHeldOnce(t, tags)
 }
+
+// TestALayerThatTheDiskHasChanged does not refuse the image: it is fetched anew.
+func TestALayerThatTheDiskHasChanged(t *testing.T) {
+	r := registrytest.Start(t)
+	digest := r.PushImage("pr-1", registrytest.Image(t, map[string]string{"index.html": "a"}))
+	dir := t.TempDir()
+	shows := func() {
+		builds, err := store.Open(dir, 2<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tags, end := startIn(t, r, builds)
+		eventually(t, "the build is shown", func() bool {
+			s := tags.Wait(t.Context(), "pr-1")
+			defer s.Leave()
+			return s.Build != nil && s.Build.Digest == digest
+		})
+		end()
+		if err := builds.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	shows()
+	blobs, err := filepath.Glob(filepath.Join(dir, "blobs", "*"))
+	if err != nil || len(blobs) == 0 {
+		t.Fatal(blobs, err)
+	}
+	for _, name := range blobs {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		content[len(content)/2] ^= 0xff
+		if err = os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err = os.RemoveAll(filepath.Join(dir, "builds")); err != nil {
+		t.Fatal(err)
+	}
+	shows()
+}
