@@ -43,7 +43,7 @@ func TestArtifact(t *testing.T) {
 		"a title that is a directory": {layers: []unpack.Layer{titled("a/", []byte("x"))}, wantRefusal: `layer 1: entry "a/" is no relative path of a file`},
 		"a title of a dot":            {layers: []unpack.Layer{titled(".", []byte("x"))}, wantRefusal: `layer 1: entry "." is in place of the image's root`},
 		"a file and a directory":      {layers: []unpack.Layer{titled("a", []byte("x")), titled("a/b", []byte("x"))}, wantPath: "/a", want: "b: x"},
-		"a path that is not there":    {layers: []unpack.Layer{packed("dist", dist)}, path: "build", wantRefusal: `the image has no directory "/build" (PREVIEWS_PATH): there is no /build; no usual directory has an index page`},
+		"a path that is not there":    {layers: []unpack.Layer{packed("dist", dist)}, path: "build", wantRefusal: `the image has no directory "/build" (PREVIEWS_PATH): there is no /build; an index page is in "/dist"`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -93,8 +93,16 @@ func (i *image) choose(s *survey, candidates []string) (*site, error) {
 	for _, c := range candidates {
 		names = append(names, "/"+c)
 	}
-	return nil, refuse("none of %s in the image has an index page (%s): set PREVIEWS_PATH to the directory of the site",
-		strings.Join(names, ", "), strings.Join(i.options.IndexPages, ", "))
+	return nil, refuse("none of %s in the image has an index page (%s): set PREVIEWS_PATH to the directory of the site%s",
+		strings.Join(names, ", "), strings.Join(i.options.IndexPages, ", "), s.another())
+}
+
+// another says which directory has an index page; nothing where none has.
+func (s *survey) another() string {
+	if s.pageLayer < 0 {
+		return ""
+	}
+	return "; one is in " + quote("/"+s.page)
 }
 
 // stepInto is the directory at the top of an artifact, where there is nothing beside it: "oras push REFERENCE dist" makes
@@ -195,7 +203,7 @@ func (s *survey) wantOnWay(at string, rest []string) {
 	s.wantPages(at, s.image.options.IndexPages)
 }
 
-// missing says that a path is not there, how far it is, and which directories have index pages.
+// missing says that a path is not there, how much of it is, and which directories have index pages.
 func (s *survey) missing(name, at, next string, k kind) error {
 	problem := "there is no /" + next
 	if k == file {
@@ -207,9 +215,11 @@ func (s *survey) missing(name, at, next string, k kind) error {
 			pages = append(pages, "/"+c)
 		}
 	}
-	has := "no usual directory has an index page"
+	has := "no index page is in the image"
 	if len(pages) > 0 {
 		has = "index pages are in " + strings.Join(pages, " and ")
+	} else if s.pageLayer >= 0 {
+		has = "an index page is in " + quote("/"+s.page)
 	}
 	if at != "" {
 		problem += ", only /" + at

@@ -46,6 +46,10 @@ type survey struct {
 	sorted []*place // parents first; nil after a change
 	// tops says that all names at the top of the image are wanted, as far as there are few.
 	tops, manyTops bool
+	// page is another directory than the usual ones, with an index page, for a refusal that may help: of the topmost layer that
+	// has one, the one above all others. Whether a later layer removes it is not looked at.
+	page      string
+	pageLayer int // -1: none
 }
 
 // fewTops bounds the names at the top of an artifact that are kept.
@@ -80,6 +84,7 @@ func (s *survey) read() error {
 		clear(p.marked)
 	}
 	s.places[""].merged.kind = directory
+	s.page, s.pageLayer = "", -1
 	pass := &pass{image: s.image}
 	for number := range s.image.layers {
 		if err := pass.read(number, func(e *entry) error { s.see(e); return nil }); err != nil {
@@ -94,6 +99,7 @@ func (s *survey) read() error {
 func (s *survey) see(e *entry) {
 	name := e.of
 	s.seeTop(name)
+	s.seePage(e)
 	if e.mark == opaque {
 		name = join(name, opaqueName)
 	}
@@ -129,6 +135,15 @@ func (s *survey) seeTop(name string) {
 		return
 	}
 	s.want(top)
+}
+
+// seePage notes where there is an index page.
+func (s *survey) seePage(e *entry) {
+	in, base := cutLast(e.of)
+	isPage := e.mark == noMark && e.Typeflag == tar.TypeReg && slices.Contains(s.image.options.IndexPages, base) && !slices.Contains(usual[:], in)
+	if isPage && (e.layer > s.pageLayer || strings.Count(in, "/") < strings.Count(s.page, "/")) {
+		s.page, s.pageLayer = in, e.layer
+	}
 }
 
 // seeAbove notes an entry that lies somewhere below a place.
