@@ -124,7 +124,10 @@ func (c *Client) image(ctx context.Context, s *session, ref name.Reference) (*Im
 	if image.Created.Year() < 1980 {
 		image.Created = parseTime(image.Annotations[created])
 	}
-	image.Layers = slices.DeleteFunc(image.Layers, func(l Layer) bool { return l.Size == 0 || slices.Contains(empty, l.Digest) })
+	image.Layers = slices.DeleteFunc(image.Layers, func(l Layer) bool {
+		isFile := image.Artifact && l.Title != "" // which may be empty
+		return !isFile && (l.Size == 0 || slices.Contains(empty, l.Digest))
+	})
 	if len(image.Layers) == 0 {
 		return nil, refused("there are no files in it: it has no layers")
 	}

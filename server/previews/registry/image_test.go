@@ -121,6 +121,11 @@ func TestImage(t *testing.T) {
 			object{"digest": sum(nil), "size": 0, "mediaType": ociLayer}, described(ociLayer, layerTwo), described(ociLayer, layerOne)),
 			" 0001-01-01 [layer-two layer-one]"},
 		{"an artifact", artifact, " 0001-01-01 artifact [layer-one=dist unpack content]"},
+		{"an artifact with empty files", with(artifact, object{"layers": []object{
+			described("application/vnd.oci.image.layer.v1.tar", []byte("{}")),
+			with(described("text/plain", []byte("{}")), object{"annotations": object{"org.opencontainers.image.title": "empty.json"}}),
+			with(described("text/plain", nil), object{"annotations": object{"org.opencontainers.image.title": "nothing.txt"}}),
+		}}), " 0001-01-01 artifact [=empty.json =nothing.txt]"},
 		{"an artifact without a type", with(artifact, object{"artifactType": "", "config": described("application/vnd.unknown.config.v1+json", []byte("x"))}), " 0001-01-01 artifact [layer-one=dist unpack content]"},
 		{"an artifact with an image's config", with(artifact, object{"config": described(ociConfig, []byte("{}"))}), " 0001-01-01 artifact [layer-one=dist unpack content]"},
 		{"no media type of its own", with(image, object{"mediaType": ""}), "label 2026-11-29 [layer-one layer-two]"},
