@@ -176,6 +176,13 @@ func newHTTP(d *dialer) *http.Transport {
 		IdleConnTimeout:        90 * time.Second,
 		MaxIdleConnsPerHost:    8,
 		MaxResponseHeaderBytes: 64 << 10,
+		// The library's error is the reason phrase alone.
+		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, answer *http.Response) error {
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+			return fmt.Errorf("the proxy %s answers %d %s", proxy.Host, answer.StatusCode, http.StatusText(answer.StatusCode))
+		},
 		// The bounds are those of what is sent.
 		DisableCompression: true,
 		// A connection that is gone without a word is given up before the next request waits on it.

@@ -129,6 +129,10 @@ func TestProxy(t *testing.T) {
 	var connected atomic.Int32
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		connected.Add(1)
+		if r.Host == "r.example.com:443" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
 		if r.Method != http.MethodConnect || r.Host != host {
 			t.Errorf("the proxy gets %s %s", r.Method, r.Host)
 			w.WriteHeader(502)
@@ -170,6 +174,11 @@ func TestProxy(t *testing.T) {
 	}
 	if n := connected.Load(); n != 1 {
 		t.Errorf("%d connections through the proxy", n)
+	}
+	client = a.client(t, "r.example.com", Options{})
+	client.transport.inner.Proxy, client.transport.dialer.proxies = http.ProxyURL(at), []string{at.Hostname()}
+	if _, err := client.Head(t.Context(), "pr-42"); err == nil || err.Error() != "r.example.com/team/app:pr-42: the proxy "+at.Host+" answers 403 Forbidden" {
+		t.Errorf("got %v", err)
 	}
 	client = a.client(t, "169.254.169.254", Options{})
 	client.transport.inner.Proxy = http.ProxyURL(at)
