@@ -29,7 +29,7 @@ var errTooLong = errors.New("it is too long")
 var errLocked = errors.New("another process uses it")
 
 // Open opens the directory, which it makes if need be, for this process alone. What is half done in it is thrown away. The
-// limit is in bytes of disk blocks. Errors say what helps.
+// limit is in bytes of disk blocks. Errors say what helps; the caller names the directory.
 func Open(directory string, limit int64) (*Store, error) {
 	s, err := open(directory, limit)
 	if err != nil {
@@ -250,5 +250,5 @@ func explain(directory string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		remedy = fmt.Sprintf("let %s write there, or set PREVIEWS_STORE to another directory", user())
 	}
-	return fmt.Errorf("the store of previews, %s, cannot be used: %w: %s", directory, err, remedy)
+	return fmt.Errorf("%w: %s", err, remedy)
 }
