@@ -54,9 +54,11 @@ func moves(t testing.TB, p *Previews, r *registrytest.Registry, tag string, file
 	t.Helper()
 	digest = r.Push(tag, files)
 	eventually(t, tag+" shows "+digest, func() bool {
-		_ = p.tags.Find(t.Context(), tag)
 		s := p.tags.Wait(t.Context(), tag)
 		defer s.Leave()
+		if s.State == tags.Gone {
+			_ = p.tags.Find(t.Context(), tag)
+		}
 		return s.Build != nil && s.Build.Digest == digest
 	})
 	return digest
@@ -125,7 +127,6 @@ func TestTheOldBuildStays(t *testing.T) {
 	// A tag that never had another one.
 	r.Push("new", map[string]string{"page.txt": ""})
 	eventually(t, "it is refused", func() bool {
-		_ = p.tags.Find(t.Context(), "new")
 		resp, text := get(t, p, "new.localhost/")
 		return resp.Status == 404 && strings.Contains(text, "The preview new cannot be shown")
 	})
@@ -138,7 +139,7 @@ func TestTheOldBuildStays(t *testing.T) {
 func TestATagThatComesBack(t *testing.T) {
 	r := registrytest.Start(t)
 	p := serveTags(t, r, t.TempDir())
-	for n := range 3 {
+	for n := range 2 {
 		want := fmt.Sprint("build ", n)
 		moves(t, p, r, "pr-1", map[string]string{"index.html": want})
 		expect(t, p, "pr-1.localhost/", 200, want)
@@ -198,7 +199,6 @@ func TestHeadIsLikeGet(t *testing.T) {
 	moves(t, p, r, "pr-1", map[string]string{"index.html": "one"})
 	r.Push("refused", map[string]string{"page.txt": ""})
 	eventually(t, "it is refused", func() bool {
-		_ = p.tags.Find(t.Context(), "refused")
 		_, text := get(t, p, "refused.localhost/")
 		return strings.Contains(text, "cannot be shown")
 	})

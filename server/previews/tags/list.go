@@ -19,11 +19,15 @@ const (
 	listPause = 10 * time.Second
 	// findEvery is how often a tag is asked for that is not in the list, where the registry has more than are listed.
 	findEvery = time.Second / 5
+	// findPatience is how long a visit of an unknown name waits for the registry: for the reading that is under way, until the next
+	// may begin, and for that.
+	findPatience = 5 * time.Second
 )
 
 // list is what is known of the list of tags. Tags.mu guards it.
 type list struct {
 	begun   time.Time     // when it was last begun to be read
+	fresh   time.Time     // when the one that is known was begun to be read
 	reading chan struct{} // closed when the reading under way is over; nil where none is
 	tries   attempts      // to read it
 	read    bool          // it has been read once
@@ -40,7 +44,10 @@ type list struct {
 func (t *Tags) Names(ctx context.Context) (names []string, version uint64) {
 	t.mu.Lock()
 	if !t.list.read && len(t.tags) == 0 {
-		t.await(ctx, t.readAgain(time.Now()))
+		if now := time.Now(); t.list.reading == nil && t.mayAsk(now) && !t.list.tries.wait(now) {
+			t.readList(now)
+		}
+		t.await(ctx, t.list.reading)
 	}
 	names = make([]string, 0, len(t.tags))
 	for name := range t.tags {
@@ -55,42 +62,62 @@ func (t *Tags) Names(ctx context.Context) (names []string, version uint64) {
 // Version is that of Names.
 func (t *Tags) Version() uint64 { return t.version.Load() }
 
-// Find looks for a name that is not among those that are known: the list is read once more, or where that does not have all,
-// the tag of that name asked for. It is waited for, for patience at most. The error is why it is not known whether there is
+// Find looks for a name that is not among those that are known: in a list that is begun to be read now or as soon as it may be,
+// one for all who look, so that a tag is found that has been pushed a moment ago. Where the list does not have all tags, the one
+// of that name is asked for. The answer is waited for, for findPatience at most. The error is why it is not known whether there is
 // such a tag.
 func (t *Tags) Find(ctx context.Context, name string) error {
+	begun := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, findPatience)
+	defer cancel()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.list.more && registry.IsTag(name) {
 		return t.find(ctx, name)
 	}
-	reading := t.readAgain(time.Now())
-	t.await(ctx, reading)
-	return t.unlisted(reading != nil && reading == t.list.reading)
-}
-
-// unlisted says why it is not known which tags there are. The lock is held.
-func (t *Tags) unlisted(hangs bool) error {
-	switch {
-	case t.list.tries.problem != nil:
-		return t.list.tries.problem
-	case hangs:
-		return errors.New("the registry has not answered yet")
-	case time.Now().Before(t.paused):
-		return fmt.Errorf("%w until %s", errPaused, t.paused.UTC().Format(time.RFC3339))
-	case !t.list.read:
-		return errors.New("the registry has not been asked yet")
+	for t.list.fresh.Before(begun) {
+		now := time.Now()
+		switch {
+		case ctx.Err() != nil:
+			return errUnanswered
+		case !t.mayAsk(now):
+			return t.notNow()
+		case t.list.reading != nil:
+			t.await(ctx, t.list.reading)
+		case t.list.tries.wait(now):
+			return t.list.tries.problem
+		case now.Sub(t.list.begun) >= listAtMost:
+			t.readList(now)
+		default:
+			t.sleep(ctx, t.list.begun.Add(listAtMost).Sub(now))
+		}
 	}
 	return nil
 }
 
-// readAgain begins to read the list, unless that was done a moment ago, and returns what is closed when it is read; nil where it
-// is not being read. The lock is held.
-func (t *Tags) readAgain(now time.Time) <-chan struct{} {
-	if t.list.reading == nil && now.Sub(t.list.begun) >= listAtMost && t.mayAsk(now) && !t.list.tries.wait(now) {
-		t.readList(now)
+var (
+	errUnanswered = errors.New("the registry has not answered yet")
+	errEnding     = errors.New("the server is about to end")
+)
+
+// notNow says why the registry may not be asked. The lock is held.
+func (t *Tags) notNow() error {
+	if t.ctx.Err() != nil {
+		return errEnding
 	}
-	return t.list.reading
+	return fmt.Errorf("%w until %s", errPaused, t.paused.UTC().Format(time.RFC3339))
+}
+
+// sleep waits for some time, or until ctx ends, without the lock, which is held before and after.
+func (t *Tags) sleep(ctx context.Context, d time.Duration) {
+	t.mu.Unlock()
+	defer t.mu.Lock()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // readList begins to read the list. The lock is held.
@@ -112,6 +139,7 @@ func (t *Tags) readList(now time.Time) {
 			t.list.tries.fail(err, now, listAtMost, listPause)
 		} else {
 			t.listed(names, more, now)
+			t.list.fresh = t.list.begun
 		}
 		t.tidy()
 	})
@@ -193,7 +221,7 @@ func (t *Tags) find(ctx context.Context, name string) error {
 	switch {
 	case t.list.finding != nil && t.list.name == name: // another waits for it
 	case !t.mayAsk(now):
-		return t.unlisted(false)
+		return t.notNow()
 	case t.list.finding != nil || now.Sub(t.list.found) < findEvery:
 		return errors.New("the registry is being asked for other names")
 	default:
@@ -203,7 +231,7 @@ func (t *Tags) find(ctx context.Context, name string) error {
 	t.await(ctx, finding)
 	switch {
 	case t.list.finding == finding:
-		return errors.New("the registry has not answered yet")
+		return errUnanswered
 	case t.list.name == name:
 		return t.list.problem
 	}

@@ -16,8 +16,7 @@ const (
 	inUse = 10 * time.Minute
 	// keepsBefore is for how long the build before the one that is shown stays, for pages of it that are open.
 	keepsBefore = 10 * time.Minute
-	// patience is how long a visit to a tag that was not in use waits for the registry to say whether it has moved, and one
-	// of an unknown name for the list of all.
+	// patience is how long a visit to a tag that was not in use waits for the registry to say whether it has moved.
 	patience = 2 * time.Second
 )
 
@@ -193,10 +192,7 @@ func (t *Tags) Enter(ctx context.Context, name string) Shown {
 	t.bring(g)
 	s := t.hold(t.tell(g, time.Now()))
 	if s.State == Waiting { // it is to be brought, and cannot be now
-		s.State, s.Reason, s.Again = Failed, "the server is about to end", t.paused
-		if t.ctx.Err() == nil {
-			s.Reason = "the registry wants to be left alone until " + t.paused.UTC().Format(time.RFC3339)
-		}
+		s.State, s.Reason, s.Again = Failed, t.notNow().Error(), t.paused
 	}
 	return s
 }
