@@ -71,7 +71,7 @@ func TestTags(t *testing.T) {
 		over.must(over.Screen(width, 760, dark))
 		over.must(over.Go(at("")))
 		over.is(200)
-		over.shows("4 previews", "Log in with a passkey", "01234567", "on first visit", "refused", "4 files", "just now")
+		over.shows("4 previews", "Log in with a passkey", "01234567", "not fetched", "refused", "4 files", "just now")
 		over.quiet()
 		over.pictured(what)
 		over.must(over.Await("document.documentElement.scrollWidth <= innerWidth && document.scripts.length == 0"))

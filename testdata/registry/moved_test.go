@@ -18,6 +18,7 @@ import (
 
 const (
 	moves   = 200 // how often a tag moves
+	seen    = 25  // each of so many builds is waited for
 	clients = 32
 )
 
@@ -63,28 +64,27 @@ func TestMovedTag(t *testing.T) {
 	}
 	for n := 1; n <= moves; n++ {
 		r.move("pr-1", builds[n])
+		if n%seen == 0 { // others come and go between two questions of the server
+			p.becomes("pr-1", files{"about.html": numbered(n)["about.html"]})
+		}
 	}
-	p.becomes("pr-1", files{"about.html": numbered(moves)["about.html"]}) // while all still ask
 	close(stop)
 	all.Wait()
 
-	seen, answers := map[int]bool{}, 0
+	shown, answers := map[int]bool{}, 0
 	for _, v := range results {
 		answers += v.answers
 		for _, failed := range v.failed {
 			t.Error(failed)
 		}
 		for build, n := range v.numbers {
-			seen[n] = true
+			shown[n] = true
 			if !strings.Contains(build, digest(t, builds[n])) {
 				t.Errorf("the answers of number %d are said to be of %q, want %s", n, build, digest(t, builds[n]))
 			}
 		}
 	}
-	t.Logf("%d answers, of the builds %d", answers, slices.Sorted(maps.Keys(seen)))
-	if len(seen) < 3 {
-		t.Errorf("only %d builds were seen", len(seen))
-	}
+	t.Logf("%d answers, of the builds %d", answers, slices.Sorted(maps.Keys(shown)))
 	p.has("pr-1", numbered(moves))
 }
 

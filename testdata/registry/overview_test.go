@@ -66,7 +66,7 @@ func TestOverview(t *testing.T) {
 		row["labels"].(map[string]any)["org.opencontainers.image.title"] != "Login <b>form</b>" {
 		t.Errorf("pr-1: %v", row)
 	}
-	if row := rows["pr-2"]; row["state"] != "on first visit" || row["files"] != nil || row["commit"] != "https://gitlab.example.com/team/app/-/commit/"+commit {
+	if row := rows["pr-2"]; row["state"] != "not fetched" || row["files"] != nil || row["commit"] != "https://gitlab.example.com/team/app/-/commit/"+commit {
 		t.Errorf("pr-2: %v", row)
 	}
 	if row := rows["pr-3"]; row["commit"] != nil {
@@ -78,7 +78,7 @@ func TestOverview(t *testing.T) {
 	page := p.get("localhost", "/", navigation...)
 	for _, text := range []string{
 		`<a href="http://pr-1.localhost/"><bdi>pr-1</bdi></a>`, "Login &lt;b&gt;form&lt;/b&gt;", `href="https://github.com/team/app/commit/` + commit + `"`, "5 hours ago", "2 days ago",
-		"3 files", "01234567", "ready", "refused", "Bad_Tag", "on first visit", "5 previews",
+		"3 files", "01234567", "ready", "refused", "Bad_Tag", "not fetched", "5 previews",
 	} {
 		if !strings.Contains(page.content, text) {
 			t.Errorf("the page has no %q: %v", text, page)
