@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,7 +17,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// ErrNotFound is returned when the tag, or the repository, is not there.
+// ErrNotFound is returned when the registry says that the tag, or the repository, is not there. A 404 that is not its own,
+// as of a proxy that has no way to it for a moment, is none.
 var ErrNotFound = errors.New("not found")
 
 // RefusedError says that an image can never be shown. All errors that are none of these, nor ErrNotFound, may pass.
@@ -53,6 +55,7 @@ type statusError struct {
 	host   string // which answers, where it is not the registry that was asked
 	path   string // that was asked for, before redirects
 	said   string // the registry's own words, in one line
+	isOwn  bool   // the answer has the form of a registry's own, not that of a proxy which has no way to it
 	after  time.Duration
 }
 
@@ -76,6 +79,9 @@ func newStatusError(resp *http.Response, first *http.Request) error {
 	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
 		e.after = retryAfter(resp)
 	}
+	// HEAD has no content to tell it by.
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	e.isOwn = kind == "application/json"
 	content, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return e // its status has come
@@ -84,7 +90,7 @@ func newStatusError(resp *http.Response, first *http.Request) error {
 		Errors []transport.Diagnostic `json:"errors"`
 	}
 	if json.Unmarshal(content, &failure) == nil && len(failure.Errors) > 0 {
-		e.said = said(failure.Errors)
+		e.said, e.isOwn = said(failure.Errors), true
 	}
 	return e
 }
@@ -156,7 +162,7 @@ func (c *Client) explain(what string, err error) error {
 	if refusal, ok := errors.AsType[*RefusedError](err); ok {
 		return refusal
 	}
-	if status, ok := errors.AsType[*statusError](err); ok && status.status == http.StatusNotFound {
+	if status, ok := errors.AsType[*statusError](err); ok && status.status == http.StatusNotFound && status.isOwn {
 		if _, signingIn := errors.AsType[*signInError](err); !signingIn && strings.HasPrefix(status.path, c.transport.repository) {
 			return &failure{what, ErrNotFound.Error(), ErrNotFound}
 		}

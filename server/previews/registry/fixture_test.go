@@ -107,10 +107,17 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := f.answers[r.Method+" "+r.URL.Path]
 	f.mu.Unlock()
 	if answer == nil {
-		http.NotFound(w, r)
+		notFound(w, r)
 		return
 	}
 	answer(w, r)
+}
+
+// notFound is how a registry says that something is not there; http.NotFound is how a proxy does that has no way to it.
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = io.WriteString(w, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"unknown"}]}`)
 }
 
 // count is how often something was asked for.

@@ -166,6 +166,9 @@ func lacksHead(err error) bool {
 		return !failed
 	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return true
+	case http.StatusNotFound: // the answer to GET says whose that is
+		status, ok := errors.AsType[*statusError](err)
+		return ok && !status.isOwn
 	}
 	return false
 }

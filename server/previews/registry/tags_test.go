@@ -96,7 +96,8 @@ func TestTagsFail(t *testing.T) {
 		answer http.HandlerFunc
 		want   string
 	}{
-		"no repository":  {http.NotFound, "not found"},
+		"no repository":  {notFound, "not found"},
+		"a proxy's 404":  {http.NotFound, "answers 404 Not Found"},
 		"garbage":        {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") }, "answers with something other than a list of tags"},
 		"too large":      {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxAnswer+1)) }, "the answer is larger than 4 MiB"},
 		"no content":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, "answers 204 No Content"},
@@ -116,6 +117,29 @@ func TestTagsFail(t *testing.T) {
 				t.Errorf("%v is ErrNotFound", err)
 			}
 			isOneLine(t, err)
+		})
+	}
+}
+
+// TestNotFoundOfAProxy: a tag is gone only where the registry itself says so, to HEAD or to the GET that follows.
+func TestNotFoundOfAProxy(t *testing.T) {
+	const path = "/v2/team/app/manifests/pr-42"
+	for name, c := range map[string]struct {
+		head, get http.HandlerFunc
+		want      bool
+	}{
+		"both of the registry": {notFound, notFound, true},
+		"HEAD says nothing":    {http.NotFound, notFound, true},
+		"both of the proxy":    {http.NotFound, http.NotFound, false},
+		"no content at all":    {http.NotFound, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, f := newAuthority(t), newFake()
+			f.on("HEAD "+path, c.head)
+			f.on("GET "+path, c.get)
+			if _, err := a.client(t, a.serve(t, f), Options{}).Head(t.Context(), "pr-42"); err == nil || errors.Is(err, ErrNotFound) != c.want {
+				t.Errorf("got %v, ErrNotFound wanted: %v", err, c.want)
+			}
 		})
 	}
 }

@@ -288,7 +288,7 @@ func TestTheRegistryIsAskedAsSeldomAsSaid(t *testing.T) {
 					lists.Add(1)
 					_ = json.NewEncoder(w).Encode(map[string]any{"name": "team/app", "tags": all})
 					return true
-				case strings.Contains(req.URL.Path, "/manifests/"):
+				case strings.Contains(req.URL.Path, "/manifests/") && req.Method == http.MethodHead:
 					heads.Add(1)
 				}
 				return false
