@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -160,16 +159,12 @@ func (s *Store) mark(staged string, content marker) error {
 
 // marked returns what the marker of a build says, and when the build was used last.
 func (s *Store) marked(name, digest string) (Meta, time.Time, error) {
-	file, err := s.root.Open(name + "/" + markerFile)
+	at := name + "/" + markerFile
+	info, err := s.root.Stat(at)
 	if err != nil {
 		return Meta{}, time.Time{}, err
 	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil {
-		return Meta{}, time.Time{}, err
-	}
-	text, err := io.ReadAll(io.LimitReader(file, maxMarker+1))
+	text, err := s.readFile(at, maxMarker)
 	if err != nil {
 		return Meta{}, time.Time{}, err
 	}
@@ -177,8 +172,8 @@ func (s *Store) marked(name, digest string) (Meta, time.Time, error) {
 	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&content); err != nil {
 		return Meta{}, time.Time{}, err
 	}
-	if content.Digest != digest || content.Disk < 0 || len(text) > maxMarker {
-		return Meta{}, time.Time{}, fmt.Errorf("%s is not that of %s", file.Name(), digest)
+	if content.Digest != digest || content.Disk < 0 {
+		return Meta{}, time.Time{}, fmt.Errorf("%s is not that of %s", at, digest)
 	}
 	if info, err := s.root.Lstat(name + "/" + siteDirectory); err != nil || !info.IsDir() {
 		return Meta{}, time.Time{}, fmt.Errorf("%s has no site", name)
