@@ -86,16 +86,13 @@ func (o *opened) drop(s *opening) {
 func (o *opened) forget(directory string) {
 	o.mu.Lock()
 	s := o.sites[directory]
-	if s == nil {
-		o.mu.Unlock()
-		return
+	if s != nil {
+		s.users++
 	}
-	delete(o.sites, directory)
-	s.dropped = true
-	ends := s.users == 0
 	o.mu.Unlock()
-	if ends {
-		s.site.Close()
+	if s != nil {
+		o.drop(s)
+		o.leave(s)
 	}
 }
 

@@ -23,7 +23,7 @@ type Options struct {
 	// Open makes the site of a directory, or of a build of a tag. It does no I/O.
 	Open func(directory string) Site
 	// Live makes what has open pages of a tag reload when it shows another build; nil where they are not to.
-	Live func(tag string, files LiveFiles) Live
+	Live func(files LiveFiles) Live
 	// Domain is above the previews, in lower case; "" leaves localhost, below which they are always.
 	Domain string
 	// Namespace is that of the Service in whose pod this is, "" in none.

@@ -170,7 +170,7 @@ func (l *listeners) get(p *Previews, tag string) Live {
 	defer l.mu.Unlock()
 	live := l.of[tag]
 	if live == nil {
-		live = p.opts.Live(tag, &tagFiles{p, tag})
+		live = p.opts.Live(&tagFiles{p, tag})
 		l.of[tag] = live
 	}
 	return live

@@ -62,7 +62,7 @@ func newSites(setup Setup, from *repository, files *site.Site, upstreams *upstre
 			return s.openPreview(setup, files.Sub(directory), directory, upstreams)
 		}
 		if count != nil {
-			opts.Live = func(_ string, files previews.LiveFiles) previews.Live { return s.openLive(setup, files, memory, count) }
+			opts.Live = func(files previews.LiveFiles) previews.Live { return s.openLive(setup, files, memory, count) }
 		}
 	}
 	s.previews = previews.New(opts)
