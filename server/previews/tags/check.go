@@ -196,7 +196,7 @@ func (t *Tags) answered(err error) {
 		t.paused = now.Add(pause)
 	case errors.Is(err, registry.ErrNotFound):
 		result = "not_found"
-	case err != nil:
+	case err != nil && !isRefused(err): // what is refused is the registry's image, not its answer
 		result = "failed"
 	}
 	t.opts.Count.RegistryAsked(result)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/previewd/previewd/server/previews/registry"
 	"github.com/previewd/previewd/server/previews/store"
+	"github.com/previewd/previewd/server/previews/unpack"
 )
 
 const (
@@ -32,12 +33,9 @@ type Info struct {
 	Size int64
 }
 
-// firstOfZIP is the earliest time that archives of the format ZIP can tell: some builds set it, or one before.
-var firstOfZIP = time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC)
-
 func newInfo(image *registry.Image) *Info {
 	info := &Info{Digest: image.Digest, Created: image.Created, Labels: image.Annotations, Size: image.Size}
-	if info.Created.Before(firstOfZIP) {
+	if unpack.IsNoTime(info.Created) {
 		info.Created = time.Time{}
 	}
 	return info
@@ -111,7 +109,7 @@ func (t *Tags) describeSome(now time.Time) (next time.Time) {
 	}
 	var oldest *tag
 	for g := range maps.Values(t.tags) {
-		if g.asking != nil || g.questions.wait(now) || g.pulls.wait(now) || now.Sub(g.checked) < describedFor && (t.infos[g.digest] != nil || t.refusals[g.digest] != "") {
+		if g.asking != nil || g.questions.wait(now) || g.pulls.wait(now) || now.Sub(g.checked) < describedFor && t.isDescribed(g.digest) {
 			continue
 		}
 		if oldest == nil || g.checked.Before(oldest.checked) {
@@ -137,14 +135,18 @@ func (t *Tags) describeSome(now time.Time) (next time.Time) {
 		}
 		t.mu.Lock()
 		digest := oldest.digest
-		known := digest == "" || t.infos[digest] != nil || t.refusals[digest] != ""
+		known := digest == "" || t.isDescribed(digest)
 		t.mu.Unlock()
-		if known {
-			return
+		if !known {
+			t.look(oldest, digest)
 		}
-		t.look(oldest, digest)
 	})
 	return t.describe.due
+}
+
+// isDescribed says whether it is known what is told of a build, or that it is refused. The lock is held.
+func (t *Tags) isDescribed(digest string) bool {
+	return t.infos[digest] != nil || t.refusals[digest] != ""
 }
 
 // look asks what the image of a tag is made of.
@@ -152,11 +154,7 @@ func (t *Tags) look(g *tag, digest string) {
 	_, err := t.image(digest)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case err == nil, t.ctx.Err() != nil, errors.Is(err, errPaused):
-	case isRefused(err):
-		t.refusals[digest] = err.Error()
-	default:
+	if err != nil && !isRefused(err) && !errors.Is(err, errPaused) && t.ctx.Err() == nil {
 		g.pulls.fail(err, time.Now(), t.opts.Check, maxPause)
 	}
 }

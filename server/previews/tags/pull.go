@@ -94,7 +94,7 @@ func (t *Tags) fetch(digest string, p *pull) (b *store.Build, began time.Time, e
 			err = verified(blobs, err)
 		}
 		info := newInfo(image)
-		return store.Meta{Path: r.Path, Files: r.Files, Bytes: r.Bytes, Disk: r.Disk, Created: info.Created, Labels: info.Labels, Size: info.Size}, err
+		return store.Meta{Path: r.Path, Files: r.Files, Bytes: r.Bytes, Created: info.Created, Labels: info.Labels, Size: info.Size}, err
 	})
 	return b, began, err
 }
@@ -125,7 +125,7 @@ func (t *Tags) isWanted(digest string) bool {
 	return false
 }
 
-// image asks what an image is made of.
+// image asks what an image is made of, and keeps what is told of it, or why it is refused.
 func (t *Tags) image(digest string) (*registry.Image, error) {
 	if err := t.turn(); err != nil {
 		return nil, err
@@ -135,15 +135,14 @@ func (t *Tags) image(digest string) (*registry.Image, error) {
 	image, err := t.opts.Registry.Image(ctx, digest)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if refused := (*registry.RefusedError)(nil); errors.As(err, &refused) {
-		t.answered(nil)
-		return nil, err
+	t.answered(err)
+	switch {
+	case isRefused(err):
+		t.refusals[digest] = err.Error()
+	case err == nil:
+		t.infos[digest] = newInfo(image)
 	}
-	if t.answered(err); err != nil {
-		return nil, err
-	}
-	t.infos[digest] = newInfo(image)
-	return image, nil
+	return image, err
 }
 
 // layers brings the layers of an image. All that are returned are to be released, also if there is an error.

@@ -205,31 +205,29 @@ func (t *Tags) Wait(ctx context.Context, name string) Shown {
 		if shown.State != Fetching || shown.Build != nil || ctx.Err() != nil {
 			return shown
 		}
-		t.mu.Lock()
-		var changed <-chan struct{}
-		if g := t.tags[name]; g == nil {
-		} else if p := t.pulls[g.digest]; p != nil {
-			changed = p.done
-		} else {
-			changed = g.asking
-		}
-		t.mu.Unlock()
-		if changed == nil { // it is over, or has just been: a moment later there is another state
-			changed = closed
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
+		if changed := t.underWay(name); changed != nil {
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
 		}
 	}
 }
 
-// closed is a channel that nothing has to wait for.
-var closed = func() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
+// underWay is closed when what is being done for a tag is over: its build is being brought, or it is being asked for. It is nil
+// where nothing is, or no more.
+func (t *Tags) underWay(name string) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	g := t.tags[name]
+	if g == nil {
+		return nil
+	}
+	if p := t.pulls[g.digest]; p != nil {
+		return p.done
+	}
+	return g.asking
+}
 
 // Peek says what a tag shows, which is not in use by that. The caller leaves what it gets.
 func (t *Tags) Peek(name string) Shown {
