@@ -57,19 +57,7 @@ func serve(t testing.TB, dir string, with ...func(*Options, *tree.Options)) *Pre
 // get asks for a URL without its scheme, "pr-1.localhost/a".
 func get(t testing.TB, p *Previews, url string, fields ...message.Field) (message.Response, string) {
 	t.Helper()
-	host, path, _ := strings.Cut(url, "/")
-	r := &message.Request{Method: "GET", Target: "/" + path, Scheme: "http", Fields: append(message.Fields{{Name: "Host", Value: host}}, fields...)}
-	resp := p.Serve(context.Background(), r)
-	profile := message.Profile{ErrorFormat: message.ErrorFormatForPeople}.WithDefaults()
-	resp = profile.Complete(resp)
-	if resp.Body == nil {
-		return resp, ""
-	}
-	defer resp.Body.Close()
-	var b bytes.Buffer
-	_, err := resp.Body.WriteTo(&b)
-	sitetest.Check(t, err)
-	return resp, b.String()
+	return ask(t, p, "GET", url, fields...)
 }
 
 // expect compares an answer: its status, and a part of its content.

@@ -122,20 +122,27 @@ var pages = []string{"index.html", "index.htm"}
 // unpacked unpacks layers to a new directory.
 func unpacked(t testing.TB, layers []unpack.Layer, o unpack.Options) (directory string, result unpack.Result, err error) {
 	t.Helper()
-	directory = filepath.Join(t.TempDir(), "site")
-	if err = os.Mkdir(directory, 0o755); err != nil {
+	into := siteIn(t, t.TempDir())
+	defer into.Close()
+	if o.IndexPages == nil {
+		o.IndexPages = pages
+	}
+	result, err = unpack.Unpack(t.Context(), into, layers, o)
+	return into.Name(), result, err
+}
+
+// siteIn makes the directory that a site is to be unpacked to, in another one, and opens it.
+func siteIn(t testing.TB, parent string) *os.Root {
+	t.Helper()
+	directory := filepath.Join(parent, "site")
+	if err := os.Mkdir(directory, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	into, err := os.OpenRoot(directory)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer into.Close()
-	if o.IndexPages == nil {
-		o.IndexPages = pages
-	}
-	result, err = unpack.Unpack(t.Context(), into, layers, o)
-	return directory, result, err
+	return into
 }
 
 // tree is what is in a directory, a line each: "a/", "a/b: content" or "a/c -> target".

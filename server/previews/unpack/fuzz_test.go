@@ -111,15 +111,9 @@ func unpackedOnce(t *testing.T, layers []unpack.Layer, o unpack.Options) (string
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(parent)
-	directory := filepath.Join(parent, "site")
-	if err = os.Mkdir(directory, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	into, err := os.OpenRoot(directory)
-	if err != nil {
-		t.Fatal(err)
-	}
+	into := siteIn(t, parent)
 	defer into.Close()
+	directory := into.Name()
 	asked := int64(0)
 	o.Grow = func(n int64) error { asked += n; return nil }
 	o.IndexPages = pages
