@@ -18,6 +18,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/previewd/previewd/testdata/internal/subject"
 )
 
@@ -142,10 +144,9 @@ func newClient() *http.Client {
 // askAll asks for the page of each preview from many clients.
 func (o options) askAll(server *subject.Server) error {
 	start := time.Now()
-	failed := make(chan error, o.clients)
-	var all sync.WaitGroup
+	var all errgroup.Group
 	for c := range o.clients {
-		all.Go(func() {
+		all.Go(func() error {
 			client := newClient()
 			defer client.CloseIdleConnections()
 			for i := c; i < o.previews; i += o.clients {
@@ -154,17 +155,14 @@ func (o options) askAll(server *subject.Server) error {
 					err = fmt.Errorf("preview %d: got %q", i, content)
 				}
 				if err != nil {
-					failed <- err
-					return
+					return err
 				}
 			}
+			return nil
 		})
 	}
-	all.Wait()
-	select {
-	case err := <-failed:
+	if err := all.Wait(); err != nil {
 		return err
-	default:
 	}
 	known, err := server.Metric("previewd_previews_known")
 	if err != nil {

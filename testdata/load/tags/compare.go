@@ -7,8 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/previewd/previewd/testdata/internal/subject"
 )
@@ -102,30 +103,27 @@ func (o options) measure(v *rival) error {
 		return err
 	}
 	began := time.Now()
-	counts, failed := make([]int, o.clients), make(chan error, o.clients)
-	var all sync.WaitGroup
+	counts := make([]int, o.clients)
+	var all errgroup.Group
 	for c, client := range v.clients {
-		all.Go(func() {
+		all.Go(func() error {
 			for time.Since(began) < turn {
 				status, content, err := fetch(client, v.Server, v.host, "/")
 				if err == nil && (status != 200 || content != page(0)) {
 					err = fmt.Errorf("%s: got %d %.300q", v.host, status, content)
 				}
 				if err != nil {
-					failed <- err
-					return
+					return err
 				}
 				counts[c]++
 			}
+			return nil
 		})
 	}
-	all.Wait()
-	took := time.Since(began)
-	select {
-	case err := <-failed:
+	if err := all.Wait(); err != nil {
 		return err
-	default:
 	}
+	took := time.Since(began)
 	after, err := processor(v.ID())
 	requests := 0.0
 	for _, n := range counts {

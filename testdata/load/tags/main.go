@@ -15,8 +15,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/previewd/previewd/testdata/internal/subject"
 )
@@ -132,27 +133,20 @@ func (o options) isKnown(server *subject.Server) error {
 }
 
 func (o options) askAll(server *subject.Server) error {
-	failed := make(chan error, o.clients)
-	var all sync.WaitGroup
+	var all errgroup.Group
 	for c := range o.clients {
-		all.Go(func() {
+		all.Go(func() error {
 			client := newClient()
 			defer client.CloseIdleConnections()
 			for i := c; i < o.use; i += o.clients {
 				if err := isPage(client, server, i); err != nil {
-					failed <- err
-					return
+					return err
 				}
 			}
+			return nil
 		})
 	}
-	all.Wait()
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return nil
-	}
+	return all.Wait()
 }
 
 // isPage asks for the page of a tag until it is here.

@@ -8,7 +8,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -18,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"golang.org/x/sync/errgroup"
 )
 
 // registry is one with its images in memory.
@@ -59,25 +59,18 @@ func (r *registry) push(tags int) error {
 	if err != nil {
 		return err
 	}
-	failed := make(chan error, pushers)
-	var all sync.WaitGroup
+	var all errgroup.Group
 	for p := range pushers {
-		all.Go(func() {
+		all.Go(func() error {
 			for i := p; i < tags; i += pushers {
 				if err := r.pushOne(base, i); err != nil {
-					failed <- err
-					return
+					return err
 				}
 			}
+			return nil
 		})
 	}
-	all.Wait()
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return nil
-	}
+	return all.Wait()
 }
 
 func (r *registry) pushOne(base v1.Layer, i int) error {
