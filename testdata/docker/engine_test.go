@@ -157,6 +157,12 @@ func get(t testing.TB, url string, fields ...string) (*http.Response, string) {
 		r.Header.Set(fields[i], fields[i+1])
 	}
 	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	return answer(t, &client, r)
+}
+
+// answer sends a request, and reads the whole answer.
+func answer(t testing.TB, client *http.Client, r *http.Request) (*http.Response, string) {
+	t.Helper()
 	resp, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -124,14 +124,5 @@ func getAs(t *testing.T, url, host string) (*http.Response, string) {
 		t.Fatal(err)
 	}
 	r.Host = host
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	content, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp, string(content)
+	return answer(t, http.DefaultClient, r)
 }

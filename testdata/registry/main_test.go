@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/previewd/previewd/testdata/docker"
 )
 
 // module is the server's module as seen from here.
@@ -86,17 +88,7 @@ func run(t *testing.T, dir string, variables []string, name string, args ...stri
 // await repeats check until it passes, and fails the test if it has not after limit.
 func await(t *testing.T, what string, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(limit)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not after %v: %s: %v", limit, what, err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	docker.Await(t, limit, what, check)
 }
 
 // files are the files of a site, by their paths below its root.
