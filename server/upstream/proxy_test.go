@@ -837,7 +837,7 @@ func TestLoopsEnd(t *testing.T) {
 	}
 }
 
-// Law: a client that has gone is not asked for any more.
+// Law: a server is not asked any more for a client that has gone.
 func TestServersAreLeftWhenTheClientIsGone(t *testing.T) {
 	for _, protocol := range []string{"", "http/1.1", "h2"} {
 		asked, left := make(chan struct{}), make(chan struct{})
@@ -850,33 +850,35 @@ func TestServersAreLeftWhenTheClientIsGone(t *testing.T) {
 			}
 		})
 		opts := upstream.Options{Routes: []upstream.Route{{Prefix: "/", Target: "http://" + address}}}
-		if protocol == "" {
-			f := start(t, opts)
-			conn := f.dial(t)
-			if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: s\r\n\r\n"); err != nil {
-				t.Fatal(err)
-			}
-			<-asked
-			_ = conn.(*net.TCPConn).SetLinger(0)
-			_ = conn.Close()
-		} else {
+		if protocol == "h2" {
 			f := start(t, opts, protocol)
-			c := client(t)
 			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
 			request, err := http.NewRequestWithContext(ctx, "GET", "https://"+f.address+"/", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			go func() { <-asked; cancel() }()
-			if resp, err := c.Do(request); err == nil {
-				if protocol == "http/1.1" {
-					// Its client closes both directions; that nobody reads is seen with the next byte.
-					cancel()
-					_ = resp.Body.Close()
-					continue
-				}
+			if resp, err := client(t).Do(request); err == nil {
 				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
 			}
+		} else {
+			var conn, socket net.Conn
+			if protocol == "" {
+				socket = start(t, opts).dial(t)
+				conn = socket
+			} else {
+				socket = start(t, opts, protocol).dial(t)
+				conn = tls.Client(socket, &tls.Config{RootCAs: roots(), ServerName: "localhost"})
+			}
+			if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: s\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			<-asked
+			// A reset, as the answer has begun: of a client that only closes, the next byte tells.
+			_ = socket.(*net.TCPConn).SetLinger(0)
+			_ = socket.Close()
 		}
 		select {
 		case <-left:
