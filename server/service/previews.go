@@ -22,6 +22,7 @@ import (
 // sites are the previews, each a site of its own; nil where there is only the one of the directory.
 type sites struct {
 	previews *previews.Previews
+	tags     bool            // whether they are those of a repository
 	ctx      context.Context // ends when pages are no longer told of changes
 	end      context.CancelFunc
 	watching sync.WaitGroup // the live reload of all
@@ -34,7 +35,7 @@ func newSites(setup Setup, from *repository, files *site.Site, upstreams *upstre
 	if !c.HasPreviews() {
 		return nil
 	}
-	s := &sites{}
+	s := &sites{tags: from != nil}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	var count reload.Counters
 	if reloads(c) {
@@ -91,7 +92,7 @@ func (s *sites) watch(ctx context.Context) {
 
 // checks says on /healthz when the registry was reached last. What is here is served without it.
 func (s *sites) checks() []metrics.Check {
-	if s == nil {
+	if s == nil || !s.tags {
 		return nil
 	}
 	return []metrics.Check{{Name: "registry", HealthOnly: true, Warning: true, Probe: s.previews.Reached}}

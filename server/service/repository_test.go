@@ -20,19 +20,15 @@ import (
 	"github.com/previewd/previewd/server/site"
 )
 
-// previewsOf returns the handler of the previews of a repository, which run until the test ends.
-func previewsOf(t *testing.T, r *registrytest.Registry, environ map[string]string) message.Handler {
+// previewsOf returns the previews of an environment, which run until the test ends.
+func previewsOf(t *testing.T, environ map[string]string) *sites {
 	t.Helper()
-	all := map[string]string{"PREVIEWS": r.Repository, "PREVIEWS_INSECURE": "true", "PREVIEWS_STORE": t.TempDir(), "PREVIEWS_CHECK": "1s"}
-	for name, value := range environ {
-		all[name] = value
-	}
-	c, err := config.Load(nil, all)
+	c, err := config.Load(nil, environ)
 	if err != nil {
 		t.Fatal(err)
 	}
 	profile := message.Profile{}.WithDefaults()
-	setup := Setup{Config: c, Environ: all, Profile: profile,
+	setup := Setup{Config: c, Environ: environ, Profile: profile,
 		Log: accesslog.New(zapcore.AddSync(io.Discard), accesslog.JSON, zapcore.InfoLevel, profile, time.Now)}
 	from, err := openRepository(&setup)
 	if err != nil {
@@ -49,7 +45,22 @@ func previewsOf(t *testing.T, r *registrytest.Registry, environ map[string]strin
 		_ = files.Close()
 		from.close()
 	})
-	return many.handler(nil)
+	return many
+}
+
+// environOf is that of a server for the tags of a repository.
+func environOf(t *testing.T, r *registrytest.Registry) map[string]string {
+	return map[string]string{"PREVIEWS": r.Repository, "PREVIEWS_INSECURE": "true", "PREVIEWS_STORE": t.TempDir(), "PREVIEWS_CHECK": "1s", "RELOAD": "true"}
+}
+
+// TestHealth: /healthz speaks of a registry only where there is one.
+func TestHealth(t *testing.T) {
+	if got := previewsOf(t, map[string]string{"PREVIEWS": "directories", "DIRECTORY": t.TempDir()}).checks(); len(got) != 0 {
+		t.Errorf("directories: got %+v", got)
+	}
+	if got := previewsOf(t, environOf(t, registrytest.Start(t))).checks(); len(got) != 1 || got[0].Name != "registry" {
+		t.Errorf("a registry: got %+v", got)
+	}
 }
 
 // TestAnOpenPageIsToldThatItsTagMoved, and those of other tags are not.
@@ -58,7 +69,7 @@ func TestAnOpenPageIsToldThatItsTagMoved(t *testing.T) {
 	for _, tag := range []string{"pr-1", "pr-2"} {
 		r.Push(tag, map[string]string{"index.html": "<!doctype html><title>" + tag + "</title>the first"})
 	}
-	handler := previewsOf(t, r, map[string]string{"RELOAD": "true"})
+	handler := previewsOf(t, environOf(t, r)).handler(nil)
 	request := func(ctx context.Context, tag, target string) message.Response {
 		return handler(ctx, &message.Request{Method: "GET", Target: target, Scheme: "http", Content: message.NoContent{}, Fields: message.Fields{
 			{Name: "Host", Value: tag + ".localhost"}, {Name: "Accept", Value: "text/html"}, {Name: "Sec-Fetch-Dest", Value: "document"}}})

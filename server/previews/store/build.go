@@ -17,7 +17,6 @@ type Meta struct {
 	Bytes int64     // of the content of all files
 	Disk  int64     // bytes of disk blocks, with all directories; Add measures them
 	Added time.Time // when it came into the store; Add sets it if it is zero
-	Refs  []string  `json:",omitempty"` // digests of its layers
 	// Created, Labels and Size are what is told of the image that it was made of: when that was made, zero where that is not
 	// known, its labels and annotations, and the bytes of its layers. They are at most some 10,000 bytes.
 	Created time.Time
