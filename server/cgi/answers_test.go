@@ -399,11 +399,12 @@ func TestAHalfClosingClientWithUnreadContentIsAnswered(t *testing.T) {
 
 // The clock of a script stands still while its content comes slowly.
 func TestASlowUploadIsNoTimeout(t *testing.T) {
-	s := newService(t, func(o *cgi.Options, _ *site.Options) { o.Timeout = 500 * time.Millisecond })
+	t.Parallel()
+	s := newService(t, func(o *cgi.Options, _ *site.Options) { o.Timeout = 3 * time.Second })
 	conn := s.dial()
 	fmt.Fprint(conn, "POST /cgi-bin/sum HTTP/1.0\r\nContent-Length: 8\r\n\r\n")
 	for range 8 {
-		time.Sleep(150 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
 		fmt.Fprint(conn, "x")
 	}
 	if resp, text := s.answer(conn, "POST"); !strings.HasPrefix(text, "8 ") {

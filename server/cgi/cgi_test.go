@@ -80,31 +80,31 @@ var scripts = map[string]func(){
 	},
 	"hang": func() {
 		fmt.Fprintln(os.Stderr, "pid", os.Getpid())
-		time.Sleep(time.Minute)
+		time.Sleep(time.Hour)
 	},
 	// As a shell would, with a child in the same group that outlives it if it may.
 	"hang-with-child": func() {
 		child := sleeper(nil)
 		fmt.Fprintln(os.Stderr, "pid", os.Getpid())
 		fmt.Fprintln(os.Stderr, "pid", child)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Hour)
 	},
 	"head-alone": func() {
 		fmt.Print(plain)
 		fmt.Fprintln(os.Stderr, "pid", os.Getpid())
-		time.Sleep(time.Minute)
+		time.Sleep(time.Hour)
 	},
 	"head-and-hang": func() {
 		fmt.Print(plain, "begun\n")
 		fmt.Fprintln(os.Stderr, "pid", os.Getpid())
-		time.Sleep(time.Minute)
+		time.Sleep(time.Hour)
 	},
 	"deaf": func() { // goes on when its output has ended, and when asked politely to stop
 		signal.Ignore(syscall.SIGPIPE, syscall.SIGTERM, syscall.SIGHUP)
 		fmt.Fprintln(os.Stderr, "pid", os.Getpid())
 		fmt.Print(plain, "all\n")
 		os.Stdout.Close()
-		time.Sleep(time.Minute)
+		time.Sleep(time.Hour)
 	},
 	"fork": func() {
 		fmt.Print(plain, "parent\n")
@@ -201,7 +201,7 @@ var scripts = map[string]func(){
 
 // sleeper starts a process that sleeps with our standard output and error, and returns its number.
 func sleeper(attr *syscall.SysProcAttr) int {
-	c := exec.Command("/bin/sleep", "60")
+	c := exec.Command("/bin/sleep", "3600")
 	c.Stdout, c.Stderr, c.SysProcAttr = os.Stdout, os.Stderr, attr
 	check(c.Start())
 	return c.Process.Pid
@@ -323,7 +323,7 @@ func (s *service) write(name, text string, mode os.FileMode) {
 // eventually waits until a condition holds, for as long as a busy machine may take.
 func (s *service) eventually(what string, holds func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		s.mu.Lock()
 		ok := holds()
 		s.mu.Unlock()
