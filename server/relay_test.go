@@ -122,7 +122,7 @@ func TestDrainWaitsForWhatARelayHolds(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			began, sent := make(chan struct{}, 1), make(chan struct{}, 1)
-			s := &Server{Observe: func(*message.Exchange) { sent <- struct{}{} },
+			s := &Server{ShutdownTimeout: time.Minute, Observe: func(*message.Exchange) { sent <- struct{}{} },
 				Handler: func(ctx context.Context, r *message.Request) message.Response {
 					began <- struct{}{}
 					return large(ctx, r)

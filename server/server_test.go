@@ -46,7 +46,7 @@ func (s *serving) dial(t *testing.T) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
@@ -115,8 +115,12 @@ func TestDrainAnswersWhatHasBegun(t *testing.T) {
 	}
 }
 
+// delay is a ShutdownDelay in which some requests are answered on any machine.
+const delay = 5 * time.Second
+
 func TestDrainGoesOnServingForTheDelay(t *testing.T) {
-	s := serve(t, &Server{Handler: hello, ShutdownDelay: 2 * time.Second})
+	t.Parallel()
+	s := serve(t, &Server{Handler: hello, ShutdownDelay: delay})
 	s.stop()
 	// The drain has begun when an answer says so.
 	for closing := false; !closing; {
@@ -263,7 +267,7 @@ func TestWhatIsBeingAnsweredDoesNotGiveWay(t *testing.T) {
 		}
 		return hello(ctx, r)
 	}})
-	first, second, third := s.dial(t), s.dial(t), s.dial(t)
+	first, second := s.dial(t), s.dial(t)
 	fmt.Fprint(first, "GET /slow HTTP/1.1\r\n\r\n")
 	<-began
 	fmt.Fprint(second, "GET / HTTP/1.1\r\n\r\n")
@@ -271,7 +275,7 @@ func TestWhatIsBeingAnsweredDoesNotGiveWay(t *testing.T) {
 	if n, err := second.Read(make([]byte, 1)); n > 0 || err == nil {
 		t.Fatal("the second connection was served beside the first")
 	}
-	_ = second.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = second.SetReadDeadline(time.Now().Add(time.Minute))
 	close(release)
 	if text, _ := answer(t, first); text != "hello" {
 		t.Errorf("first: got %q", text)
@@ -280,6 +284,7 @@ func TestWhatIsBeingAnsweredDoesNotGiveWay(t *testing.T) {
 		t.Errorf("second: got %q", text)
 	}
 	// So too while the server drains.
+	third := s.dial(t)
 	fmt.Fprint(third, "GET / HTTP/1.1\r\n\r\n")
 	s.stop()
 	if text, _ := answer(t, third); text != "hello" {
@@ -352,7 +357,12 @@ func outOfDescriptors(t *testing.T, reason error) {
 	oldest := running.dial(t)
 	_, _ = ask(t, oldest)
 	<-answered
-	time.Sleep(100 * time.Millisecond) // from here it is a moment until the connection waits
+	for givesWay := false; !givesWay; time.Sleep(time.Millisecond) {
+		s.slots.mu.Lock()
+		waiting, _ := s.slots.sets[0].oldest(time.Now())
+		s.slots.mu.Unlock()
+		givesWay = waiting.lasts(time.Now(), waitTime)
+	}
 	l.failures.Store(2)
 	_, _ = ask(t, running.dial(t)) // Accept is under way: this one still gets through
 	if text, _ := ask(t, running.dial(t)); text != "hello" {

@@ -69,7 +69,7 @@ func client(t *testing.T) *http.Client {
 	_, config := trust()
 	transport := &http.Transport{TLSClientConfig: config.Clone(), ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
 // dialTLS makes a connection with ALPN protocols.
@@ -144,13 +144,16 @@ func askOver(t *testing.T, conn *tls.Conn) {
 func TestHandshakesThatFailAreCountedByReason(t *testing.T) {
 	_, trusting := trust()
 	reasons := make(chan string, 1)
-	s := serveTLS(t, &Server{Handler: hello, HeaderTimeout: 300 * time.Millisecond,
-		HandshakeFailed: func(reason string, peer net.Addr, err error) {
+	within := func(limit time.Duration) *serving {
+		return serveTLS(t, &Server{Handler: hello, HeaderTimeout: limit, HandshakeFailed: func(reason string, peer net.Addr, err error) {
 			if peer == nil || err == nil {
 				t.Errorf("peer %v, error %v", peer, err)
 			}
 			reasons <- reason
 		}}, "h2", "http/1.1")
+	}
+	// Who has no time is too slow, whatever else is wrong.
+	patient, impatient := within(time.Hour), within(300*time.Millisecond)
 	with := func(change func(*tls.Config)) func(*testing.T, net.Conn) {
 		return func(_ *testing.T, conn net.Conn) {
 			config := trusting.Clone()
@@ -197,38 +200,39 @@ func TestHandshakesThatFailAreCountedByReason(t *testing.T) {
 		{"HTTP, a longer method", sends("PROPFIND / HTTP/1.1\r\n\r\n"), secure.PlainHTTP},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			s := patient
+			if c.want == secure.TooSlow {
+				s = impatient
+			}
 			c.does(t, s.dial(t))
 			select {
 			case got := <-reasons:
 				if got != c.want {
 					t.Errorf("reason %q, want %q", got, c.want)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("no failure was reported")
 			}
 		})
 	}
-	s.end(t)
+	patient.end(t)
+	impatient.end(t)
 }
 
 func TestASilentClientKeepsNobodyElseOut(t *testing.T) {
-	s := serveTLS(t, &Server{Handler: hello}, "h2", "http/1.1")
+	s := serveTLS(t, &Server{Handler: hello, HeaderTimeout: time.Hour, ShutdownTimeout: time.Minute}, "h2", "http/1.1")
 	for range 10 {
 		s.dial(t)
 	}
-	start := time.Now()
 	resp, err := client(t).Get("https://" + s.address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if took := time.Since(start); took > 5*time.Second || resp.ProtoMajor != 2 {
-		t.Errorf("%s after %v", resp.Proto, took)
+	if resp.ProtoMajor != 2 {
+		t.Errorf("got %s", resp.Proto)
 	}
-	s.stop()
-	if err := <-s.ended; err != nil || time.Since(start) > 8*time.Second {
-		t.Errorf("Serve = %v after %v: handshakes held up the drain", err, time.Since(start))
-	}
+	s.end(t) // handshakes that held up the drain would be cut
 }
 
 func TestWhoSpeaksHTTPToAPortOfTLSIsToldSo(t *testing.T) {
@@ -313,7 +317,7 @@ func TestDrainOverTLSAnswersWhatHasBegun(t *testing.T) {
 				if err != nil {
 					t.Errorf("Serve = %v", err)
 				}
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("the idle connection holds up the drain")
 			}
 		})
@@ -430,7 +434,8 @@ func (w writesTo) Write(p []byte) (int, error) { return w.Writer.Write(p) }
 // TestDrainGoesOnServingHTTP2ForTheDelay: old connections are told to part with their next answer, new ones
 // are served.
 func TestDrainGoesOnServingHTTP2ForTheDelay(t *testing.T) {
-	s := serveTLS(t, &Server{Handler: hello, ShutdownDelay: time.Second}, "h2")
+	t.Parallel()
+	s := serveTLS(t, &Server{Handler: hello, ShutdownDelay: delay}, "h2")
 	old := client(t)
 	if _, err := get(old, "https://"+s.address); err != nil {
 		t.Fatal(err)
@@ -455,13 +460,20 @@ func TestDrainUnderLoadOverHTTP2(t *testing.T) {
 	s := serveTLS(t, &Server{ShutdownDelay: 500 * time.Millisecond, Handler: func(context.Context, *message.Request) message.Response {
 		return message.Response{Status: 200, Body: page}
 	}}, "h2")
-	var group sync.WaitGroup
+	const before = 20 // requests of each client
+	var group, begun sync.WaitGroup
 	for i := range 8 {
 		c := client(t)
+		begun.Add(1)
 		group.Go(func() {
+			begins := sync.OnceFunc(begun.Done)
+			defer begins()
 			for n := 0; ; n++ {
+				if n == before {
+					begins()
+				}
 				text, err := get(c, "https://"+s.address)
-				if errors.Is(err, syscall.ECONNREFUSED) && n > 0 {
+				if errors.Is(err, syscall.ECONNREFUSED) && n > before {
 					return
 				}
 				if err != nil || len(text) != len(page) {
@@ -471,7 +483,7 @@ func TestDrainUnderLoadOverHTTP2(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(300 * time.Millisecond)
+	begun.Wait()
 	s.stop()
 	if err := <-s.ended; err != nil {
 		t.Errorf("Serve = %v", err)
@@ -532,7 +544,11 @@ func TestListenersShareTheSlotsOfMaxConnections(t *testing.T) {
 			c := client(t)
 			group.Go(func() {
 				defer c.CloseIdleConnections()
-				if text, err := get(c, url); text != "hello" {
+				text, err := get(c, url)
+				for tries := 1; err != nil && tries < 100; tries++ { // who has not asked within waitTime has given way to another
+					text, err = get(c, url)
+				}
+				if text != "hello" || err != nil {
 					t.Errorf("%s: %q, %v", url, text, err)
 				}
 			})
