@@ -72,6 +72,13 @@ func (p *Previews) serveBuild(ctx context.Context, r *message.Request, s tags.Sh
 	before := p.open.enter(s.Before.Directory, p.opts.Open)
 	defer p.open.leave(before)
 	if _, found := before.site.Find(r.Target); found {
+		if uses := r.Uses; uses != nil { // an open page depends on what is shown: what that lacks would reload it for ever
+			defer func() { r.Uses = uses }()
+			r.Uses = func(f message.File) {
+				o.site.See([]string{f.Name}, func(_ int, shown message.FileState) { f.State = shown })
+				uses(f)
+			}
+		}
 		return before.site.Serve(ctx, r), s.Before
 	}
 	return o.site.Serve(ctx, r), s.Build

@@ -98,6 +98,28 @@ func TestTheBuildBefore(t *testing.T) {
 	}
 }
 
+// TestWhatPagesDependOnIsShown: an answer of the build before depends on what the shown build has by the same names. Else a page
+// that loads such a file would be told that it is gone, reload, load it again, and so on.
+func TestWhatPagesDependOnIsShown(t *testing.T) {
+	r := registrytest.Start(t)
+	p := serveTags(t, r, t.TempDir())
+	moves(t, p, r, "pr-1", map[string]string{"index.html": "1", "old.js": "of 1", "_headers": "/*\n  X-Test: 1\n"})
+	moves(t, p, r, "pr-1", map[string]string{"index.html": "2", "_headers": "/*\n  X-Test: 2\n"})
+	var used []message.File
+	resp := p.Serve(t.Context(), &message.Request{Method: "GET", Target: "/old.js", Scheme: "http", Fields: message.Fields{{Name: "Host", Value: "pr-1.localhost"}},
+		Uses: func(f message.File) { used = append(used, f) }})
+	if resp.Status != 200 || len(used) == 0 {
+		t.Errorf("got %d, which depends on %v", resp.Status, used)
+	}
+	for _, f := range used {
+		(&tagFiles{p, "pr-1"}).See([]string{f.Name}, func(_ int, shown message.FileState) {
+			if f.State != shown {
+				t.Errorf("%s: got %+v, in what is shown it is %+v", f.Name, f.State, shown)
+			}
+		})
+	}
+}
+
 // TestTheOldBuildStays where the new one is refused, or has no room, and whoever looks is told why.
 func TestTheOldBuildStays(t *testing.T) {
 	r := registrytest.Start(t)

@@ -191,7 +191,7 @@ func (rl *Reload) join(p *page) bool {
 	rl.refresh(p)
 	if _, joined := rl.pages[p]; joined && len(p.uses) > 0 {
 		var room []sight
-		p.weigh(time.Now(), rl.changed, &room)
+		p.weigh(rl, time.Now(), &room)
 	}
 	rl.awaken()
 	return true

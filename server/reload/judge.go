@@ -34,7 +34,8 @@ type sight struct {
 // While all that the page shows is still there, two looks that agree are enough. Where something of it is gone, a build is on:
 // it is over when the document is there and nothing known has changed for a while, whatever else is gone, as bundlers
 // rename what they build; the while is longer where the document is the same. was is the verdict before, quiet how long nothing known has changed.
-func judge(sights []sight, was verdict, quiet time.Duration) verdict {
+// Where builds replace each other at once, what is gone has changed like anything else.
+func judge(sights []sight, was verdict, quiet time.Duration, atOnce bool) verdict {
 	changed, gone, documentChanged, documentGone, agreed := false, false, false, false, true
 	for _, s := range sights {
 		if s.shown == s.now {
@@ -43,7 +44,7 @@ func judge(sights []sight, was verdict, quiet time.Duration) verdict {
 		changed = true
 		agreed = agreed && s.agreed
 		documentChanged = documentChanged || s.document
-		if s.now == 0 {
+		if s.now == 0 && !atOnce {
 			gone = true
 			documentGone = documentGone || s.document
 		}

@@ -131,14 +131,14 @@ func (l *looker) compare(rl *Reload, now time.Time) {
 		moved, l.moving = true, true
 		rl.opts.Count.Changed()
 		rl.opts.Report(n.path, howChanged(n.seen, state))
-		if !state.Found && rl.build.IsZero() {
+		if !state.Found && rl.build.IsZero() && !rl.opts.AtOnce {
 			rl.build = now
 		}
 		n.seen, n.changed, n.agreed, rl.changed = state, now, false, now
 	}
 	for p := range rl.pages {
 		if moved || p.verdict != same {
-			p.weigh(now, rl.changed, &l.sights)
+			p.weigh(rl, now, &l.sights)
 		}
 	}
 	if !rl.build.IsZero() && rl.isBuilt(now) {

@@ -84,7 +84,7 @@ func (rl *Reload) leave(p *page) {
 }
 
 // weigh judges what the looks have found, and says whether there is something to tell the page. sights is room.
-func (p *page) weigh(now, changed time.Time, sights *[]sight) (tell bool) {
+func (p *page) weigh(rl *Reload, now time.Time, sights *[]sight) (tell bool) {
 	list := (*sights)[:0]
 	for _, u := range p.uses {
 		if !u.name.dropped {
@@ -93,7 +93,7 @@ func (p *page) weigh(now, changed time.Time, sights *[]sight) (tell bool) {
 	}
 	*sights = list
 	before := p.verdict
-	p.verdict = judge(list, before, now.Sub(changed))
+	p.verdict = judge(list, before, now.Sub(rl.changed), rl.opts.AtOnce)
 	if p.verdict == restless {
 		if before != restless {
 			p.since = now

@@ -30,6 +30,8 @@ type Options struct {
 	Pages bool
 	// Wait is how long a request waits, at most, for a file that was there a moment ago; 0 is not at all.
 	Wait time.Duration
+	// AtOnce says that builds replace each other at once: what is gone is gone for good, and no build is ever on.
+	AtOnce bool
 	// Profile makes error pages.
 	Profile message.Profile
 	// Always are names on which every page depends.

@@ -38,7 +38,7 @@ func newSites(setup Setup, from *repository, files *site.Site, upstreams *upstre
 	s := &sites{tags: from != nil}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	var count reload.Counters
-	if reloads(c) {
+	if reloads(c) && (c.Reload || !s.tags) { // no request waits for the build of a tag: it comes at once
 		count = registry.Reload()
 	}
 	opts := previews.Options{
@@ -139,6 +139,9 @@ func (s *sites) openLive(setup Setup, files reload.Site, memory *budget.Budget, 
 	}
 	l := &live{pages: &audience{Counters: count, of: s}}
 	options := reloadOptions(setup.Config, setup.Profile, files, memory, &scripts{}, setup.Log)
+	if s.tags {
+		options.Wait, options.AtOnce = 0, true
+	}
 	options.Count, options.Together = l.pages, func() int { return int(s.looking.Load()) }
 	if most := int64(options.Streams); most > 0 {
 		options.Full = func() bool { return s.pages.Load() >= most }

@@ -120,6 +120,14 @@ func TestAnOpenPageIsToldThatItsTagMoved(t *testing.T) {
 			t.Errorf("after that it gets %q", page)
 		}
 	}
+	// A new build that lacks a page: that is not waited for, as it does not come back.
+	r.Push("pr-1", map[string]string{"page.html": "", "index.htm": "the last"})
+	if event := <-told["pr-1"]; event != "reload" {
+		t.Errorf("pr-1 is told %q of a page that is gone", event)
+	}
+	if resp := request(t.Context(), "pr-1", "/index.html"); resp.Status != 404 {
+		t.Errorf("a page that is gone: got %d", resp.Status)
+	}
 	select {
 	case event := <-told["pr-2"]:
 		t.Errorf("pr-2 is told %q", event)
