@@ -207,6 +207,49 @@ func TestProgress(t *testing.T) {
 	}
 }
 
+// TestARequestThatWaitsFollowsItsTag: it gets the build that the tag moves to, while the one that it waits for is still fetched.
+func TestARequestThatWaitsFollowsItsTag(t *testing.T) {
+	r := registrytest.Start(t)
+	image := registrytest.Image(t, map[string]string{"index.html": "the first"})
+	layers, err := image.Layers()
+	sitetest.Check(t, err)
+	slow, err := layers[0].Digest()
+	sitetest.Check(t, err)
+	r.PushImage("pr-1", image)
+	asked, gate := make(chan struct{}), make(chan struct{})
+	r.Fault(func(w http.ResponseWriter, req *http.Request) bool {
+		if !strings.HasSuffix(req.URL.Path, "/blobs/"+slow.String()) {
+			return false
+		}
+		_ = http.NewResponseController(w).Flush() // the layer comes, but nothing of it
+		close(asked)
+		<-gate
+		return true
+	})
+	p := serveTags(t, r, t.TempDir())
+	defer close(gate)
+	expect(t, p, "pr-1.localhost"+buildPath, 200, `"fetching"`)
+	shown := make(chan string, 1)
+	go func() {
+		s := p.tags.Wait(t.Context(), "pr-1")
+		defer s.Leave()
+		shown <- s.Build.Digest
+	}()
+	<-asked
+	second := r.Push("pr-1", map[string]string{"index.html": "the second"})
+	var got string
+	eventually(t, "it is answered", func() bool {
+		select {
+		case got = <-shown:
+		default:
+		}
+		return got != ""
+	})
+	if got != second {
+		t.Errorf("got %s, want %s", got, second)
+	}
+}
+
 // TestRegistryAway: what is here is shown while the registry does not answer, after a start too.
 func TestRegistryAway(t *testing.T) {
 	r := registrytest.Start(t)

@@ -141,7 +141,8 @@ func TestTheOldBuildStays(t *testing.T) {
 			t.Errorf("%s: got %d %q by %q", tag, resp.Status, text, resp.Fields.Get(buildField))
 		}
 		for _, row := range list(t, p) {
-			if row.Tag == tag && (row.State != ready || row.URL == "" || !strings.Contains(row.Reason, c.reason)) {
+			if row.Tag == tag && (row.State != ready || row.Digest != first || row.Files != 1 || row.URL == "" ||
+				!strings.HasPrefix(row.Reason, "its newest build is not shown: ") || !strings.Contains(row.Reason, c.reason)) {
 				t.Errorf("%s in the overview: got %+v", tag, row)
 			}
 		}

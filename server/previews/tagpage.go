@@ -60,7 +60,10 @@ func (p *Previews) tagRows(ctx context.Context) []row {
 		case e.refused != "":
 			r.state, r.reason = refused, e.refused
 		case known[i].Build != nil && known[i].State != tags.Fetching:
-			r.state = ready // what is shown may be the build before, and the reason says why
+			r.state = ready
+			if r.reason != "" { // what is shown is the build before
+				r.reason = "its newest build is not shown: " + r.reason
+			}
 		}
 		rows = append(rows, r)
 	}

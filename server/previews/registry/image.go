@@ -204,6 +204,8 @@ func parseDocument(content []byte, contentType string) (*document, error) {
 		return nil, errGarbage
 	case len(doc.Manifests) > 0 && (len(doc.Layers) > 0 || doc.Config.Digest != ""):
 		return nil, refused("its manifest is both that of an image and an index")
+	case len(doc.Manifests) == 0 && doc.Manifests != nil && doc.Config.Digest == "":
+		return nil, refused("there is no image in its index")
 	case len(doc.Manifests) == 0 && doc.Config.Digest == "":
 		return nil, refused("its manifest is neither that of an image nor an index of images")
 	}

@@ -187,6 +187,7 @@ func TestRefused(t *testing.T) {
 	}{
 		{object{"schemaVersion": 1, "name": "team/app"}, "it is of Docker's first schema: push it again with a current tool"},
 		{object{"schemaVersion": 2, "mediaType": "application/vnd.oci.artifact.manifest.v1+json", "blobs": layers}, "its manifest is neither that of an image nor an index of images"},
+		{object{"schemaVersion": 2, "mediaType": ociIndex, "manifests": []object{}}, "there is no image in its index"},
 		{with(image, object{"manifests": layers}), "its manifest is both that of an image and an index"},
 		{with(image, object{"layers": nil}), "its config names 2 layers, its manifest 0"},
 		{with(image, object{"layers": layers[:1]}), "its config names 2 layers, its manifest 1"},

@@ -173,6 +173,7 @@ func (t *Tags) moved(g *tag, digest string, now time.Time) {
 			g.first = now
 		}
 		g.digest, g.pulls = digest, attempts{}
+		g.change()
 		t.unsaved = true
 	}
 	if _, used := t.used[g]; used {

@@ -56,7 +56,7 @@ type describing struct {
 // Row is a tag in the overview.
 type Row struct {
 	Tag string
-	// Digest is that of its newest build, as far as it is known.
+	// Digest is that of its newest build, as far as it is known; or of the one that is shown, where the newest cannot be.
 	Digest string
 	// Built is when that was made, or else seen here first. It is zero while the registry has not been asked.
 	Built time.Time
@@ -76,14 +76,20 @@ func (t *Tags) Rows() []Row {
 	rows := make([]Row, 0, len(t.tags))
 	for _, g := range t.tags {
 		r := Row{Tag: g.name, Digest: g.digest, Built: g.first, Shown: t.tell(g, now)}
-		if meta, here := t.opts.Store.Look(g.digest); here {
+		old := r.Build != nil && (r.State == Refused || r.State == Failed)
+		if old {
+			r.Digest = r.Build.Digest
+		}
+		if meta, here := t.opts.Store.Look(r.Digest); here {
 			r.Files, r.Bytes = meta.Files, meta.Bytes
 			if r.State == Waiting {
 				r.State = Ready
 			}
-			if r.Info == nil {
-				t.infos[g.digest] = recall(g.digest, meta)
-				r.Info = t.infos[g.digest]
+			if old {
+				r.Built, r.Info = meta.Added, recall(r.Digest, meta)
+			} else if r.Info == nil {
+				t.infos[r.Digest] = recall(r.Digest, meta)
+				r.Info = t.infos[r.Digest]
 			}
 		}
 		switch {

@@ -212,6 +212,7 @@ func (t *Tags) drop(g *tag) {
 	t.version.Add(1)
 	t.unsaved = t.unsaved || g.digest != ""
 	t.release(g)
+	g.change()
 }
 
 // find asks for a tag that is not in the list, as that has not all: one at a time, so that those who ask for names that are not

@@ -93,6 +93,7 @@ type tag struct {
 	// to bring its build.
 	questions, pulls attempts
 	asking           chan struct{} // closed when the question that is under way is answered; nil where none is
+	changed          chan struct{} // closed when it has another digest, or is gone; nil where nobody waits for that
 	// shown is the build that is shown, before the one before it, until the time when that goes.
 	shown, before *Build
 	until         time.Time
@@ -205,8 +206,9 @@ func (t *Tags) Wait(ctx context.Context, name string) Shown {
 		if shown.State != Fetching || shown.Build != nil || ctx.Err() != nil {
 			return shown
 		}
-		if changed := t.underWay(name); changed != nil {
+		if over, changed := t.underWay(name); over != nil {
 			select {
+			case <-over:
 			case <-changed:
 			case <-ctx.Done():
 			}
@@ -214,19 +216,30 @@ func (t *Tags) Wait(ctx context.Context, name string) Shown {
 	}
 }
 
-// underWay is closed when what is being done for a tag is over: its build is being brought, or it is being asked for. It is nil
-// where nothing is, or no more.
-func (t *Tags) underWay(name string) <-chan struct{} {
+// underWay returns two channels. over is closed when what is being done for a tag is over: its build is being brought, or it is being
+// asked for; it is nil where nothing is, or no more. changed is closed when the tag has another digest, or is gone.
+func (t *Tags) underWay(name string) (over, changed <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	g := t.tags[name]
 	if g == nil {
-		return nil
+		return nil, nil
+	}
+	if g.changed == nil {
+		g.changed = make(chan struct{})
 	}
 	if p := t.pulls[g.digest]; p != nil {
-		return p.done
+		return p.done, g.changed
 	}
-	return g.asking
+	return g.asking, g.changed
+}
+
+// change has those who wait for a tag look at it again. The lock is held.
+func (g *tag) change() {
+	if g.changed != nil {
+		close(g.changed)
+		g.changed = nil
+	}
 }
 
 // Peek says what a tag shows, which is not in use by that. The caller leaves what it gets.
