@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/previewd/previewd/server/certs/devca"
@@ -58,7 +59,7 @@ func connect(t *testing.T, e *Engine) *peer {
 		return there, nil
 	}}
 	transport.Protocols.SetHTTP2(true)
-	p.Client = &http.Client{Transport: transport, Timeout: 20 * time.Second,
+	p.Client = &http.Client{Transport: transport, Timeout: time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.Cleanup(func() {
 		_ = there.Close()
@@ -389,7 +390,7 @@ func TestAnswersWhileDrainingPart(t *testing.T) {
 	}
 	select {
 	case <-p.over:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the connection stayed")
 	}
 }
@@ -405,13 +406,18 @@ func TestWaking(t *testing.T) {
 		p.conn.Wake()
 		p.ends(t)
 	})
+	_ = authority() // made in real time
 	t.Run("never asked", func(t *testing.T) {
-		p := connect(t, &Engine{Handler: hello})
-		p.conn.Wake()
-		if _, _, err := p.ask(t, "GET", "/", nil); err != nil {
-			t.Errorf("within the grace: %v", err)
-		}
-		p.ends(t)
+		synctest.Test(t, func(t *testing.T) {
+			f, conn := inBubble(t, &Engine{Handler: hello})
+			conn.Wake()
+			time.Sleep(firstRequestGrace / 2)
+			f.say(request(1, "/")...)
+			if _, open := f.await(frameHeaders); !open {
+				t.Error("no answer within the grace")
+			}
+			<-conn.ended
+		})
 	})
 	t.Run("silent", func(t *testing.T) {
 		p := connect(t, &Engine{Handler: hello})
@@ -453,7 +459,7 @@ func (p *peer) ends(t *testing.T) {
 	t.Helper()
 	select {
 	case <-p.over:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the connection stayed")
 	}
 }
@@ -477,7 +483,7 @@ func TestComplaintsOfNetHTTPAreHeard(t *testing.T) {
 		if !strings.Contains(text, "preface") {
 			t.Errorf("heard %q", text)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("nothing was heard")
 	}
 	_ = there.Close()
@@ -489,7 +495,7 @@ func TestExpectContinueIsAnsweredWhenContentIsRead(t *testing.T) {
 		_, err := io.ReadAll(r.Content)
 		return message.Response{Status: 200, Err: err}
 	}})
-	p.Transport.(*http.Transport).ExpectContinueTimeout = 10 * time.Second
+	p.Transport.(*http.Transport).ExpectContinueTimeout = time.Minute
 	continued := false
 	trace := &httptrace.ClientTrace{Got100Continue: func() { continued = true }}
 	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), "POST", "https://localhost/", strings.NewReader("x"))
@@ -505,7 +511,7 @@ func TestExpectContinueIsAnsweredWhenContentIsRead(t *testing.T) {
 // An answer that does not want the content is the last word: no 100 follows it.
 func TestExpectContinueIsNotAnsweredBehindTheAnswer(t *testing.T) {
 	p := connect(t, &Engine{Handler: answering(message.Fail(413, "No more"))})
-	p.Transport.(*http.Transport).ExpectContinueTimeout = 10 * time.Second
+	p.Transport.(*http.Transport).ExpectContinueTimeout = time.Minute
 	for range 2 {
 		r, err := http.NewRequest("POST", "https://localhost/", strings.NewReader(strings.Repeat("x", 100_000)))
 		if err != nil {

@@ -116,7 +116,7 @@ func TestAHeadBeyondAllBoundsIsAComplaint(t *testing.T) {
 		if !strings.Contains(text, "connection error") {
 			t.Errorf("heard %q", text)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("nothing was heard")
 	}
 }
@@ -211,7 +211,7 @@ func TestContentThatWaitsKeepsNobodyElses(t *testing.T) {
 	for range maxStreams - 1 {
 		select {
 		case <-waiting:
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("not all requests have come")
 		}
 	}
@@ -246,7 +246,7 @@ func TestRapidResetIsBounded(t *testing.T) {
 		if !strings.Contains(text, "ENHANCE_YOUR_CALM") {
 			t.Errorf("heard %q", text)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("nothing was heard")
 	}
 	if n := runtime.NumGoroutine() - goroutines; most.Load() > maxStreams || n > maxStreams+20 {
@@ -256,7 +256,7 @@ func TestRapidResetIsBounded(t *testing.T) {
 		t.Errorf("%d MiB more than before", grown>>20)
 	}
 	close(release)
-	for range 1000 {
+	for range 6000 {
 		if running.Load() == 0 && observed.Load() == most.Load() {
 			break
 		}

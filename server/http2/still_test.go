@@ -16,7 +16,7 @@ import (
 )
 
 // inBubble is dialFrames over a pipe, for tests in which time is made.
-func inBubble(t *testing.T, e *Engine, settings ...uint32) *frames {
+func inBubble(t *testing.T, e *Engine, settings ...uint32) (*frames, *Conn) {
 	t.Helper()
 	here, there := net.Pipe()
 	client := tls.Client(there, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
@@ -29,8 +29,7 @@ func inBubble(t *testing.T, e *Engine, settings ...uint32) *frames {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	f, _ := speak(t, e, server, client, settings...)
-	return f
+	return speak(t, e, server, client, settings...)
 }
 
 // A connection whose streams all stand still is closed when writeTimeout is over, whatever they wait with.
@@ -41,7 +40,7 @@ func TestAConnectionThatStandsStillIsClosed(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				// net/http may be the first to reset the streams at that moment: then the connection is idle.
 				e := &Engine{Handler: answering(message.Response{Status: 200, Body: message.Bytes(strings.Repeat("x", size))}), IdleTimeout: lookTime}
-				f := inBubble(t, e, initialWindowSize, 0)
+				f, _ := inBubble(t, e, initialWindowSize, 0)
 				start := time.Now()
 				f.say(append(request(1, "/"), request(3, "/")...)...)
 				for range f.got { // to the end
@@ -68,7 +67,7 @@ func TestAStreamThatStandsStillIsReset(t *testing.T) {
 			}
 			return message.Response{Status: 200, Body: message.Bytes(strings.Repeat("x", len(r.Target)*50_000))}
 		}}
-		f := inBubble(t, e, initialWindowSize, 0)
+		f, _ := inBubble(t, e, initialWindowSize, 0)
 		start := time.Now()
 		f.say(append(request(1, "/slow"), request(3, "/")...)...)
 		x, _ := f.await(frameReset)
@@ -202,7 +201,7 @@ func TestAGoodbyeComesWhenAConnectionWasIdle(t *testing.T) {
 	_ = authority()
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 20 * time.Second
-		f := inBubble(t, &Engine{Handler: answering(message.Response{Status: 200}), IdleTimeout: limit})
+		f, _ := inBubble(t, &Engine{Handler: answering(message.Response{Status: 200}), IdleTimeout: limit})
 		time.Sleep(limit / 2)
 		f.say(request(1, "/")...)
 		start := time.Now()
