@@ -59,6 +59,9 @@ func roots() *x509.CertPool {
 	return pool
 }
 
+// limit is how long a test waits for what comes at once, on any machine.
+const limit = 30 * time.Second
+
 // start starts a server; with protocols it speaks TLS.
 func start(t *testing.T, opts upstream.Options, protocols ...string) *front {
 	t.Helper()
@@ -127,7 +130,7 @@ func (f *front) dial(t *testing.T) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(2 * limit))
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
@@ -155,7 +158,7 @@ func withoutDate(answer string) string {
 func client(t *testing.T) *http.Client {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots(), ServerName: "localhost"}, ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: transport, Timeout: limit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // other is a server that is asked. Each of its connections is handed to serve.
@@ -179,7 +182,7 @@ func otherOn(t *testing.T, address string, serve func(conn net.Conn, r *bufio.Re
 			}
 			go func() {
 				defer conn.Close()
-				_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+				_ = conn.SetDeadline(time.Now().Add(2 * limit))
 				serve(conn, bufio.NewReader(conn))
 			}()
 		}
@@ -681,7 +684,7 @@ func TestServersThatEndWhileTheClientPauses(t *testing.T) {
 	}
 	<-asked
 	began := time.Now()
-	if f.end(t); time.Since(began) > 10*time.Second {
+	if f.end(t); time.Since(began) > limit {
 		t.Errorf("the end took %v", time.Since(began))
 	}
 }
@@ -714,7 +717,7 @@ func TestContentHasBackPressure(t *testing.T) {
 		t.Error("everything was taken though nobody reads")
 	}
 	close(release)
-	_ = conn.SetWriteDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetWriteDeadline(time.Now().Add(2 * limit))
 	for sent < size {
 		n, err := conn.Write(piece[:min(len(piece), size-sent)])
 		if sent += n; err != nil {
@@ -882,7 +885,7 @@ func TestServersAreLeftWhenTheClientIsGone(t *testing.T) {
 		}
 		select {
 		case <-left:
-		case <-time.After(15 * time.Second):
+		case <-time.After(limit):
 			t.Errorf("%q: the server was not left", protocol)
 		}
 	}
@@ -917,7 +920,7 @@ func TestClientsThatCloseWhileTheServerIsSilent(t *testing.T) {
 		_ = conn.Close()
 		select {
 		case <-left:
-		case <-time.After(15 * time.Second):
+		case <-time.After(limit):
 			t.Errorf("%q: the server was not left", protocol)
 		}
 	}
