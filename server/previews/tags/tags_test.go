@@ -293,8 +293,8 @@ func TestTheRegistryIsAskedAsSeldomAsSaid(t *testing.T) {
 				}
 				return false
 			})
-			tags, _ := start(t, r)
 			begun := time.Now()
+			tags, _ := start(t, r)
 			eventually(t, "the list is read", func() bool { names, _ := tags.Names(t.Context()); return len(names) > 0 })
 			var asking sync.WaitGroup
 			for range 32 {
