@@ -29,10 +29,9 @@ func TestRestlessFileIs503(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	start := time.Now()
 	resp = newSite(t, dir).Serve(ctx, &message.Request{Target: "/x"})
-	if took := time.Since(start); resp.Status != 503 || took > 500*time.Millisecond { // it does not wait for nobody
-		t.Errorf("with the connection gone: %d after %v", resp.Status, took)
+	if resp.Status != 503 || !errors.Is(resp.Err, context.Canceled) { // it does not wait for nobody
+		t.Errorf("with the connection gone: %d, %v", resp.Status, resp.Err)
 	}
 }
 
