@@ -13,7 +13,7 @@ import (
 // TestHalfOpenConnectionsOfTheAdminPortLeaveTheSiteAnswering: with few descriptors, and more connections at the admin port
 // than there are descriptors, each with the beginning of a head. Probes are answered too.
 func TestHalfOpenConnectionsOfTheAdminPortLeaveTheSiteAnswering(t *testing.T) {
-	p := startProcess(t, `ulimit -n 64; exec "$@"`, "LOG_FORMAT=json")
+	p := startProcess(t, `ulimit -n 64; exec "$@"`, "LOG_FORMAT=json", "HEADER_TIMEOUT=1h")
 	var start struct {
 		URLs  []string `json:"urls"`
 		Admin string   `json:"admin_url"`
@@ -21,7 +21,7 @@ func TestHalfOpenConnectionsOfTheAdminPortLeaveTheSiteAnswering(t *testing.T) {
 	if err := json.Unmarshal([]byte(p.await(t, `"admin_url"`)), &start); err != nil || len(start.URLs) == 0 {
 		t.Fatalf("the start line: %v, %+v", err, start)
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	ask := func(url string) {
 		t.Helper()
 		resp, err := client.Get(url)

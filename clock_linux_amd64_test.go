@@ -147,7 +147,7 @@ func TestAClockThatJumps(t *testing.T) {
 		began := time.Now()
 		return conn, func(least time.Duration) {
 			t.Helper()
-			_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+			_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 			_, err := io.Copy(io.Discard, conn)
 			if took := time.Since(began); err != nil || took < least {
 				t.Errorf("the connection ended after %v, %v; not before %v", took, err, least)
@@ -172,7 +172,7 @@ func TestAClockThatJumps(t *testing.T) {
 			t.Errorf("off by %v: got %q, want %q", off, got, text)
 		}
 		date, err := http.ParseTime(resp.Header.Get("Date"))
-		if difference := date.Sub(time.Now().Add(off)); err != nil || difference.Abs() > 5*time.Second {
+		if difference := date.Sub(time.Now().Add(off)); err != nil || difference.Abs() > time.Minute {
 			t.Errorf("off by %v: Date is %v, which is wrong by %v", off, date, difference)
 		}
 		if resp, _ := fetch(t, client, "http://"+s.addr+"/where"); resp.Header.Get("Location") != fmt.Sprintf("/%d", i) {

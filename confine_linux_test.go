@@ -26,7 +26,7 @@ type holed struct {
 func startHoled(t *testing.T, path string, environ ...string) holed {
 	t.Helper()
 	s := startProgram(t, path, append([]string{"PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "LOG_FORMAT=text"}, environ...))
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.stderr.String(), "kernel confinement"); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(s.stderr.String(), "kernel confinement"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the log does not say what is confined:\n%s", s.stderr)
 		}
@@ -192,7 +192,7 @@ func TestWhatIsReplacedCanBeRead(t *testing.T) {
 // await waits until the log has a text in it.
 func (s runningService) await(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.stderr.String(), text); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(s.stderr.String(), text); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the log does not say %q:\n%s", text, s.stderr)
 		}

@@ -100,7 +100,7 @@ func newH2Player(t *testing.T, addr string) *h2Player {
 			return conn, nil
 		}}
 	transport.Protocols.SetHTTP2(true)
-	return &h2Player{t: t, client: &http.Client{Transport: transport, Timeout: 20 * time.Second,
+	return &h2Player{t: t, client: &http.Client{Transport: transport, Timeout: time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
@@ -170,13 +170,8 @@ $`)
 
 // TestTwoListeners: HTTP and HTTPS side by side, the redirect from one to the other, and the development CA.
 func TestTwoListeners(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	admin := free.Addr().String()
-	_ = free.Close()
-	_, adminPort, _ := net.SplitHostPort(admin)
+	adminPort := freePort(t)
+	admin := net.JoinHostPort("127.0.0.1", adminPort)
 	ctx, stop := context.WithCancel(t.Context())
 	var stdout, stderr output
 	ended := make(chan int, 1)
@@ -185,7 +180,7 @@ func TestTwoListeners(t *testing.T) {
 			"DIRECTORY=testdata/www", "TLS_SELF_SIGNED=true", "HTTPS_REDIRECT=on", "KERNEL_CONFINEMENT=off"}, &stdout, &stderr)
 	}()
 	var found []string
-	for range 200 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if found = startLines.FindStringSubmatch(stdout.String()); found != nil {
 			break
 		}

@@ -53,7 +53,7 @@ func newOtherServer(t *testing.T) *otherServer {
 // serve answers the requests of one connection. Errors are seen by who asked.
 func (s *otherServer) serve(conn net.Conn) {
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	r := bufio.NewReader(conn)
 	for {
 		request, err := http.ReadRequest(r)
@@ -96,7 +96,7 @@ func (s *otherServer) play(step txtar.File) bool {
 		select {
 		case got := <-s.asked:
 			s.compare(got, want)
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			s.t.Fatalf("%q: the other server was not asked", want.line)
 		}
 	default:

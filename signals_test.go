@@ -59,7 +59,7 @@ func startProcess(t *testing.T, shell string, environ ...string) *process {
 func (p *process) await(t *testing.T, text string) string {
 	t.Helper()
 	var all []string
-	for timeout := time.After(20 * time.Second); ; {
+	for timeout := time.After(time.Minute); ; {
 		select {
 		case line, open := <-p.lines:
 			if !open {
