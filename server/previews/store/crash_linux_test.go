@@ -195,7 +195,7 @@ func TestAFullDisk(t *testing.T) {
 	top := mount(t, pages)
 	directory := filepath.Join(top, "store")
 	s := mustOpen(t, directory, 1<<30)
-	mustAdd(t, s, "old", 100, 5000).Release()
+	old := mustAdd(t, s, "old", 100, 5000)
 	check(t, s.Remember(map[string]string{"old": digestOf("old")}))
 	before, _, _ := s.Counts()
 	content := strings.Repeat("x", 5*os.Getpagesize())
@@ -241,6 +241,7 @@ func TestAFullDisk(t *testing.T) {
 	if failed["build"] != 7 || failed["blob"] != 5 || failed["tags"] != 1 {
 		t.Errorf("failed: %v", failed)
 	}
+	old.Release()
 	check(t, s.Close())
 	s = mustOpen(t, directory, 1<<30)
 	if b, here := s.Use(digestOf("old")); !here {
@@ -248,6 +249,27 @@ func TestAFullDisk(t *testing.T) {
 	} else {
 		b.Release()
 	}
+}
+
+// TestAFullDiskIsRelieved: where the disk is smaller than the limit, what was unused longest makes room for the next try, and what is
+// held stays.
+func TestAFullDiskIsRelieved(t *testing.T) {
+	s := mustOpen(t, filepath.Join(mount(t, 48), "store"), 1<<30)
+	large := int64(24 * os.Getpagesize())
+	held := mustAdd(t, s, "held", 100)
+	mustAdd(t, s, "oldest", large, large/4).Release()
+	mustAdd(t, s, "newer", large/8).Release()
+	if _, err := s.Add(t.Context(), digestOf("new"), site(large, 1)); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("got %v, want %v", err, unix.ENOSPC)
+	}
+	mustAdd(t, s, "new", large, 1).Release()
+	for word, want := range map[string]bool{"held": true, "oldest": false, "newer": true, "new": true} {
+		if _, here := s.Look(digestOf(word)); here != want {
+			t.Errorf("%s is here: %v, want %v", word, here, want)
+		}
+	}
+	held.Release()
+	check(t, s.Close())
 }
 
 // remove removes an entry as if room were needed.

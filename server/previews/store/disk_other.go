@@ -22,5 +22,8 @@ func lockExclusively(*os.File) error { return nil }
 // user says who the process is, for a message.
 func user() string { return "this user" }
 
+// isFull is for systems that have an error of its own for it.
+func isFull(error) bool { return false }
+
 // readOnly is for systems that have an error of its own for it.
 func readOnly(error) bool { return false }

@@ -56,5 +56,8 @@ func lockExclusively(file *os.File) error {
 // user says who the process is, for a message.
 func user() string { return fmt.Sprintf("user %d of group %d", os.Geteuid(), os.Getegid()) }
 
+// isFull says whether there is no room on a disk, or no more for this user.
+func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
 // readOnly says whether a file system is read-only.
 func readOnly(err error) bool { return errors.Is(err, unix.EROFS) }

@@ -40,5 +40,10 @@ func lockExclusively(file *os.File) error {
 // user says who the process is, for a message.
 func user() string { return "this user" }
 
+// isFull says whether there is no room on a disk.
+func isFull(err error) bool {
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
+}
+
 // readOnly is for systems that have an error of its own for it.
 func readOnly(error) bool { return false }

@@ -71,6 +71,9 @@ func (s *Store) make(ctx context.Context, name string, m *making, create func(*m
 		if err != nil {
 			e = nil
 			err = errors.Join(err, s.root.RemoveAll(m.staged))
+			if isFull(err) {
+				err = errors.Join(err, s.relieve(m.claim.bytes))
+			}
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()

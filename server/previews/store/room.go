@@ -94,6 +94,29 @@ func (c *claim) end() {
 	c.store.emptied.Broadcast()
 }
 
+// relieve removes what is unused longest, so many bytes of it or more: the disk was full before the limit was reached. Whoever tries
+// again has that much more room.
+func (s *Store) relieve(bytes int64) error {
+	for bytes > 0 {
+		s.mu.Lock()
+		oldest := s.oldest()
+		if oldest == nil {
+			s.mu.Unlock()
+			return nil
+		}
+		staged, err := s.drop(oldest)
+		s.mu.Unlock()
+		if err == nil {
+			err = s.discard(oldest, staged)
+		}
+		if err != nil {
+			return err
+		}
+		bytes -= oldest.disk
+	}
+	return nil
+}
+
 // free returns how many bytes there would be if all that is not held were removed. The caller has the lock.
 func (s *Store) free() int64 {
 	free := s.limit - s.blocks.taken() + s.blocks.leaving
