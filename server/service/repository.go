@@ -44,9 +44,16 @@ func openRepository(setup *Setup) (*repository, error) {
 	if err != nil {
 		return nil, fmt.Errorf("PREVIEWS_STORE=%s: %w", directory, err)
 	}
+	if err := s.Discard(func(m store.Meta) bool { return m.Made != made(c) }); err != nil {
+		_ = s.Close() // it only frees
+		return nil, fmt.Errorf("PREVIEWS_STORE=%s: %w", directory, err)
+	}
 	setup.Config.Directory = directory
 	return &repository{client: client, store: s, setup: *setup}, nil
 }
+
+// made are the settings that decide what a build has of its image.
+func made(c config.Config) string { return fmt.Sprintf("%q %q", c.PreviewsPath, c.IndexPages) }
 
 // storeDirectory is where builds are unpacked: what PREVIEWS_STORE says, or else below the user's cache.
 func storeDirectory(c config.Config) (string, error) {
@@ -88,6 +95,7 @@ func (r *repository) options(count tags.Counters) *tags.Options {
 		Store:      r.store,
 		Path:       c.PreviewsPath,
 		IndexPages: c.IndexPages,
+		Made:       made(c),
 		Window:     int64(c.MemoryBudget) / 2, // an eighth of the memory limit, and two builds are unpacked at once
 		Check:      c.PreviewsCheck,
 		Count:      count,

@@ -63,6 +63,25 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// TestAnotherPathIsSeen: what an earlier start has unpacked with another PREVIEWS_PATH is not shown.
+func TestAnotherPathIsSeen(t *testing.T) {
+	r := registrytest.Start(t)
+	r.Push("pr-1", map[string]string{"index.html": "the root", "app/index.html": "the app"})
+	environ := environOf(t, r)
+	for _, c := range []struct{ path, want string }{{"", "the root"}, {"/app", "the app"}, {"/", "the root"}} {
+		t.Run(c.path, func(t *testing.T) {
+			environ["PREVIEWS_PATH"] = c.path
+			handler := previewsOf(t, environ).handler(nil)
+			resp := handler(t.Context(), &message.Request{Method: "GET", Target: "/", Scheme: "http", Content: message.NoContent{}, Fields: message.Fields{{Name: "Host", Value: "pr-1.localhost"}}})
+			var b strings.Builder
+			if _, err := resp.Body.WriteTo(&b); err != nil || b.String() != c.want {
+				t.Errorf("got %q, %v, want %q", b.String(), err, c.want)
+			}
+			_ = resp.Body.Close()
+		})
+	}
+}
+
 // TestAnOpenPageIsToldThatItsTagMoved, and those of other tags are not.
 func TestAnOpenPageIsToldThatItsTagMoved(t *testing.T) {
 	r := registrytest.Start(t)

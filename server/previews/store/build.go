@@ -13,6 +13,7 @@ import (
 // Meta is what is known of a build, also after a restart.
 type Meta struct {
 	Path  string    // of the site within the image
+	Made  string    // by which settings it was made, for Discard
 	Files int       // how many it has
 	Bytes int64     // of the content of all files
 	Disk  int64     // bytes of disk blocks, with all directories; Add measures them

@@ -276,9 +276,8 @@ func TestAFullDiskIsRelieved(t *testing.T) {
 func remove(s *Store, name string) error {
 	s.mu.Lock()
 	e := s.here[name]
-	staged, err := s.drop(e)
 	s.mu.Unlock()
-	return errors.Join(err, s.discard(e, staged))
+	return s.remove(e)
 }
 
 // TestADirectoryThatCannotBeWritten: the start says what helps.

@@ -156,6 +156,36 @@ func (s *Store) discard(e *entry, staged string) error {
 	return err
 }
 
+// Discard removes the builds for which stale returns true: an earlier start has made them in another way than this one would. It is called
+// before all else.
+func (s *Store) Discard(stale func(Meta) bool) error {
+	s.mu.Lock()
+	var all []*entry
+	for _, e := range s.here {
+		if isBuild(e.name) && stale(e.meta) {
+			all = append(all, e)
+		}
+	}
+	s.mu.Unlock()
+	for _, e := range all {
+		if err := s.remove(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove removes an entry, which nobody holds or begins to hold meanwhile.
+func (s *Store) remove(e *entry) error {
+	s.mu.Lock()
+	staged, err := s.drop(e)
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.discard(e, staged)
+}
+
 // stage returns a new name in staging. The caller has the lock.
 func (s *Store) stage() string {
 	s.staged++

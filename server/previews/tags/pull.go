@@ -94,7 +94,7 @@ func (t *Tags) fetch(digest string, p *pull) (b *store.Build, began time.Time, e
 			err = verified(blobs, err)
 		}
 		info := newInfo(image)
-		return store.Meta{Path: r.Path, Files: r.Files, Bytes: r.Bytes, Created: info.Created, Labels: info.Labels, Size: info.Size}, err
+		return store.Meta{Path: r.Path, Made: t.opts.Made, Files: r.Files, Bytes: r.Bytes, Created: info.Created, Labels: info.Labels, Size: info.Size}, err
 	})
 	return b, began, err
 }

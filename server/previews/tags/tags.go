@@ -30,6 +30,8 @@ type Options struct {
 	// Path is the directory of the site within the image, "" where it is to be found, and IndexPages its index pages.
 	Path       string
 	IndexPages []string
+	// Made is kept with each build: by which settings it was made.
+	Made string
 	// Window bounds the memory that zstd takes for a build that is unpacked, in bytes: see unpack.Options. Zero is 32 MiB.
 	Window int64
 	// Check is how often the registry is asked whether a tag in use has moved.
