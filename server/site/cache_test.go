@@ -56,7 +56,8 @@ func TestKeptIsFresh(t *testing.T) {
 
 // TestRecentIsNotKept holds the rule that makes the one above safe.
 func TestRecentIsNotKept(t *testing.T) {
-	s := newSite(t, sitetest.Build(t, t.TempDir(), map[string]string{"a.txt": "a", "dir/b": ""}))
+	recently := sitetest.Recently()
+	s := newSite(t, sitetest.Build(t, t.TempDir(), map[string]string{"a.txt": "a", "dir/b": ""}), func(o *Options) { o.Content.Now = recently })
 	for _, target := range []string{"/a.txt", "/dir/"} {
 		get(t, s, target)
 		if n := hits(s, func() { get(t, s, target) }); n != 0 {

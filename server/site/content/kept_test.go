@@ -13,7 +13,8 @@ import (
 
 // TestRecentIsNotRemembered: a later write may leave the status as it is.
 func TestRecentIsNotRemembered(t *testing.T) {
-	s := open(t, sitetest.Build(t, t.TempDir(), map[string]string{"a": "a"}))
+	recently := sitetest.Recently()
+	s := open(t, sitetest.Build(t, t.TempDir(), map[string]string{"a": "a"}), func(o *Options) { o.Now = recently })
 	for range 2 {
 		s.read(t, "a", Accepts{})
 	}

@@ -42,6 +42,13 @@ func Check(t testing.TB, err error) {
 // Later is a clock for which the files of a test have not changed for long.
 func Later() time.Time { return time.Now().Add(time.Minute) }
 
+// Recently returns a clock for which whatever is written from now on has just changed, on a slow machine too: it goes for a second,
+// and then stands.
+func Recently() func() time.Time {
+	began := time.Now()
+	return func() time.Time { return began.Add(min(time.Since(began), time.Second)) }
+}
+
 // Every calls change at an interval, until the test ends.
 func Every(t testing.TB, interval time.Duration, change func(i int)) {
 	stop := make(chan struct{})
