@@ -3,6 +3,7 @@ package subject
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -80,14 +81,17 @@ func (p *Process) Stop() error {
 	return nil
 }
 
-// FreePort returns a port of 127.0.0.1 that nothing listens on now.
-func FreePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// FreePort returns a port of 127.0.0.1 that nothing listens on now. The system hands it to nobody meanwhile: the ports that it
+// chooses begin at 32768 or above.
+func FreePort() (port string, err error) {
+	for range 100 {
+		port = strconv.Itoa(20_000 + rand.IntN(12_000))
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
+			return port, listener.Close()
+		}
 	}
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), nil
+	return "", err
 }
 
 // Status returns the number in a line of /proc/PID/status, such as Threads or VmRSS: memory is in KiB there.

@@ -24,7 +24,7 @@ import (
 )
 
 // startTimeout is how long a server may take until it says where it listens.
-const startTimeout = 15 * time.Second
+const startTimeout = time.Minute
 
 // Server is a running process.
 type Server struct {
@@ -107,7 +107,7 @@ func (s *Server) Descriptors() (int, error) {
 }
 
 // scrape asks over a new connection each time, so that between two calls the admin port has none.
-var scrape = http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+var scrape = http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
 
 // Metric returns the value of a metric without labels from the admin port.
 func (s *Server) Metric(name string) (float64, error) {

@@ -25,7 +25,7 @@ import (
 const (
 	page = "<p>hello"
 	// patience is how long the other client may have to wait for its answer after an attack.
-	patience = 15 * time.Second
+	patience = time.Minute
 )
 
 type options struct {
@@ -174,7 +174,7 @@ func ask(addr, path string) error {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: new(http.Protocols)}
 	transport.Protocols.SetHTTP2(true)
 	defer transport.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Get("https://" + addr + path)
+	resp, err := (&http.Client{Transport: transport, Timeout: 15 * time.Second}).Get("https://" + addr + path)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ const (
 	// perAddress is how many connections come from one client address: ip_local_port_range has 28,232.
 	perAddress = 20000
 	// patience is how long any one answer may take.
-	patience = 5 * time.Second
+	patience = 30 * time.Second
 )
 
 func main() {

@@ -37,7 +37,7 @@ import (
 
 const (
 	// patience is how long an answer may take.
-	patience = 15 * time.Second
+	patience = 40 * time.Second
 	// growth is how much resident memory may grow by content.
 	growth = 24 << 20
 	// connections are how many requests a server gets at a time.

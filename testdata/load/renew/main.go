@@ -30,7 +30,7 @@ import (
 )
 
 const (
-	within = 5 * time.Second // from a replacement to the first connection that shows it
+	within = 15 * time.Second // from a replacement to the first connection that shows it
 	pause  = 5 * time.Millisecond
 	reuse  = 40 // requests on a connection of a client that connects anew
 	size   = 1 << 10

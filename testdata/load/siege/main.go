@@ -163,7 +163,7 @@ func watch(ctx context.Context, server *subject.Server) map[string]float64 {
 
 // afterwards wants all kinds of answers soon, and nothing left of the siege.
 func (s *site) afterwards(server *subject.Server) error {
-	const soon = 2 * time.Second
+	const soon = 15 * time.Second
 	ctx, end := context.WithTimeout(context.Background(), patience)
 	defer end()
 	var used float64

@@ -25,7 +25,7 @@ const (
 	headerTimeout = 2 * time.Second
 	idleTimeout   = 4 * time.Second
 	// slack is how much later than its deadline a connection may be cut.
-	slack = 2 * time.Second
+	slack = 5 * time.Second
 )
 
 func main() {
