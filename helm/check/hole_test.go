@@ -27,7 +27,7 @@ func TestDockerHole(t *testing.T) {
 			r.id = docker.Output(t, append(args, r.server.Image)...)
 			t.Cleanup(func() { _ = docker.Command("rm", "-f", "-v", r.id).Run() })
 			r.address = docker.Output(t, "inspect", "-f", "{{.NetworkSettings.IPAddress}}", r.id)
-			docker.Await(t, 20*time.Second, "the server is ready", func() error {
+			docker.Await(t, time.Minute, "the server is ready", func() error {
 				return r.probe(r.server.ReadinessProbe)
 			})
 			log, err := docker.Command("logs", r.id).CombinedOutput()

@@ -182,7 +182,7 @@ func TestDockerRollingReplacement(t *testing.T) {
 	go b.follow(ctx)
 	go b.serve()
 	for _, r := range old {
-		docker.Await(t, 10*time.Second, "the balancer knows the pods", func() error { return b.ready(r) })
+		docker.Await(t, time.Minute, "the balancer knows the pods", func() error { return b.ready(r) })
 	}
 
 	var group sync.WaitGroup
@@ -199,12 +199,12 @@ func TestDockerRollingReplacement(t *testing.T) {
 	for _, r := range old {
 		fresh := serving(t, o, volumes)
 		b.add(fresh)
-		docker.Await(t, 10*time.Second, "the new pod is ready", func() error { return b.ready(fresh) })
+		docker.Await(t, time.Minute, "the new pod is ready", func() error { return b.ready(fresh) })
 		b.remove(r)
 		t.Logf("a pod ended in %v, after %d answers", r.stop(t).Round(time.Millisecond), whole.Load())
 	}
 	n := whole.Load()
-	docker.Await(t, 20*time.Second, "answers of the new pods", func() error {
+	docker.Await(t, time.Minute, "answers of the new pods", func() error {
 		if whole.Load() < n+200 {
 			return fmt.Errorf("%d", whole.Load()-n)
 		}

@@ -337,7 +337,7 @@ func TestTabs(t *testing.T) {
 	p.mark()
 	written(t, dir, "app.js", "document.title = 'Pier 2'")
 	last.must(last.Await("document.title == 'Pier 2'"))
-	for end := time.Now().Add(10 * time.Second); s.count(t, "previewd_reload_streams") > 1; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); s.count(t, "previewd_reload_streams") > 1; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d pages listen, want 1", s.count(t, "previewd_reload_streams"))
 		}
@@ -373,7 +373,7 @@ func TestPolicy(t *testing.T) {
 
 	s, _ = reloading(t, "HEADERS=Content-Security-Policy: default-src 'self'; connect-src 'none'; style-src 'unsafe-inline'")
 	p = open(t, s.url+"/")
-	for end := time.Now().Add(10 * time.Second); len(p.Warnings()) == 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); len(p.Warnings()) == 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 	}
 	time.Sleep(time.Second)
 	if got := strings.Join(p.Warnings(), "\n"); !strings.Contains(got, "Add 'self' (or "+s.url+") to connect-src") {
@@ -621,7 +621,7 @@ http {
 		t.Run(c.name, func(t *testing.T) {
 			written(t, c.dir, "deep/page.html", "<base href='..'><link rel=stylesheet href=module.css><p class=c>one")
 			p := blank(t)
-			for end := time.Now().Add(10 * time.Second); p.Go(c.url) != nil && time.Now().Before(end); {
+			for end := time.Now().Add(time.Minute); p.Go(c.url) != nil && time.Now().Before(end); {
 				time.Sleep(50 * time.Millisecond) // nginx is still starting
 			}
 			p.must(p.Await("document.title == 'Pier 1'"))

@@ -92,8 +92,8 @@ func TestTags(t *testing.T) {
 	}
 	r.Delete("main")
 	p = open(t, at("main."))
-	p.is(404)
 	p.shows("main", "All previews")
+	p.is(404)
 }
 
 // described waits until the overview knows of all what they are.

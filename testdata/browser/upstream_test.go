@@ -67,7 +67,7 @@ func TestAPIBesideTheSite(t *testing.T) {
 				t.Errorf("there are %v tunnels, and the page has one", got)
 			}
 			p.must(p.Close())
-			for end := time.Now().Add(10 * time.Second); metric(t, s.Server, `previewd_upstream_tunnels{upstream="`+api+`"}`) != 0; time.Sleep(50 * time.Millisecond) {
+			for end := time.Now().Add(time.Minute); metric(t, s.Server, `previewd_upstream_tunnels{upstream="`+api+`"}`) != 0; time.Sleep(50 * time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatal("the tunnel is left when the page is gone")
 				}

@@ -54,7 +54,7 @@ func TestComposeUpAndDown(t *testing.T) {
 	})
 	p.compose(t, append(profiles, "up", "-d")...)
 	url := "http://" + p.compose(t, "port", "previewd", "8000")
-	Await(t, 20*time.Second, "the server answers", func() error {
+	Await(t, time.Minute, "the server answers", func() error {
 		resp, err := http.Get(url + "/page.html")
 		if err != nil {
 			return err
@@ -68,7 +68,7 @@ func TestComposeUpAndDown(t *testing.T) {
 		t.Errorf("LISTING=false has not reached the server: %s", resp.Status)
 	}
 	c := &container{id: p.compose(t, "ps", "-q", "previewd")}
-	c.awaitHealth(t, "healthy", 30*time.Second)
+	c.awaitHealth(t, "healthy", time.Minute)
 	for _, want := range []struct{ format, value string }{
 		{"{{.HostConfig.ReadonlyRootfs}}", "true"},
 		{"{{.HostConfig.CapDrop}}", "[ALL]"},
@@ -86,7 +86,7 @@ func TestComposeUpAndDown(t *testing.T) {
 	reloads(t, dev, filepath.Join(dir, "page.html"))
 	if secure {
 		c := &container{id: p.compose(t, append(profiles, "ps", "-q", "previewd-tls")...)}
-		c.awaitHealth(t, "healthy", 30*time.Second)
+		c.awaitHealth(t, "healthy", time.Minute)
 		// The CA is where the log says: the port of the container is the one that is published by default.
 		var admin string
 		for _, r := range c.records(t, "") {
@@ -120,7 +120,7 @@ func TestComposeUpAndDown(t *testing.T) {
 // reloads wants pages of a server to be told that page.html, a file of the folder that is mounted, has changed.
 func reloads(t *testing.T, url, file string) {
 	t.Helper()
-	Await(t, 20*time.Second, "the server answers", func() error {
+	Await(t, time.Minute, "the server answers", func() error {
 		resp, err := http.Get(url + "/page.html")
 		if err != nil {
 			return err

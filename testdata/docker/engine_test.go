@@ -87,7 +87,7 @@ func start(t testing.TB, options []string, arguments ...string) *container {
 func serving(t testing.TB, options []string, arguments ...string) *container {
 	t.Helper()
 	c := start(t, options, arguments...)
-	Await(t, 20*time.Second, "the server answers", func() error {
+	Await(t, time.Minute, "the server answers", func() error {
 		resp, err := http.Get(c.admin("/livez"))
 		if err != nil {
 			return err

@@ -75,7 +75,7 @@ func TestPrometheus(t *testing.T) {
 			continue
 		}
 		pull()
-		Await(t, 30*time.Second, "data for "+q, func() error {
+		Await(t, time.Minute, "data for "+q, func() error {
 			values, err := p.query(q)
 			if err == nil && len(values) == 0 {
 				err = errors.New("no data")
@@ -250,7 +250,7 @@ func (p prometheus) rules(t *testing.T) (list []string) {
 			Rules []struct{ Type, Name, Query, Health, LastError string }
 		}
 	}
-	Await(t, 30*time.Second, "all rules are evaluated", func() error {
+	Await(t, time.Minute, "all rules are evaluated", func() error {
 		if err := p.ask("/api/v1/rules", &data); err != nil {
 			return err
 		}

@@ -85,11 +85,11 @@ func TestPressure(t *testing.T) {
 	if got := Output(t, "inspect", "-f", "{{.State.Running}} {{.State.OOMKilled}} {{.State.Pid}}", c.id); got != "true false "+c.pid {
 		t.Errorf("running, killed for memory, process: %s", got)
 	}
-	c.awaitHealth(t, "healthy", 30*time.Second)
+	c.awaitHealth(t, "healthy", time.Minute)
 	if resp, content := get(t, c.url("/small.html")); resp.StatusCode != 200 || content != "<p>small</p>\n" {
 		t.Errorf("afterwards: %s %q", resp.Status, content)
 	}
-	if took, code := c.stop(t); code != "0" || took > 5*time.Second {
+	if took, code := c.stop(t); code != "0" || took > 9*time.Second {
 		t.Errorf("stopped with exit code %s after %v", code, took)
 	}
 }

