@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -144,6 +145,11 @@ func unpackedOnce(t *testing.T, layers []unpack.Layer, o unpack.Options) (string
 			resolved := filepath.Join(filepath.Dir(path), target)
 			if err != nil || filepath.IsAbs(target) || resolved != directory && !strings.HasPrefix(resolved, directory+"/") {
 				t.Errorf("%s leads to %s, %v", path, target, err)
+			}
+			components := strings.Split(target, "/")
+			components = components[max(slices.IndexFunc(components, func(c string) bool { return c != ".." }), 0):]
+			if components[0] != ".." && slices.Contains(components, "..") { // a name may be a link to anywhere in the site
+				t.Errorf("%s leads to %s, which goes up from a name", path, target)
 			}
 			return nil
 		default:

@@ -167,6 +167,10 @@ func TestMergedView(t *testing.T) {
 			layers: [][]byte{archive(file("index.html", "one"), symlink("a", "../index.html"), symlink("b/c", "../../../b"), symlink("d", ".."))},
 			path:   "/", want: "a -> index.html\nb/\nb/c -> .\nd -> .\nindex.html: one",
 		},
+		"links that would leave the site through others": {
+			layers: [][]byte{archive(file("index.html", "one"), symlink("s", "."), symlink("out", "s/s/../../etc/passwd"), symlink("d/up", "../s/d/../.."), symlink("d/x", "./y/../z/"))},
+			path:   "/", want: "d/\nd/up -> ..\nd/x -> z\nindex.html: one\nout -> etc/passwd\ns -> .",
+		},
 		"the index page is a link": {
 			layers: [][]byte{archive(file(html+"main.html", "one"), symlink(html+"index.html", "main.html"))},
 			path:   "/usr/share/nginx/html", want: "index.html -> main.html\nmain.html: one",

@@ -8,10 +8,13 @@ import (
 // linkTarget is what a symbolic link at a name below the site has to say there. An absolute target is read from the image's
 // root, and any that passes through what is outside the site is written anew, by its letters, not by what is there. ok is
 // false where it leaves the site. ways are the names that lead to the site in the image.
+//
+// What is written has ".." only in front: behind a name that is a link itself, such as one to ".", it would lead out of the site, whatever
+// is counted here. So it holds also where the server follows links to everywhere.
 func linkTarget(name, target, sitePath string, ways []string) (written string, ok bool) {
 	above, _ := cutLast(name)
 	if !path.IsAbs(target) && staysBelow(above, target) {
-		return target, true
+		return path.Clean(target), true
 	}
 	full := path.Clean(target)
 	if !path.IsAbs(target) {
