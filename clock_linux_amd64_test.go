@@ -125,7 +125,7 @@ func TestAClockThatJumps(t *testing.T) {
 	write("page.txt", "0")
 	var stderr output
 	program := exec.Command(os.Args[0])
-	program.Env = []string{"PREVIEWD_TEST_PROGRAM=1", "PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "LOG_FORMAT=json", "DIRECTORY=" + dir,
+	program.Env = []string{endsAtOnce, "PREVIEWD_TEST_PROGRAM=1", "PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "LOG_FORMAT=json", "DIRECTORY=" + dir,
 		"IDLE_TIMEOUT=2s", "HEADER_TIMEOUT=2s", "TZ=UTC"}
 	program.Stderr = &stderr
 	c := startWithClock(t, program)
@@ -206,7 +206,7 @@ func TestAClockThatJumpsCutsNoConnectionOfHTTP2(t *testing.T) {
 	}
 	var stderr output
 	program := exec.Command(os.Args[0])
-	program.Env = []string{"PREVIEWD_TEST_PROGRAM=1", "PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "LOG_FORMAT=json", "DIRECTORY=" + dir,
+	program.Env = []string{endsAtOnce, "PREVIEWD_TEST_PROGRAM=1", "PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "LOG_FORMAT=json", "DIRECTORY=" + dir,
 		"TLS_CERT=" + testCertificate(t), "TZ=UTC"}
 	program.Stderr = &stderr
 	c := startWithClock(t, program)

@@ -171,11 +171,14 @@ func startService(t *testing.T, environ []string) runningService {
 	return startProgram(t, os.Args[0], append([]string{"PREVIEWD_TEST_PROGRAM=1"}, environ...))
 }
 
+// endsAtOnce is for a program with the race detector, which sleeps for a second at its end unless it is told not to.
+const endsAtOnce = "GORACE=atexit_sleep_ms=0"
+
 // startProgram is startService for another build of the program.
 func startProgram(t *testing.T, path string, environ []string) runningService {
 	t.Helper()
 	program := exec.Command(path)
-	program.Env = environ
+	program.Env = append([]string{endsAtOnce}, environ...)
 	stdout, err := program.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func startProcess(t *testing.T, shell string, environ ...string) *process {
 		t.Skip("it has no such signals")
 	}
 	p := &process{exec.Command("sh", "-c", shell, "sh", os.Args[0]), make(chan string, 1000)}
-	p.Env = append([]string{"PREVIEWD_TEST_PROGRAM=1", "PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "DIRECTORY=" + t.TempDir()}, environ...)
+	p.Env = append([]string{endsAtOnce, "PREVIEWD_TEST_PROGRAM=1", "PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "DIRECTORY=" + t.TempDir()}, environ...)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
