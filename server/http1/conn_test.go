@@ -150,7 +150,7 @@ func talk(t *testing.T, address, raw string, end bool) string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	go func() {
 		// The server may close before it has read all.
 		_, _ = io.WriteString(conn, raw)
@@ -162,7 +162,8 @@ func talk(t *testing.T, address, raw string, end bool) string {
 	if err != nil {
 		t.Errorf("reading the answer to %.80q: %v", raw, err)
 	}
-	return volatile.ReplaceAllString(string(answer), "")
+	head := answer[:min(len(answer), 64<<10)] // with the race detector it would take minutes to look for fields in a large file
+	return volatile.ReplaceAllString(string(head), "") + string(answer[len(head):])
 }
 
 func errorPage(code int, text, explain string) string {
