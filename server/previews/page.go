@@ -237,7 +237,7 @@ func (p *Previews) writeHTML(w *bufio.Writer, a asked, rows []row) {
 	if len(rows) == 0 {
 		what := "Each directory in DIRECTORY is one"
 		if p.tags != nil {
-			what = "Each tag of the repository is one"
+			what = "Each tag of " + p.opts.Repository.Repository + " is one"
 		}
 		add(`<div class="empty"><p>There are no previews yet.</p><p>`, what, ": pr-42 is shown at ", listing.Escape(a.url("pr-42")), "</p></div>\n</main>\n")
 		p.addUnreached(add)

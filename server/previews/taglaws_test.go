@@ -98,6 +98,13 @@ func TestTheBuildBefore(t *testing.T) {
 	}
 }
 
+// TestARepositoryWithoutTags is named, so that whoever has mistyped it sees that.
+func TestARepositoryWithoutTags(t *testing.T) {
+	r := registrytest.Start(t)
+	p := serveTags(t, r, t.TempDir())
+	expect(t, p, "localhost/", 200, "There are no previews yet.</p><p>Each tag of "+r.Repository+" is one")
+}
+
 // TestWhatPagesDependOnIsShown: an answer of the build before depends on what the shown build has by the same names. Else a page
 // that loads such a file would be told that it is gone, reload, load it again, and so on.
 func TestWhatPagesDependOnIsShown(t *testing.T) {
