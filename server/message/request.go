@@ -65,6 +65,9 @@ type Request struct {
 	// Uses is told each file of the site on which the answer depends, also a name that leads to nothing where another answer
 	// would be given if it did. It may be called until the handler returns. Nil means that nobody asks.
 	Uses func(File)
+	// Hold keeps the files of the site where they are until leave is called. It is for a Body that opens some of them while it
+	// is sent, and is called before the handler returns. Nil means that nobody takes them away.
+	Hold func() (leave func())
 	// Watcher tells when the client is gone; nil where the handler's context does.
 	Watcher Watcher
 	// Informer sends interim answers; nil where the client knows none (HTTP/1.0).

@@ -61,6 +61,7 @@ func (p *Previews) serveTag(ctx context.Context, r *message.Request, a asked) me
 // serveBuild answers from the build that a tag shows, and says which one has answered: what a page loads that has been open
 // since the build before, and that the new one does not have, comes from that.
 func (p *Previews) serveBuild(ctx context.Context, r *message.Request, s tags.Shown) (message.Response, *tags.Build) {
+	r.Hold = s.Hold
 	o := p.open.enter(s.Build.Directory, p.opts.Open)
 	defer p.open.leave(o)
 	if s.Before == nil || r.Method != "GET" && r.Method != "HEAD" || message.IsNavigation(r.Fields) {

@@ -1,7 +1,10 @@
 package service
 
 import (
+	"archive/tar"
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -79,6 +82,74 @@ func TestAnotherPathIsSeen(t *testing.T) {
 			}
 			_ = resp.Body.Close()
 		})
+	}
+}
+
+// TestAnArchiveStaysWholeWhenItsTagMoves: it reads the files of its build while it is sent, and nobody deletes them before its end.
+func TestAnArchiveStaysWholeWhenItsTagMoves(t *testing.T) {
+	r := registrytest.Start(t)
+	files := map[string]string{"index.html": "the first"}
+	for i := range 100 {
+		files[fmt.Sprintf("d/%d.bin", i)] = strings.Repeat(fmt.Sprint(i), 100_000)
+	}
+	r.Push("pr-1", files)
+	environ := environOf(t, r)
+	environ["PREVIEWS_SIZE"] = "70MiB" // three builds, and no fourth
+	handler := previewsOf(t, environ).handler(nil)
+	ask := func(tag, target string) message.Response {
+		return handler(t.Context(), &message.Request{Method: "GET", Target: target, Scheme: "http", Content: message.NoContent{},
+			Fields: message.Fields{{Name: "Host", Value: tag + ".localhost"}}})
+	}
+	shown := func(text string) bool {
+		resp := ask("pr-1", "/index.html")
+		defer resp.Body.Close()
+		content, _ := message.InMemory(resp.Body)
+		return string(content) == text
+	}
+	await := func(text string) {
+		for !shown(text) {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	await("the first")
+	archive := ask("pr-1", "/d/?archive=tar.gz")
+	if archive.Status != 200 {
+		t.Fatalf("the archive: %d", archive.Status)
+	}
+	for n := range 2 {
+		files["index.html"] = fmt.Sprint("another, ", n)
+		r.Push("pr-1", files)
+		await(files["index.html"])
+	}
+	files["index.html"] = "of another tag, for which the store needs the room"
+	r.Push("pr-2", files)
+	if resp := ask("pr-2", "/index.html"); resp.Body != nil {
+		_ = resp.Body.Close()
+	}
+	var b bytes.Buffer
+	_, err := archive.Body.WriteTo(&b)
+	if closed := archive.Body.Close(); err != nil || closed != nil {
+		t.Errorf("%v, %v", err, closed)
+	}
+	zipped, err := gzip.NewReader(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := 0
+	for each := tar.NewReader(zipped); ; names++ {
+		h, err := each.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("after %d names: %v", names, err)
+		}
+		if _, err := io.Copy(io.Discard, each); err != nil {
+			t.Errorf("%s: %v", h.Name, err)
+		}
+	}
+	if names < 100 {
+		t.Errorf("it has %d names", names)
 	}
 }
 

@@ -55,8 +55,13 @@ func (s *Site) sendArchive(ctx context.Context, r *message.Request, name string,
 		},
 		Note: func(text string) { r.Notes = append(r.Notes, text) },
 	}
+	leave := func() {}
+	if r.Hold != nil {
+		leave = r.Hold()
+	}
 	free := func() {
 		t.Release()
+		leave()
 		<-s.archives
 	}
 	if !s.content.Take(archive.Memory) {

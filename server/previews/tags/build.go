@@ -68,6 +68,13 @@ func (t *Tags) hold(s Shown) Shown {
 	return s
 }
 
+// Hold holds once more what was shown, until leave is called. The caller has not left it yet.
+func (s Shown) Hold() (leave func()) {
+	s.tags.mu.Lock()
+	defer s.tags.mu.Unlock()
+	return s.tags.hold(s).Leave
+}
+
 // Leave lets the builds go that were shown.
 func (s Shown) Leave() {
 	if s.tags != nil {
