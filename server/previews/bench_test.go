@@ -22,7 +22,7 @@ func BenchmarkServeTag(b *testing.B) {
 	r.Push("pr-0", map[string]string{"index.html": "x"})
 	fields := make([]message.Field, 6)
 	p := serveTags(b, r, b.TempDir(), func(o *Options) {
-		o.Open = func(string) Site { return constantSite{resp: message.Response{Status: 200, Fields: fields}} }
+		o.Open = func(string, string) Site { return constantSite{resp: message.Response{Status: 200, Fields: fields}} }
 		o.Live = nil
 	})
 	req := func() *message.Request {

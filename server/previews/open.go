@@ -42,13 +42,13 @@ func (o *opened) count() int {
 	return len(o.sites)
 }
 
-// enter returns the site of a directory, which is opened if it is not yet. The caller leaves it.
-func (o *opened) enter(directory string, open func(string) Site) *opening {
+// enter returns the site of a directory, which is opened, by the name of its preview, if it is not yet. The caller leaves it.
+func (o *opened) enter(directory, name string, open func(directory, name string) Site) *opening {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	s := o.sites[directory]
 	if s == nil {
-		s = &opening{directory: directory, site: open(directory)}
+		s = &opening{directory: directory, site: open(directory, name)}
 		o.sites[directory] = s
 	}
 	s.users++

@@ -20,8 +20,8 @@ type Options struct {
 	// Repository has each of its tags be a preview, in place of directories; nil where there is none. InUse and Left are set
 	// here.
 	Repository *tags.Options
-	// Open makes the site of a directory, or of a build of a tag. It does no I/O.
-	Open func(directory string) Site
+	// Open makes the site of a directory, or of a build of a tag, by whose name the log speaks of it. It does no I/O.
+	Open func(directory, name string) Site
 	// Live makes what has open pages of a tag reload when it shows another build; nil where they are not to.
 	Live func(files LiveFiles) Live
 	// Domain is above the previews, in lower case; "" leaves localhost, below which they are always.
@@ -153,7 +153,7 @@ func (p *Previews) enter(a asked) (o *opening, at time.Time, refused message.Res
 	case e.refused != "":
 		return nil, at, p.refused(a, e)
 	}
-	o = p.open.enter(e.name, p.opts.Open)
+	o = p.open.enter(e.name, e.name, p.opts.Open)
 	if at, err = o.site.Modified(); err == nil {
 		return o, at, refused
 	}

@@ -47,7 +47,7 @@ func serve(t testing.TB, dir string, with ...func(*Options, *tree.Options)) *Pre
 		Content: content.Options{MaxFile: 1 << 20, CacheSize: 16 << 20}})
 	t.Cleanup(func() { _ = all.Close() })
 	opts.Directory = all.Directory()
-	opts.Open = func(directory string) Site {
+	opts.Open = func(directory, _ string) Site {
 		sub := all.Sub(directory)
 		return one{sub, rules.New(rules.Options{Site: sub}).Handler(sub.Methods().Serve)}
 	}

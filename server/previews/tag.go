@@ -43,12 +43,12 @@ func (p *Previews) serveTag(ctx context.Context, r *message.Request, a asked) me
 		}
 		return sendBuild(buildOfTag(a.label, e.name, s))
 	case s.Build != nil && p.opts.Live == nil:
-		resp, shown := p.serveBuild(ctx, r, s)
+		resp, shown := p.serveBuild(ctx, r, e.name, s)
 		return built(resp, a.label, shown.Digest)
 	case s.Build != nil:
 		shown := s.Build
 		resp := p.live.get(p, e.name).Serve(ctx, r, func(ctx context.Context, r *message.Request) (resp message.Response) {
-			resp, shown = p.serveBuild(ctx, r, s)
+			resp, shown = p.serveBuild(ctx, r, e.name, s)
 			return resp
 		})
 		return built(resp, a.label, shown.Digest)
@@ -60,9 +60,9 @@ func (p *Previews) serveTag(ctx context.Context, r *message.Request, a asked) me
 
 // serveBuild answers from the build that a tag shows, and says which one has answered: what a page loads that has been open
 // since the build before, and that the new one does not have, comes from that.
-func (p *Previews) serveBuild(ctx context.Context, r *message.Request, s tags.Shown) (message.Response, *tags.Build) {
+func (p *Previews) serveBuild(ctx context.Context, r *message.Request, tag string, s tags.Shown) (message.Response, *tags.Build) {
 	r.Hold = s.Hold
-	o := p.open.enter(s.Build.Directory, p.opts.Open)
+	o := p.open.enter(s.Build.Directory, tag, p.opts.Open)
 	defer p.open.leave(o)
 	if s.Before == nil || r.Method != "GET" && r.Method != "HEAD" || message.IsNavigation(r.Fields) {
 		return o.site.Serve(ctx, r), s.Build
@@ -70,7 +70,7 @@ func (p *Previews) serveBuild(ctx context.Context, r *message.Request, s tags.Sh
 	if _, found := o.site.Find(r.Target); found {
 		return o.site.Serve(ctx, r), s.Build
 	}
-	before := p.open.enter(s.Before.Directory, p.opts.Open)
+	before := p.open.enter(s.Before.Directory, tag, p.opts.Open)
 	defer p.open.leave(before)
 	if _, found := before.site.Find(r.Target); found {
 		if uses := r.Uses; uses != nil { // an open page depends on what is shown: what that lacks would reload it for ever
@@ -230,7 +230,7 @@ func (f *tagFiles) See(names []string, seen func(i int, state message.FileState)
 		}
 		return
 	}
-	o := f.previews.open.enter(s.Build.Directory, f.previews.opts.Open)
+	o := f.previews.open.enter(s.Build.Directory, f.tag, f.previews.opts.Open)
 	defer f.previews.open.leave(o)
 	o.site.See(names, seen)
 }

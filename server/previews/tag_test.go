@@ -45,7 +45,7 @@ func serveTags(t testing.TB, r *registrytest.Registry, dir string, with ...func(
 	opts := Options{List: true, Zone: time.UTC, IndexPages: []string{"index.html"},
 		Repository: &tags.Options{Repository: r.Repository, Registry: client, Store: builds, IndexPages: []string{"index.html"}, Check: check,
 			Info: func(string, string) {}, Warn: func(string, string) {}, Count: counts{}},
-		Open: func(directory string) Site {
+		Open: func(directory, _ string) Site {
 			sub := all.Sub(directory)
 			return one{sub, rules.New(rules.Options{Site: sub}).Handler(sub.Methods().Serve)}
 		}}

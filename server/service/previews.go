@@ -51,16 +51,16 @@ func newSites(setup Setup, from *repository, files *site.Site, upstreams *upstre
 		Budget:     memory,
 	}
 	if from == nil {
-		opts.Open = func(directory string) previews.Site {
-			p := s.openPreview(setup, files.Sub(directory), directory, upstreams)
+		opts.Open = func(directory, name string) previews.Site {
+			p := s.openPreview(setup, files.Sub(directory), name, upstreams)
 			p.live = s.openLive(setup, p.Site, memory, count)
 			p.handler = p.live.handler(p.handler)
 			return p
 		}
 	} else {
 		opts.Repository = from.options(registry.Pulls(func() int { return s.previews.InUse() }, from.store.Counts))
-		opts.Open = func(directory string) previews.Site {
-			return s.openPreview(setup, files.Sub(directory), directory, upstreams)
+		opts.Open = func(directory, name string) previews.Site {
+			return s.openPreview(setup, files.Sub(directory), name, upstreams)
 		}
 		if count != nil {
 			opts.Live = func(files previews.LiveFiles) previews.Live { return s.openLive(setup, files, memory, count) }
@@ -105,9 +105,9 @@ type sitePreview struct {
 	live    *live
 }
 
-func (s *sites) openPreview(setup Setup, files *site.Site, directory string, upstreams *upstreams) *sitePreview {
+func (s *sites) openPreview(setup Setup, files *site.Site, name string, upstreams *upstreams) *sitePreview {
 	none := &scripts{methods: files.Methods()}
-	own := newSiteRules(setup.Config, files, none, upstreams, func(problem string) { setup.Log.Warn(problem, zap.String("preview", directory)) })
+	own := newSiteRules(setup.Config, files, none, upstreams, func(problem string) { setup.Log.Warn(problem, zap.String("preview", name)) })
 	return &sitePreview{Site: files, handler: own.handler(none.methods.Serve)}
 }
 

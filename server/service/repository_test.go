@@ -23,8 +23,8 @@ import (
 	"github.com/previewd/previewd/server/site"
 )
 
-// previewsOf returns the previews of an environment, which run until the test ends.
-func previewsOf(t *testing.T, environ map[string]string) *sites {
+// previewsOf returns the previews of an environment, which run until the test ends, and write to a log.
+func previewsOf(t *testing.T, environ map[string]string, log io.Writer) *sites {
 	t.Helper()
 	c, err := config.Load(nil, environ)
 	if err != nil {
@@ -32,7 +32,7 @@ func previewsOf(t *testing.T, environ map[string]string) *sites {
 	}
 	profile := message.Profile{}.WithDefaults()
 	setup := Setup{Config: c, Environ: environ, Profile: profile,
-		Log: accesslog.New(zapcore.AddSync(io.Discard), accesslog.JSON, zapcore.InfoLevel, profile, time.Now)}
+		Log: accesslog.New(zapcore.AddSync(log), accesslog.JSON, zapcore.InfoLevel, profile, time.Now)}
 	from, err := openRepository(&setup)
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +51,24 @@ func previewsOf(t *testing.T, environ map[string]string) *sites {
 	return many
 }
 
+// output is a log that is read while it is written.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
 // environOf is that of a server for the tags of a repository.
 func environOf(t *testing.T, r *registrytest.Registry) map[string]string {
 	return map[string]string{"PREVIEWS": r.Repository, "PREVIEWS_INSECURE": "true", "PREVIEWS_STORE": t.TempDir(), "PREVIEWS_CHECK": "1s", "RELOAD": "true"}
@@ -58,10 +76,10 @@ func environOf(t *testing.T, r *registrytest.Registry) map[string]string {
 
 // TestHealth: /healthz speaks of a registry only where there is one.
 func TestHealth(t *testing.T) {
-	if got := previewsOf(t, map[string]string{"PREVIEWS": "directories", "DIRECTORY": t.TempDir()}).checks(); len(got) != 0 {
+	if got := previewsOf(t, map[string]string{"PREVIEWS": "directories", "DIRECTORY": t.TempDir()}, io.Discard).checks(); len(got) != 0 {
 		t.Errorf("directories: got %+v", got)
 	}
-	if got := previewsOf(t, environOf(t, registrytest.Start(t))).checks(); len(got) != 1 || got[0].Name != "registry" {
+	if got := previewsOf(t, environOf(t, registrytest.Start(t)), io.Discard).checks(); len(got) != 1 || got[0].Name != "registry" {
 		t.Errorf("a registry: got %+v", got)
 	}
 }
@@ -74,7 +92,7 @@ func TestAnotherPathIsSeen(t *testing.T) {
 	for _, c := range []struct{ path, want string }{{"", "the root"}, {"/app", "the app"}, {"/", "the root"}} {
 		t.Run(c.path, func(t *testing.T) {
 			environ["PREVIEWS_PATH"] = c.path
-			handler := previewsOf(t, environ).handler(nil)
+			handler := previewsOf(t, environ, io.Discard).handler(nil)
 			resp := handler(t.Context(), &message.Request{Method: "GET", Target: "/", Scheme: "http", Content: message.NoContent{}, Fields: message.Fields{{Name: "Host", Value: "pr-1.localhost"}}})
 			var b strings.Builder
 			if _, err := resp.Body.WriteTo(&b); err != nil || b.String() != c.want {
@@ -82,6 +100,18 @@ func TestAnotherPathIsSeen(t *testing.T) {
 			}
 			_ = resp.Body.Close()
 		})
+	}
+}
+
+// TestWarningsNameTheTag whose files they are about, and not where the store has those.
+func TestWarningsNameTheTag(t *testing.T) {
+	r := registrytest.Start(t)
+	r.Push("Feature_1", map[string]string{"index.html": "", "_redirects": "nonsense\n"})
+	var log output
+	resp := previewsOf(t, environOf(t, r), &log).handler(nil)(t.Context(), &message.Request{Method: "GET", Target: "/", Scheme: "http",
+		Content: message.NoContent{}, Fields: message.Fields{{Name: "Host", Value: "feature-1.localhost"}}})
+	if resp.Status != 200 || !strings.Contains(log.String(), `"preview":"Feature_1"`) {
+		t.Errorf("got %d, %s", resp.Status, &log)
 	}
 }
 
@@ -95,7 +125,7 @@ func TestAnArchiveStaysWholeWhenItsTagMoves(t *testing.T) {
 	r.Push("pr-1", files)
 	environ := environOf(t, r)
 	environ["PREVIEWS_SIZE"] = "70MiB" // three builds, and no fourth
-	handler := previewsOf(t, environ).handler(nil)
+	handler := previewsOf(t, environ, io.Discard).handler(nil)
 	ask := func(tag, target string) message.Response {
 		return handler(t.Context(), &message.Request{Method: "GET", Target: target, Scheme: "http", Content: message.NoContent{},
 			Fields: message.Fields{{Name: "Host", Value: tag + ".localhost"}}})
@@ -159,7 +189,7 @@ func TestAnOpenPageIsToldThatItsTagMoved(t *testing.T) {
 	for _, tag := range []string{"pr-1", "pr-2"} {
 		r.Push(tag, map[string]string{"index.html": "<!doctype html><title>" + tag + "</title>the first"})
 	}
-	handler := previewsOf(t, environOf(t, r)).handler(nil)
+	handler := previewsOf(t, environOf(t, r), io.Discard).handler(nil)
 	request := func(ctx context.Context, tag, target string) message.Response {
 		return handler(ctx, &message.Request{Method: "GET", Target: target, Scheme: "http", Content: message.NoContent{}, Fields: message.Fields{
 			{Name: "Host", Value: tag + ".localhost"}, {Name: "Accept", Value: "text/html"}, {Name: "Sec-Fetch-Dest", Value: "document"}}})
