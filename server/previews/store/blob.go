@@ -91,17 +91,12 @@ func (s *Store) Blob(ctx context.Context, digest string, size int64, fetch func(
 // not the bytes, by Verify. One that is held stays.
 func (s *Store) dropDamaged(name string, size int64) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	e := s.here[name]
 	if e == nil || e.size == size && !e.damaged || e.holders > 0 || s.closed {
-		s.mu.Unlock()
 		return nil
 	}
-	staged, err := s.drop(e)
-	s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return s.discard(e, staged)
+	return s.remove(e)
 }
 
 // fetch makes a blob in staging.

@@ -275,9 +275,8 @@ func TestAFullDiskIsRelieved(t *testing.T) {
 // remove removes an entry as if room were needed.
 func remove(s *Store, name string) error {
 	s.mu.Lock()
-	e := s.here[name]
-	s.mu.Unlock()
-	return s.remove(e)
+	defer s.mu.Unlock()
+	return s.remove(s.here[name])
 }
 
 // TestADirectoryThatCannotBeWritten: the start says what helps.

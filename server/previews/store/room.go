@@ -71,14 +71,7 @@ func (c *claim) grow(ctx context.Context, bytes int64) error {
 			s.emptied.Wait()
 			continue
 		}
-		staged, err := s.drop(oldest)
-		if err != nil {
-			return err
-		}
-		s.mu.Unlock()
-		err = s.discard(oldest, staged)
-		s.mu.Lock()
-		if err != nil {
+		if err := s.remove(oldest); err != nil {
 			return err
 		}
 	}
@@ -97,19 +90,14 @@ func (c *claim) end() {
 // relieve removes what is unused longest, so many bytes of it or more: the disk was full before the limit was reached. Whoever tries
 // again has that much more room.
 func (s *Store) relieve(bytes int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for bytes > 0 {
-		s.mu.Lock()
 		oldest := s.oldest()
 		if oldest == nil {
-			s.mu.Unlock()
 			return nil
 		}
-		staged, err := s.drop(oldest)
-		s.mu.Unlock()
-		if err == nil {
-			err = s.discard(oldest, staged)
-		}
-		if err != nil {
+		if err := s.remove(oldest); err != nil {
 			return err
 		}
 		bytes -= oldest.disk

@@ -160,13 +160,13 @@ func (s *Store) discard(e *entry, staged string) error {
 // before all else.
 func (s *Store) Discard(stale func(Meta) bool) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	var all []*entry
 	for _, e := range s.here {
 		if isBuild(e.name) && stale(e.meta) {
 			all = append(all, e)
 		}
 	}
-	s.mu.Unlock()
 	for _, e := range all {
 		if err := s.remove(e); err != nil {
 			return err
@@ -175,14 +175,15 @@ func (s *Store) Discard(stale func(Meta) bool) error {
 	return nil
 }
 
-// remove removes an entry, which nobody holds or begins to hold meanwhile.
+// remove removes an entry that nobody holds. The caller has the lock, and has it again afterwards: it is given up while the files
+// are removed, when the entry is no longer here.
 func (s *Store) remove(e *entry) error {
-	s.mu.Lock()
 	staged, err := s.drop(e)
-	s.mu.Unlock()
 	if err != nil {
 		return err
 	}
+	s.mu.Unlock()
+	defer s.mu.Lock()
 	return s.discard(e, staged)
 }
 
