@@ -26,11 +26,7 @@ type holed struct {
 func startHoled(t *testing.T, path string, environ ...string) holed {
 	t.Helper()
 	s := startProgram(t, path, append([]string{"PORT=0", "BIND=127.0.0.1", "ADMIN_PORT=0", "LOG_FORMAT=text"}, environ...))
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(s.stderr.String(), "kernel confinement"); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the log does not say what is confined:\n%s", s.stderr)
-		}
-	}
+	s.await(t, "kernel confinement")
 	if strings.Contains(s.stderr.String(), "no kernel confinement: this kernel") || strings.Contains(s.stderr.String(), "no kernel confinement: Landlock is turned off") {
 		t.Skip("nothing can be confined here:", s.stderr)
 	}
