@@ -74,6 +74,12 @@ func environOf(t *testing.T, r *registrytest.Registry) map[string]string {
 	return map[string]string{"PREVIEWS": r.Repository, "PREVIEWS_INSECURE": "true", "PREVIEWS_STORE": t.TempDir(), "PREVIEWS_CHECK": "1s", "RELOAD": "true"}
 }
 
+// ask asks for a target of a tag's site.
+func ask(ctx context.Context, s *sites, tag, target string, fields ...message.Field) message.Response {
+	return s.handler(nil)(ctx, &message.Request{Method: "GET", Target: target, Scheme: "http", Content: message.NoContent{},
+		Fields: append(message.Fields{{Name: "Host", Value: tag + ".localhost"}}, fields...)})
+}
+
 // TestHealth: /healthz speaks of a registry only where there is one.
 func TestHealth(t *testing.T) {
 	if got := previewsOf(t, map[string]string{"PREVIEWS": "directories", "DIRECTORY": t.TempDir()}, io.Discard).checks(); len(got) != 0 {
@@ -92,8 +98,7 @@ func TestAnotherPathIsSeen(t *testing.T) {
 	for _, c := range []struct{ path, want string }{{"", "the root"}, {"/app", "the app"}, {"/", "the root"}} {
 		t.Run(c.path, func(t *testing.T) {
 			environ["PREVIEWS_PATH"] = c.path
-			handler := previewsOf(t, environ, io.Discard).handler(nil)
-			resp := handler(t.Context(), &message.Request{Method: "GET", Target: "/", Scheme: "http", Content: message.NoContent{}, Fields: message.Fields{{Name: "Host", Value: "pr-1.localhost"}}})
+			resp := ask(t.Context(), previewsOf(t, environ, io.Discard), "pr-1", "/")
 			var b strings.Builder
 			if _, err := resp.Body.WriteTo(&b); err != nil || b.String() != c.want {
 				t.Errorf("got %q, %v, want %q", b.String(), err, c.want)
@@ -108,8 +113,7 @@ func TestWarningsNameTheTag(t *testing.T) {
 	r := registrytest.Start(t)
 	r.Push("Feature_1", map[string]string{"index.html": "", "_redirects": "nonsense\n"})
 	var log output
-	resp := previewsOf(t, environOf(t, r), &log).handler(nil)(t.Context(), &message.Request{Method: "GET", Target: "/", Scheme: "http",
-		Content: message.NoContent{}, Fields: message.Fields{{Name: "Host", Value: "feature-1.localhost"}}})
+	resp := ask(t.Context(), previewsOf(t, environOf(t, r), &log), "feature-1", "/")
 	if resp.Status != 200 || !strings.Contains(log.String(), `"preview":"Feature_1"`) {
 		t.Errorf("got %d, %s", resp.Status, &log)
 	}
@@ -125,13 +129,9 @@ func TestAnArchiveStaysWholeWhenItsTagMoves(t *testing.T) {
 	r.Push("pr-1", files)
 	environ := environOf(t, r)
 	environ["PREVIEWS_SIZE"] = "70MiB" // three builds, and no fourth
-	handler := previewsOf(t, environ, io.Discard).handler(nil)
-	ask := func(tag, target string) message.Response {
-		return handler(t.Context(), &message.Request{Method: "GET", Target: target, Scheme: "http", Content: message.NoContent{},
-			Fields: message.Fields{{Name: "Host", Value: tag + ".localhost"}}})
-	}
+	many := previewsOf(t, environ, io.Discard)
 	shown := func(text string) bool {
-		resp := ask("pr-1", "/index.html")
+		resp := ask(t.Context(), many, "pr-1", "/index.html")
 		defer resp.Body.Close()
 		content, _ := message.InMemory(resp.Body)
 		return string(content) == text
@@ -142,7 +142,7 @@ func TestAnArchiveStaysWholeWhenItsTagMoves(t *testing.T) {
 		}
 	}
 	await("the first")
-	archive := ask("pr-1", "/d/?archive=tar.gz")
+	archive := ask(t.Context(), many, "pr-1", "/d/?archive=tar.gz")
 	if archive.Status != 200 {
 		t.Fatalf("the archive: %d", archive.Status)
 	}
@@ -153,7 +153,7 @@ func TestAnArchiveStaysWholeWhenItsTagMoves(t *testing.T) {
 	}
 	files["index.html"] = "of another tag, for which the store needs the room"
 	r.Push("pr-2", files)
-	if resp := ask("pr-2", "/index.html"); resp.Body != nil {
+	if resp := ask(t.Context(), many, "pr-2", "/index.html"); resp.Body != nil {
 		_ = resp.Body.Close()
 	}
 	var b bytes.Buffer
@@ -189,10 +189,9 @@ func TestAnOpenPageIsToldThatItsTagMoved(t *testing.T) {
 	for _, tag := range []string{"pr-1", "pr-2"} {
 		r.Push(tag, map[string]string{"index.html": "<!doctype html><title>" + tag + "</title>the first"})
 	}
-	handler := previewsOf(t, environOf(t, r), io.Discard).handler(nil)
+	many := previewsOf(t, environOf(t, r), io.Discard)
 	request := func(ctx context.Context, tag, target string) message.Response {
-		return handler(ctx, &message.Request{Method: "GET", Target: target, Scheme: "http", Content: message.NoContent{}, Fields: message.Fields{
-			{Name: "Host", Value: tag + ".localhost"}, {Name: "Accept", Value: "text/html"}, {Name: "Sec-Fetch-Dest", Value: "document"}}})
+		return ask(ctx, many, tag, target, message.Field{Name: "Accept", Value: "text/html"}, message.Field{Name: "Sec-Fetch-Dest", Value: "document"})
 	}
 	content := func(tag string) string {
 		resp := request(t.Context(), tag, "/")
