@@ -61,7 +61,7 @@ func (p *Previews) serveTag(ctx context.Context, r *message.Request, a asked) me
 // serveBuild answers from the build that a tag shows, and says which one has answered: what a page loads that has been open
 // since the build before, and that the new one does not have, comes from that.
 func (p *Previews) serveBuild(ctx context.Context, r *message.Request, tag string, s tags.Shown) (message.Response, *tags.Build) {
-	r.Hold = s.Hold
+	r.Hold = s.Build.Hold
 	o := p.open.enter(s.Build.Directory, tag, p.opts.Open)
 	defer p.open.leave(o)
 	if s.Before == nil || r.Method != "GET" && r.Method != "HEAD" || message.IsNavigation(r.Fields) {
@@ -80,6 +80,7 @@ func (p *Previews) serveBuild(ctx context.Context, r *message.Request, tag strin
 				uses(f)
 			}
 		}
+		r.Hold = s.Before.Hold
 		return before.site.Serve(ctx, r), s.Before
 	}
 	return o.site.Serve(ctx, r), s.Build

@@ -12,7 +12,8 @@ import (
 type Build struct {
 	*store.Build
 
-	// holders grows with Tags.mu held only. Whoever takes the last one away looks again with the lock held.
+	tags *Tags
+	// holders grows with Tags.mu held, or while another hold lasts. Whoever takes the last one away looks again with the lock held.
 	holders atomic.Int64
 }
 
@@ -23,7 +24,7 @@ func (t *Tags) use(digest string) (b *Build, here bool) {
 		if !here {
 			return nil, false
 		}
-		b = &Build{Build: stored}
+		b = &Build{Build: stored, tags: t}
 		t.builds[digest] = b
 	}
 	b.holders.Add(1)
@@ -37,14 +38,20 @@ func (t *Tags) letGo(b *Build) {
 	}
 }
 
+// Hold holds it once more, until leave is called. The caller has got it, and has not left it yet.
+func (b *Build) Hold() (leave func()) {
+	b.holders.Add(1)
+	return b.leave
+}
+
 // leave ends one hold. The lock is not held.
-func (t *Tags) leave(b *Build) {
+func (b *Build) leave() {
 	if b == nil || b.holders.Add(-1) > 0 {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.free(b)
+	b.tags.mu.Lock()
+	defer b.tags.mu.Unlock()
+	b.tags.free(b)
 }
 
 // free lets the store delete a build that nobody holds. The lock is held.
@@ -57,9 +64,8 @@ func (t *Tags) free(b *Build) {
 	b.Release()
 }
 
-// hold holds what is shown for somebody who leaves it. The lock is held.
-func (t *Tags) hold(s Shown) Shown {
-	s.tags = t
+// held is what is shown, held for somebody who leaves it. The lock is held.
+func (s Shown) held() Shown {
 	for _, b := range []*Build{s.Build, s.Before} {
 		if b != nil {
 			b.holders.Add(1)
@@ -68,19 +74,10 @@ func (t *Tags) hold(s Shown) Shown {
 	return s
 }
 
-// Hold holds once more what was shown, until leave is called. The caller has not left it yet.
-func (s Shown) Hold() (leave func()) {
-	s.tags.mu.Lock()
-	defer s.tags.mu.Unlock()
-	return s.tags.hold(s).Leave
-}
-
 // Leave lets the builds go that were shown.
 func (s Shown) Leave() {
-	if s.tags != nil {
-		s.tags.leave(s.Build)
-		s.tags.leave(s.Before)
-	}
+	s.Build.leave()
+	s.Before.leave()
 }
 
 // show has a tag show another build, of which it takes over the hold. The lock is held.

@@ -162,8 +162,6 @@ type Shown struct {
 	Done, Size int64
 	// Info is what is known of the build; nil where nothing is.
 	Info *Info
-
-	tags *Tags // where the builds are held
 }
 
 // Enter says what a tag shows, which is then in use. Where its build is not here, that is begun to be brought. A tag that was
@@ -178,7 +176,7 @@ func (t *Tags) Enter(ctx context.Context, name string) Shown {
 	}
 	if g.shown != nil && now.Sub(g.visited) < inUse {
 		g.visited = now
-		s := t.hold(t.tell(g, now))
+		s := t.tell(g, now).held()
 		t.mu.Unlock()
 		return s
 	}
@@ -193,7 +191,7 @@ func (t *Tags) Enter(ctx context.Context, name string) Shown {
 		return Shown{State: Gone}
 	}
 	t.bring(g)
-	s := t.hold(t.tell(g, time.Now()))
+	s := t.tell(g, time.Now()).held()
 	if s.State == Waiting { // it is to be brought, and cannot be now
 		s.State, s.Reason, s.Again = Failed, t.notNow().Error(), t.paused
 	}
@@ -252,7 +250,7 @@ func (t *Tags) Peek(name string) Shown {
 	if g == nil {
 		return Shown{State: Gone}
 	}
-	return t.hold(t.tell(g, time.Now()))
+	return t.tell(g, time.Now()).held()
 }
 
 // tell says what a tag shows. The lock is held.
