@@ -3,6 +3,7 @@ package http1
 import (
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/previewd/previewd/server/message"
@@ -56,6 +57,9 @@ func (w *answerWriter) AwaitReturned(behind int64) error {
 			return nil
 		case errors.Is(err, tcp.ErrNoReceiver):
 			return nil // nobody is left to read
+		case errors.Is(err, net.ErrClosed):
+			w.broken = true
+			return err
 		case err == nil && (least == 0 || n < least):
 			least, since = n, time.Now()
 			w.still.Store(message.Instant(since))

@@ -102,3 +102,51 @@ func TestPagesAreReturnedBeforeTheCheck(t *testing.T) {
 		t.Errorf("%d bytes had been read at the check, want the %d that were lent; %d in all", got, lent, read.Load())
 	}
 }
+
+// TestACutConnectionIsNotWaitedFor: what its client had not read is nobody's any more.
+func TestACutConnectionIsNotWaitedFor(t *testing.T) {
+	const size = 1 << 20
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newWire(accepted, nil, new(atomic.Int64)).underWay(); errors.Is(err, tcp.ErrNoReceiver) {
+		t.Skip("the kernel does not tell of sockets")
+	}
+	e := &Engine{HeaderTimeout: time.Minute, IdleTimeout: time.Minute, Handler: func(context.Context, *message.Request) message.Response {
+		f, err := os.Open(name)
+		if err != nil {
+			return message.Fail(404, err.Error())
+		}
+		return message.Response{Status: 200, Body: &message.FileSection{File: f, Length: size}}
+	}}
+	c := NewConn(e, accepted)
+	done := make(chan struct{})
+	go func() { c.Serve(t.Context()); close(done) }()
+	if _, err := io.WriteString(client, "GET / HTTP/1.1\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	for still := false; !still; time.Sleep(time.Millisecond) {
+		_, still = c.Still()
+	}
+	c.Cut()
+	select {
+	case <-done:
+	case <-time.After(writeTimeout / 2):
+		t.Error("it goes on")
+	}
+}
