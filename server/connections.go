@@ -4,6 +4,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/previewd/previewd/server/tcp"
 )
 
 // connection is one that is open: of http1, or a secure one.
@@ -24,7 +26,7 @@ type connection interface {
 // connections is the set of open connections of one listener.
 type connections struct {
 	mu    sync.Mutex
-	set   map[connection]held
+	set   map[connection]*held
 	empty chan struct{} // closed when the set becomes empty, if someone waits for it
 	// cancel tells handlers that their connections are about to be cut.
 	cancel func()
@@ -33,16 +35,18 @@ type connections struct {
 // held is what is known of a connection beside what it says itself.
 type held struct {
 	socket net.Conn
+	tail   tcp.Tail
 	told   bool // to give way
+	cut    bool // for another; its goroutine may not have noticed
 }
 
 func (s *connections) add(c connection, socket net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.set == nil {
-		s.set = make(map[connection]held)
+		s.set = make(map[connection]*held)
 	}
-	s.set[c] = held{socket: socket}
+	s.set[c] = &held{socket: socket}
 }
 
 func (s *connections) remove(c connection) {
@@ -65,15 +69,27 @@ func (s *connections) wake() {
 }
 
 // oldest returns the connection that has been waiting longest, of those that were not told to give way, and those that have
-// stood still for deafTime.
+// stood still for deafTime. One that waits while its client has not taken all of the last answer stands still, or moves.
 func (s *connections) oldest(now time.Time) (waiting aged, still []aged) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c, of := range s.set {
-		if since, ok := c.Waiting(); ok && !of.told {
-			waiting = waiting.older(aged{c, s, of.socket, since})
-		} else if since, ok := c.Still(); ok && now.Sub(since) >= deafTime {
-			still = append(still, aged{c, s, of.socket, since})
+		since, waits := c.Waiting()
+		if of.cut || waits && waiting.connection != nil && !since.Before(waiting.since) {
+			continue // before the kernel is asked, which costs more
+		}
+		stands := false
+		if !waits {
+			since, stands = c.Still()
+		} else if moved, left := of.tail.Still(of.socket, now); left {
+			since, waits, stands = moved, false, true
+		}
+		a := aged{c, s, of.socket, since}
+		switch {
+		case waits && !of.told:
+			waiting = a
+		case stands && now.Sub(since) >= deafTime:
+			still = append(still, a)
 		}
 	}
 	return waiting, still
@@ -93,8 +109,17 @@ func (a aged) giveWay() {
 	defer a.set.mu.Unlock()
 	if of, open := a.set.set[a.connection]; open {
 		of.told = true
-		a.set.set[a.connection] = of
 		a.GiveWay()
+	}
+}
+
+// cut closes the connection at once. It is not looked at again.
+func (a aged) cut() {
+	a.set.mu.Lock()
+	defer a.set.mu.Unlock()
+	if of, open := a.set.set[a.connection]; open {
+		of.cut = true
+		a.Cut()
 	}
 }
 

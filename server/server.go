@@ -59,7 +59,8 @@ type Server struct {
 	Disk message.Gate
 	// MaxConnections is how many connections are open at once; 0 is no limit. For a further one, the one gives way that
 	// has not moved for the longest time: it waits for a request or the rest of its head, or is in its TLS handshake, or its
-	// client has made no room for the answer for stillTime, or deafTime. While there is none, further ones wait.
+	// client has made no room for the answer for stillTime, or deafTime, be it for what the kernel has of an answer that is
+	// written. While there is none, further ones wait.
 	MaxConnections int
 	// ShutdownDelay is how long the server goes on accepting after ctx ended, ShutdownTimeout how long
 	// connections may take to end after that. A zero timeout means 8 s. A connection whose last answer had more than 64

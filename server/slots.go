@@ -82,7 +82,7 @@ func (s *slots) relieve() {
 	go func() {
 		defer s.relieving.Store(false)
 		if a := s.oldestStill(time.Now()); a.connection != nil {
-			a.Cut()
+			a.cut()
 		}
 		time.Sleep(slotPause)
 	}()
@@ -121,7 +121,7 @@ func (s *slots) makeRoom(now time.Time) {
 			break
 		}
 		if a.lasts(now, stillTime) || !waits && tcp.Deaf(a.socket) {
-			a.Cut()
+			a.cut()
 			return
 		}
 	}

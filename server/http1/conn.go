@@ -289,8 +289,9 @@ func (c *Conn) linger() {
 }
 
 // awaitEnd closes the sending side and waits until the client closes its own, which says that it has the answer: while
-// the server drains until the time that Drain was told, else IdleTimeout at most. A client that has not taken all by
-// then is told by a reset, as the end of the connection would wait behind what it has not taken.
+// the server drains until the time that Drain was told, else IdleTimeout at most. Where it is to give way, it is enough that
+// the client's kernel has all. A client that has not taken all by then is told by a reset, as the end of the connection would
+// wait behind what it has not taken.
 func (c *Conn) awaitEnd() {
 	c.setStore(nil)
 	if halfClose(c.conn) != nil {
@@ -301,19 +302,24 @@ func (c *Conn) awaitEnd() {
 	buf := getBuffer()
 	defer putBuffer(buf)
 	for {
-		limit, draining := since.Add(c.engine.IdleTimeout), c.engine.draining.Load()
+		now, limit := time.Now(), since.Add(c.engine.IdleTimeout)
+		draining, woken := c.engine.draining.Load(), c.woken.Load()
 		if draining {
 			limit = message.TimeOf(c.engine.patience.Load())
 		}
-		if !time.Now().Before(limit) || c.woken.Load() && !draining {
-			if tcp.HasUnacknowledged(c.conn) {
-				c.wire.reset()
-			}
+		left, yields := tcp.HasUnacknowledged(c.conn), woken && !draining
+		switch over := !now.Before(limit); {
+		case over && left:
+			c.wire.reset()
 			return
+		case over, yields && !left:
+			return
+		case yields:
+			limit = now.Add(tailPause)
 		}
 		c.setDeadline(limit)
 		// Drain comes first and then Wake, which moves the deadline: here one of the two is seen.
-		if c.engine.draining.Load() != draining {
+		if c.engine.draining.Load() != draining || c.woken.Load() != woken {
 			continue
 		}
 		if _, err := c.wire.read(buf); err != nil && !isTimeout(err) {

@@ -686,6 +686,45 @@ func TestWake(t *testing.T) {
 	})
 }
 
+// TestWhatGivesWayIsTakenWhole: of its last answer the kernel has a part that the client takes later.
+func TestWhatGivesWayIsTakenWhole(t *testing.T) {
+	const size = 512 << 10
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan struct{})
+	c := NewConn(&Engine{HeaderTimeout: time.Minute, IdleTimeout: time.Minute, Observe: func(*message.Exchange) { close(written) },
+		Handler: func(context.Context, *message.Request) message.Response {
+			return message.Response{Status: 200, Body: make(message.Bytes, size)}
+		}}, accepted)
+	done := make(chan struct{})
+	go func() { c.Serve(t.Context()); close(done) }()
+	if _, err := io.WriteString(client, "GET / HTTP/1.1\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-written
+	c.GiveWay()
+	answer, err := io.ReadAll(client)
+	if n := len(answer); err != nil || n <= size {
+		t.Errorf("got %d bytes, %v", n, err)
+	}
+	<-done
+}
+
 // TestTheHeadOfARequestIsOfTheBudgetUntilItIsAnswered: as its text is held, and the next request's is another's business.
 func TestTheHeadOfARequestIsOfTheBudgetUntilItIsAnswered(t *testing.T) {
 	for _, size := range []int{100, 50_000, 700_000} {

@@ -61,6 +61,8 @@ const (
 	// before the connection is closed: what stands between may hold them, and goes when this process does, as the relay
 	// of a published port of Docker. Buffers hold a smaller one too, but pass it on at once.
 	largeAnswer = 64<<10 + 1
+	// tailPause is how often the kernel is asked whether the client has all, where the connection is to make room for another.
+	tailPause = 20 * time.Millisecond
 	// skipTimeout and skipBytes bound the content nobody read that is skipped to keep the connection.
 	skipTimeout = 5 * time.Second
 	skipBytes   = 256 << 10

@@ -29,6 +29,7 @@ type Conn struct {
 	idle        atomic.Int64 // since when there is no request, a message.Instant; 0 while there is one
 	asked       atomic.Bool  // there has been a request
 	large       atomic.Bool  // the last answer was, and the client may not have all of it
+	tail        tcp.Tail     // of the engine's lock
 
 	mu       sync.Mutex
 	speaking bool        // the client has begun to speak HTTP/2

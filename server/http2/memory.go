@@ -68,18 +68,28 @@ func (e *Engine) TakeRoom(ctx context.Context, insist bool) (r Room, ok bool) {
 // Release gives a Room back.
 func (r Room) Release() { r.budget.Release(r.taken) }
 
-// makeRoom ends the connection that has had no requests longest, or else the one that has stood still longest.
+// makeRoom ends the connection that has had no requests longest, or else the one that has stood still longest. One whose
+// client has not taken all of the last answer stands still, or moves.
 func (e *Engine) makeRoom(now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var idle, still *Conn
 	idleSince, stillSince := now.Add(-waitTime), now.Add(-stillTime)
 	for c := range e.conns {
-		if t, ok := c.Waiting(); ok {
-			if t.Before(idleSince) {
-				idle, idleSince = c, t
-			}
-		} else if t, ok := c.Still(); ok && t.Before(stillSince) {
+		t, waits := c.Waiting()
+		if waits && !t.Before(idleSince) {
+			continue
+		}
+		stands := false
+		if !waits {
+			t, stands = c.Still()
+		} else if moved, left := c.tail.Still(c.conn, now); left {
+			t, waits, stands = moved, false, true
+		}
+		switch {
+		case waits:
+			idle, idleSince = c, t
+		case stands && t.Before(stillSince):
 			still, stillSince = c, t
 		}
 	}

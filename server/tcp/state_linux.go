@@ -31,16 +31,21 @@ func HasUnread(conn net.Conn) bool {
 	return err == nil && n > 0
 }
 
-// HasUnacknowledged says whether the kernel has bytes that the peer's has not taken, after the sending side was closed:
-// SIOCOUTQ in tcp(7).
-func HasUnacknowledged(conn net.Conn) bool {
+// HasUnacknowledged says whether the kernel has bytes that the peer's has not taken.
+func HasUnacknowledged(conn net.Conn) bool { return unacknowledged(conn) > 0 }
+
+// unacknowledged is how many bytes the kernel has that the peer's has not taken: SIOCOUTQ in tcp(7).
+func unacknowledged(conn net.Conn) int {
 	raw, err := socketOf(conn)
 	if err != nil {
-		return false
+		return 0
 	}
 	n := 0
 	err = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) })
-	return err == nil && n > 1 // the end that was sent counts as one
+	if err != nil || n == 1 { // the end of what is sent counts as one
+		return 0
+	}
+	return n
 }
 
 // AwaitHangup waits until the socket of a connection is closed in both directions or in error, which

@@ -13,6 +13,9 @@ func HasUnread(net.Conn) bool { return false }
 // HasUnacknowledged cannot tell here.
 func HasUnacknowledged(net.Conn) bool { return false }
 
+// unacknowledged is not known here.
+func unacknowledged(net.Conn) int { return 0 }
+
 // AwaitHangup cannot tell here.
 func AwaitHangup(net.Conn) error { return errors.ErrUnsupported }
 
