@@ -270,12 +270,15 @@ func (c *Conn) cutSilent() {
 	}
 }
 
-// GiveWay ends a connection to make room for another: at once if it has no requests, and none is on its way.
+// GiveWay ends a connection to make room for another: at once if it has no requests, and none is on its way. It waits for
+// nothing, as its caller has locks that others want: in a drain, where a close may wait for the client's end, the connection
+// parts as all others do.
 func (c *Conn) GiveWay() {
-	if c.idle.Load() == 0 || c.hasUnread() {
+	if c.idle.Load() == 0 || c.hasUnread() || c.engine.draining.Load() {
 		c.Wake()
 		return
 	}
+	c.large.Store(false) // should the drain begin now
 	// Beneath TLS, as in Cut. An error means that it is closed already.
 	_ = c.conn.NetConn().Close()
 }
