@@ -62,8 +62,9 @@ func TestAResetIsSeenWhileTheHandlerWaits(t *testing.T) {
 	}
 }
 
-func TestAResetIsSeenBeneathTLS(t *testing.T) {
-	needsLinux(t)
+// certified is the configuration of a server with a certificate that nobody trusts.
+func certified(t *testing.T) *tls.Config {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +73,12 @@ func TestAResetIsSeenBeneathTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+}
+
+func TestAResetIsSeenBeneathTLS(t *testing.T) {
+	needsLinux(t)
+	config := certified(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +91,7 @@ func TestAResetIsSeenBeneathTLS(t *testing.T) {
 		if err != nil {
 			return
 		}
-		NewConn(e, tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})).Serve(context.Background())
+		NewConn(e, tls.Server(conn, config)).Serve(context.Background())
 	}()
 	conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {

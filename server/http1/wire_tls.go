@@ -59,6 +59,15 @@ func (w tlsWire) write(head, content []byte) (n int, err error) {
 	return n, err
 }
 
+// tryRead reads again where the kernel has bytes that were not read: on a busy machine its deadline may be over before it begins.
+func (w tlsWire) tryRead(p []byte) (n int, err error) {
+	for {
+		if n, err = w.streamWire.tryRead(p); n > 0 || err != nil || !tcp.HasUnread(w.conn) {
+			return n, err
+		}
+	}
+}
+
 // unread asks the connection beneath and the kernel: a record that has come, or the beginning of one, may be more
 // input.
 func (w tlsWire) unread() bool {
