@@ -232,6 +232,7 @@ func siteOptions(setup Setup, disk message.Gate, memory *budget.Budget) site.Opt
 			Symlinks:  tree.Policy(c.Symlinks),
 			Hidden:    tree.Policy(c.Hidden),
 			Reserved:  reservedNames(c),
+			Settled:   c.PreviewsRepository() != "", // the store's
 		},
 		Content: content.Options{
 			MaxFile:     int64(c.CacheMaxFile),

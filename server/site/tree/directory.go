@@ -37,6 +37,8 @@ type Options struct {
 	// Reserved are names at the top that are for the server: no request finds them, and no listing shows them. Case does
 	// not count, as it does not on every file system.
 	Reserved []string
+	// Settled is for a path that leads to the same directory as long as it is open: it is not looked whether it still does.
+	Settled bool
 	// Portable confines by os.Root also where the kernel could do it: what happens where openat2 is missing or
 	// forbidden.
 	Portable bool
@@ -66,6 +68,10 @@ func (d *Directory) Sub(name string) *Directory {
 // Acquire returns the tree that the path names at this moment; the caller releases it. A link that was switched
 // (git-sync, a ConfigMap) or a directory that came back is another tree.
 func (d *Directory) Acquire() (*Tree, error) {
+	// A request for a preview from a registry takes 0.95 of the processor time by this.
+	if t := d.current.Load(); d.opts.Settled && t != nil && t.retain() {
+		return t, nil
+	}
 	id, err := identify(d.opts.Directory)
 	if err != nil {
 		return nil, err
