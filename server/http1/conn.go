@@ -274,7 +274,7 @@ func (c *Conn) await(ctx context.Context, what func(net.Conn) error) bool {
 // request is held meanwhile.
 func (c *Conn) linger() {
 	c.setStore(nil)
-	if halfClose(c.conn) != nil {
+	if tcp.CloseWrite(c.conn) != nil {
 		return
 	}
 	c.waiting.Store(message.Instant(time.Now()))
@@ -294,7 +294,7 @@ func (c *Conn) linger() {
 // wait behind what it has not taken.
 func (c *Conn) awaitEnd() {
 	c.setStore(nil)
-	if halfClose(c.conn) != nil {
+	if tcp.CloseWrite(c.conn) != nil {
 		return
 	}
 	since := time.Now()
@@ -344,7 +344,7 @@ func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 // Cut resets the connection, whatever it is doing: its end would wait behind what the client has not taken, and is
 // lost where the network goes with the process.
 func (c *Conn) Cut() {
-	resetOnClose(c.conn)
+	tcp.ResetOnClose(c.conn)
 	// An error means that it is closed already.
 	_ = c.conn.Close()
 }

@@ -37,7 +37,7 @@ func (w *answerWriter) Read(p []byte) (int, error) {
 }
 
 // CloseWrite tells the client that nothing more comes.
-func (w *answerWriter) CloseWrite() error { return halfClose(w.conn.conn) }
+func (w *answerWriter) CloseWrite() error { return tcp.CloseWrite(w.conn.conn) }
 
 // Cut resets the connection.
 func (w *answerWriter) Cut() { w.conn.Cut() }

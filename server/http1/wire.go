@@ -115,11 +115,4 @@ func (w streamWire) awaitWritable() error { return nil }
 
 func (w streamWire) underWay() (int64, error) { return 0, tcp.ErrNoReceiver }
 
-func (w streamWire) reset() { resetOnClose(w.conn) }
-
-func resetOnClose(conn net.Conn) {
-	if t, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
-		// An error means that the connection is gone already.
-		_ = t.SetLinger(0)
-	}
-}
+func (w streamWire) reset() { tcp.ResetOnClose(w.conn) }

@@ -231,7 +231,7 @@ func (w *tcpWire) awaitWritable() error {
 	return err
 }
 
-func (w *tcpWire) reset() { resetOnClose(w.conn) }
+func (w *tcpWire) reset() { tcp.ResetOnClose(w.conn) }
 
 // mostSent is how much one sendfile is asked for, in bytes: about what the socket's buffer takes. While the
 // receiver reads, the call would go on, and keep its thread and the gate: a container may have 64 tasks. It is no gain

@@ -85,20 +85,7 @@ const (
 // reset closes the connection beneath at once. Without it the close of a TLS connection sends a
 // close_notify, by which the client would take the content for complete (RFC 9112, section 9.8).
 func (w tlsWire) reset() {
-	resetOnClose(w.conn.NetConn())
+	tcp.ResetOnClose(w.conn.NetConn())
 	// An error means that it is closed already.
 	_ = w.conn.NetConn().Close()
-}
-
-// halfClose closes the sending side: over TLS with a close_notify, and then that of TCP beneath.
-func halfClose(conn net.Conn) error {
-	half, ok := conn.(interface{ CloseWrite() error })
-	if !ok {
-		return net.ErrClosed
-	}
-	err := half.CloseWrite()
-	if t, ok := conn.(*tls.Conn); ok && err == nil {
-		return halfClose(t.NetConn())
-	}
-	return err
 }

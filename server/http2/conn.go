@@ -311,9 +311,7 @@ func (c *Conn) goAway() {
 // Cut resets the connection, whatever it is doing.
 func (c *Conn) Cut() {
 	// Beneath TLS: a goodbye could have to wait for the client. An error means that it is closed already.
-	if t, ok := c.conn.NetConn().(interface{ SetLinger(seconds int) error }); ok {
-		_ = t.SetLinger(0)
-	}
+	tcp.ResetOnClose(c.conn.NetConn())
 	_ = c.conn.NetConn().Close()
 }
 
