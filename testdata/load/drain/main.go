@@ -27,7 +27,7 @@ import (
 
 const (
 	delay   = 2 * time.Second  // SHUTDOWN_DELAY
-	timeout = 10 * time.Second // SHUTDOWN_TIMEOUT
+	timeout = 30 * time.Second // SHUTDOWN_TIMEOUT
 )
 
 func main() {

@@ -42,7 +42,7 @@ func main() {
 }
 
 func run(command []string, n int, limit float64) error {
-	if err := subject.RaiseDescriptors(uint64(n) + 1000); err != nil {
+	if err := subject.RaiseDescriptors(2*uint64(n) + 1000); err != nil {
 		return err
 	}
 	scratch, err := os.MkdirTemp("", "idle-")

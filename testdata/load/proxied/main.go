@@ -104,6 +104,9 @@ func run(command []string, size int64, clients, limit int, load time.Duration) e
 
 	l := ask(url, clients)
 	time.Sleep(load)
+	if err := more(&l.whole, clients); err != nil {
+		return fmt.Errorf("before the other server got SIGTERM: whole answers: %w", err)
+	}
 	if err := other.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
@@ -111,24 +114,30 @@ func run(command []string, size int64, clients, limit int, load time.Duration) e
 		return err
 	}
 	time.Sleep(load / 2)
+	if err := more(&l.errors, 1); err != nil {
+		return fmt.Errorf("the other server is not missed: errors: %w", err)
+	}
 	if other, err = start(address); err != nil {
 		return err
 	}
 	time.Sleep(load / 2)
 	whole := l.whole.Load()
 	time.Sleep(load / 2)
+	if err := more(&l.whole, clients); err != nil {
+		return fmt.Errorf("the other server is not asked again: whole answers: %w", err)
+	}
 	recovered := l.whole.Load() - whole
 	if err := l.end(); err != nil {
 		return fmt.Errorf("the other server got SIGTERM: %w", err)
 	}
 	fmt.Printf("the other server got SIGTERM: %d whole answers, %d errors, %d cut, none hung; %d whole ones since it is back\n",
 		l.whole.Load(), l.errors.Load(), l.cut.Load(), recovered)
-	if recovered == 0 || l.errors.Load() == 0 {
-		return errors.New("the other server is not asked again, or was not missed")
-	}
 
 	l = ask(url, clients)
 	time.Sleep(load)
+	if err := more(&l.whole, clients); err != nil {
+		return fmt.Errorf("before SIGTERM: whole answers: %w", err)
+	}
 	if err := server.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
@@ -139,6 +148,17 @@ func run(command []string, size int64, clients, limit int, load time.Duration) e
 	fmt.Printf("SIGTERM: %d whole answers, %d errors, %d cut, %d refused, exit code %d\n", l.whole.Load(), l.errors.Load(), l.cut.Load(), l.refused.Load(), code)
 	if code != 0 || l.errors.Load()+l.cut.Load() > 0 {
 		return errors.New("a request was lost")
+	}
+	return nil
+}
+
+// more waits until a number has grown by n.
+func more(number *atomic.Int64, n int) error {
+	least := number.Load() + int64(n)
+	for end := time.Now().Add(patience); number.Load() < least; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			return fmt.Errorf("%d after %v, want %d", number.Load(), patience, least)
+		}
 	}
 	return nil
 }

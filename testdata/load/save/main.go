@@ -208,7 +208,7 @@ func run(command []string, saves int, over time.Duration, seed uint64) (err erro
 }
 
 // restTimeout is how long the server may take until it has what it needs for an open page and no more.
-const restTimeout = 90 * time.Second
+const restTimeout = 3 * time.Minute
 
 // samples is how often atRest counts.
 const samples = 20

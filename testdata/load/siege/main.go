@@ -1,7 +1,7 @@
 // Siege does to a server at once what has been known to bring servers down, while other clients use it as people do: with a
 // memory control group, a limit on tasks and an unprivileged user. The server has to live, each answer has to be right
-// and whole or say that it is not, and afterwards all is as before. It needs root, setpriv, and a control group file
-// system.
+// and whole or say that it is not, and afterwards all is as before. An answer may break off only while this program itself does
+// not run, as its clients then read nothing. It needs root, setpriv, and a control group file system.
 //
 //	go run ./testdata/load/siege [-memory 64] [-tasks 64] [-t 10m] [-only "half a head" -n 1000] BINARY
 package main
@@ -92,6 +92,8 @@ func (o options) run(command []string) error {
 	ctx, end := context.WithTimeout(context.Background(), o.duration)
 	defer end()
 	var all sync.WaitGroup
+	var p pulse
+	changes.Go(func() { p.keepBeating(changing) }) // beyond the end of the clients
 	attackers, err := o.choose(s.attackers())
 	if err != nil {
 		return err
@@ -115,7 +117,10 @@ func (o options) run(command []string) error {
 	var problems []error
 	for _, c := range clients {
 		fmt.Println(c.report())
-		problems = append(problems, c.problem())
+		problems = append(problems, c.problem(&p))
+	}
+	if stops, longest := p.report(); stops > 0 {
+		fmt.Printf("this program did not run %d times, for %v at the most: what broke off meanwhile is not counted\n", stops, longest.Round(time.Millisecond))
 	}
 	peak, _ := subject.Status(server.ID(), "VmHWM")
 	fmt.Printf("resident %d KiB at the most, budget %.1f MiB, %.0f connections\n", peak, highest["previewd_memory_budget_used_bytes"]/(1<<20), highest["previewd_connections"])

@@ -139,7 +139,7 @@ func atRest(server *subject.Server) (most usage, err error) {
 
 // returned waits until the server uses no more than before.
 func returned(server *subject.Server, before usage) (after usage, err error) {
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		if after, err = measure(server); err != nil {
 			return after, err
 		}
@@ -157,6 +157,8 @@ type load struct {
 	files []*file
 	opt   options
 	addr  string
+	// until is how long readers go on, whatever the number of their requests.
+	until time.Time
 
 	// turns counts the requests given out, asked those that were made.
 	turns, asked, read, whole, missing, refused, cut, empty atomic.Int64
@@ -186,6 +188,9 @@ func (l *load) askOnceForEach() error {
 
 // run lets readers ask until there were enough requests, and writers change the files meanwhile.
 func (l *load) run(ctx context.Context) {
+	if l.opt.disguise {
+		l.until = time.Now().Add(2 * cacheable) // what is read comes from the cache by then
+	}
 	writing, stop := context.WithCancel(ctx)
 	var readers, writers sync.WaitGroup
 	for _, f := range l.files {
@@ -207,7 +212,7 @@ func (l *load) run(ctx context.Context) {
 func (l *load) keepAsking(ctx context.Context, slow bool) {
 	c := &connection{load: l, slow: slow}
 	defer c.close()
-	for ctx.Err() == nil && l.turns.Add(1) <= l.opt.requests {
+	for ctx.Err() == nil && (l.turns.Add(1) <= l.opt.requests || time.Now().Before(l.until)) {
 		l.asked.Add(1)
 		if err := c.ask(l.choose(slow)); err != nil {
 			l.fail("%v", err)

@@ -37,7 +37,7 @@ const (
 	// patience is how long any step may take.
 	patience = 60 * time.Second
 	// shutdown is SHUTDOWN_TIMEOUT.
-	shutdown = 3 * time.Second
+	shutdown = 6 * time.Second
 )
 
 func main() {
@@ -114,12 +114,12 @@ func run(command []string, n, messages int, limit int64) error {
 	if err := server.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	time.Sleep(shutdown / 3)
+	time.Sleep(time.Second)
 	if err := forEach(idle, func(c *tunnel) error { return c.converse(1) }); err != nil {
 		return fmt.Errorf("after SIGTERM: %w", err)
 	}
 	began = time.Now()
-	code, err := server.Wait(shutdown + 5*time.Second)
+	code, err := server.Wait(shutdown + 30*time.Second)
 	if err != nil || code != 0 {
 		return fmt.Errorf("exit code %d, %v", code, err)
 	}
