@@ -226,7 +226,8 @@ func (t *Tags) unreached() error {
 	return fmt.Errorf("the registry was last reached at %s: %w", t.reached.UTC().Format(time.RFC3339), t.problem)
 }
 
-// save writes down which tag had which digest, for a start at which the registry does not answer.
+// save writes down which tag had which digest, for a start at which the registry does not answer. What fails is tried again,
+// and warned of once.
 func (t *Tags) save() {
 	t.mu.Lock()
 	if !t.unsaved {
@@ -244,7 +245,13 @@ func (t *Tags) save() {
 		}
 	}
 	t.mu.Unlock()
-	if err := t.opts.Store.Remember(digests); err != nil {
+	err := t.opts.Store.Remember(digests)
+	t.mu.Lock()
+	again := t.failing
+	t.failing = err != nil
+	t.unsaved = t.unsaved || t.failing
+	t.mu.Unlock()
+	if err != nil && !again {
 		t.opts.Warn("writing down which tag is which build: "+err.Error(), "")
 	}
 }

@@ -209,7 +209,7 @@ func (t *Tags) pulled(digest string, p *pull, b *store.Build, took time.Duration
 		case "ok":
 			if another, here := t.use(digest); here {
 				t.show(g, another, now)
-				t.opts.Info(fmt.Sprintf("build %s is shown: %d files", digest, b.Meta.Files), g.name)
+				t.opts.Info(fmt.Sprintf("build %s is shown (files: %d)", digest, b.Meta.Files), g.name)
 			}
 		case "refused":
 			t.opts.Warn(fmt.Sprintf("build %s cannot be shown: %v", digest, err), g.name)

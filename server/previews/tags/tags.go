@@ -81,6 +81,7 @@ type Tags struct {
 	reached  time.Time // when it has answered last
 	problem  error     // of the last question; nil where it was answered
 	unsaved  bool      // Remember has not been told of all yet
+	failing  bool      // it failed when it was told last
 }
 
 // tag is one of them. Tags.mu guards it.

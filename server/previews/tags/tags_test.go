@@ -345,6 +345,35 @@ func TestATagIsFoundOnItsFirstVisit(t *testing.T) {
 	looking.Wait()
 }
 
+// TestWhatCannotBeWrittenDownIsTriedAgain: as on a disk that was full.
+func TestWhatCannotBeWrittenDownIsTriedAgain(t *testing.T) {
+	r := registrytest.Start(t)
+	r.Push("pr-1", map[string]string{"index.html": "1"})
+	warnings := make(chan string, 100)
+	tags, dir := start(t, r, func(o *Options) { o.Warn = func(text, _ string) { warnings <- text } })
+	inTheWay := filepath.Join(dir, "tags.json")
+	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := tags.Find(t.Context(), "pr-1"); err != nil {
+		t.Fatal(err)
+	}
+	expectBuild(t, tags, "pr-1")
+	if text := <-warnings; !strings.Contains(text, "writing down which tag is which build") {
+		t.Errorf("warned of %q", text)
+	}
+	if err := os.RemoveAll(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the tags are written down", func() bool {
+		text, err := os.ReadFile(inTheWay)
+		return err == nil && strings.Contains(string(text), "pr-1")
+	})
+	if len(warnings) > 0 {
+		t.Errorf("warned again: %q", <-warnings)
+	}
+}
+
 // TestPausesGrow: each failure doubles the time until the next try, up to the most; what works ends that.
 func TestPausesGrow(t *testing.T) {
 	now := time.Now()
