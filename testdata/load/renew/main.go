@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/previewd/previewd/testdata/internal/subject"
@@ -69,11 +70,13 @@ func run(command []string, connections, replacements int) error {
 	defer stop()
 	clients := make([]*client, connections)
 	var wait sync.WaitGroup
+	var seen shown
 	for i := range clients {
 		clients[i] = newClient("https://"+server.Addr+"/small", roots, i%2 == 1, i%4 != 0)
+		clients[i].seen = &seen
 		wait.Go(func() { clients[i].keepAsking(ctx) })
 	}
-	slowest, err := replaceAll(scratch, server.Addr, roots, replacements)
+	slowest, err := replaceAll(scratch, server.Addr, roots, replacements, &seen)
 	stop()
 	wait.Wait()
 	problems := append(judge(clients), err)
@@ -103,8 +106,11 @@ func layOut(scratch, site string) (*x509.CertPool, error) {
 		os.Mkdir(site, 0o755), os.WriteFile(filepath.Join(site, "small"), make([]byte, size), 0o644))
 }
 
-// replaceAll replaces the certificate again and again, each time when the one before is shown.
-func replaceAll(scratch, addr string, roots *x509.CertPool, replacements int) (slowest time.Duration, err error) {
+// shown says of each serial number whether a client has seen the certificate.
+type shown [3]atomic.Bool
+
+// replaceAll replaces the certificate again and again, each time when the one before is shown, and a client has seen it.
+func replaceAll(scratch, addr string, roots *x509.CertPool, replacements int, seen *shown) (slowest time.Duration, err error) {
 	for i := range replacements {
 		serial := int64(2 - i%2)
 		next := filepath.Join(scratch, "..data_tmp")
@@ -129,6 +135,11 @@ func replaceAll(scratch, addr string, roots *x509.CertPool, replacements int) (s
 			}
 			slowest = max(slowest, took)
 		}
+		for end := time.Now().Add(timeout); !seen[serial].Load(); time.Sleep(pause) {
+			if time.Now().After(end) {
+				return slowest, fmt.Errorf("no client has seen replacement %d within %v", i+1, timeout)
+			}
+		}
 	}
 	return slowest, nil
 }
@@ -140,6 +151,7 @@ type client struct {
 	renews  bool
 	answers int
 	serials map[int64]int // answers by the serial number of the certificate
+	seen    *shown
 	err     error
 }
 
@@ -209,7 +221,9 @@ func (c *client) ask() error {
 	if err != nil || resp.StatusCode != http.StatusOK || len(content) != size {
 		return fmt.Errorf("%s %s, %d bytes, %w", resp.Proto, resp.Status, len(content), err)
 	}
-	c.serials[resp.TLS.PeerCertificates[0].SerialNumber.Int64()]++
+	serial := resp.TLS.PeerCertificates[0].SerialNumber.Int64()
+	c.serials[serial]++
+	c.seen[serial].Store(true)
 	return nil
 }
 
