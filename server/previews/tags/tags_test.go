@@ -350,7 +350,13 @@ func TestWhatCannotBeWrittenDownIsTriedAgain(t *testing.T) {
 	r := registrytest.Start(t)
 	r.Push("pr-1", map[string]string{"index.html": "1"})
 	warnings := make(chan string, 100)
-	tags, dir := start(t, r, func(o *Options) { o.Warn = func(text, _ string) { warnings <- text } })
+	tags, dir := start(t, r, func(o *Options) {
+		o.Warn = func(text, _ string) {
+			if strings.HasPrefix(text, "writing down which tag is which build: ") {
+				warnings <- text
+			}
+		}
+	})
 	inTheWay := filepath.Join(dir, "tags.json")
 	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o755); err != nil {
 		t.Fatal(err)
@@ -359,9 +365,7 @@ func TestWhatCannotBeWrittenDownIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	expectBuild(t, tags, "pr-1")
-	if text := <-warnings; !strings.Contains(text, "writing down which tag is which build") {
-		t.Errorf("warned of %q", text)
-	}
+	<-warnings
 	if err := os.RemoveAll(inTheWay); err != nil {
 		t.Fatal(err)
 	}
