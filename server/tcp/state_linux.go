@@ -31,9 +31,6 @@ func HasUnread(conn net.Conn) bool {
 	return err == nil && n > 0
 }
 
-// HasUnacknowledged says whether the kernel has bytes that the peer's has not taken.
-func HasUnacknowledged(conn net.Conn) bool { return unacknowledged(conn) > 0 }
-
 // unacknowledged is how many bytes the kernel has that the peer's has not taken: SIOCOUTQ in tcp(7).
 func unacknowledged(conn net.Conn) int {
 	raw, err := socketOf(conn)

@@ -10,9 +10,6 @@ import (
 // HasUnread cannot tell here: see its twin for Linux.
 func HasUnread(net.Conn) bool { return false }
 
-// HasUnacknowledged cannot tell here.
-func HasUnacknowledged(net.Conn) bool { return false }
-
 // unacknowledged is not known here.
 func unacknowledged(net.Conn) int { return 0 }
 

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// HasUnacknowledged says whether the kernel has bytes that the peer's has not taken. Beyond Linux it cannot tell.
+func HasUnacknowledged(conn net.Conn) bool { return unacknowledged(conn) > 0 }
+
 // tailStep is how many bytes a peer has to take, or the rest, for it to have moved.
 const tailStep = 32 << 10
 

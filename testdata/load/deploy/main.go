@@ -5,8 +5,7 @@
 //	go run ./testdata/load/deploy [-downloads 100] [-size 20971520] [-tls] BINARY
 //
 // The last piece of each is read when there have been two deploys at least. Every second download asks for a range, the second
-// half of the file. With -tls half of the clients speak HTTP/1.1 and
-// half HTTP/2.
+// half of the file. With -tls half of the clients speak HTTP/1.1 and half HTTP/2.
 package main
 
 import (
