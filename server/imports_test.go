@@ -42,6 +42,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"server/service":               "config metrics server server/access server/accesslog server/basepath server/budget server/certs server/certs/devca server/cgi server/confine server/fields server/message server/origin server/previews server/previews/registry server/previews/store server/previews/tags server/publicenv server/reload server/rules server/site server/site/content server/site/tree server/tcp server/upstream",
 		"server/stack":                 "",
 		"server/tcp":                   "server/message",
+		"server/tcp/tcptest":           "",
 		"server/upstream":              "server/budget server/message server/origin",
 		"server/site":                  "server/budget server/message server/site/archive server/site/cache server/site/coding server/site/conditional server/site/content server/site/fingerprint server/site/listing server/site/mediatype server/site/similar server/site/tree",
 		"server/site/archive":          "server/message server/site/tree",

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/previewd/previewd/server/tcp/tcptest"
 )
 
 // answered is a connection that has written its answer, and waits since then.
@@ -23,11 +25,11 @@ func (a *answered) Cut()                         { a.cut = true }
 
 // TestWhoTakesTheRestOfAnAnswerDoesNotGiveWay: the server has written all of it, and the kernel has most.
 func TestWhoTakesTheRestOfAnAnswerDoesNotGiveWay(t *testing.T) {
-	socket, client := pair(t)
+	socket, client := tcptest.Pair(t)
 	if err := client.SetReadBuffer(64 << 10); err != nil {
 		t.Fatal(err)
 	}
-	size := fill(t, socket)
+	size := tcptest.Fill(t, socket)
 	piece := left(t, socket) / 4
 	if piece < 64<<10 {
 		t.Fatalf("the kernel has %d bytes of what was written, too few for the client to take some in pieces", 4*piece)
@@ -71,54 +73,6 @@ func TestWhoTakesTheRestOfAnAnswerDoesNotGiveWay(t *testing.T) {
 	}
 	awaitLeft(t, socket, 0)
 	look(after+2*stillTime, true, false)
-}
-
-// pair returns both ends of a connection.
-func pair(t *testing.T) (server, client *net.TCPConn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	dialled, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = dialled.Close() })
-	accepted, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = accepted.Close() })
-	return accepted.(*net.TCPConn), dialled.(*net.TCPConn)
-}
-
-// fill writes as much as the kernel takes.
-func fill(t *testing.T, socket *net.TCPConn) (size int) {
-	t.Helper()
-	if err := socket.SetWriteBuffer(1 << 20); err != nil {
-		t.Fatal(err)
-	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, 64<<10)
-	failed := raw.Write(func(fd uintptr) bool {
-		for {
-			n, full := unix.Write(int(fd), buf)
-			if full != nil {
-				err = full
-				return true
-			}
-			size += n
-		}
-	})
-	if failed != nil || err != unix.EAGAIN {
-		t.Fatal(failed, err)
-	}
-	return size
 }
 
 // awaitLeft waits until the kernel has no more than so many bytes that the peer has not taken.

@@ -23,6 +23,7 @@ import (
 	"weak"
 
 	"github.com/previewd/previewd/server/message"
+	"github.com/previewd/previewd/server/tcp/tcptest"
 )
 
 // echo answers with what it was asked, and fails, streams or panics on demand.
@@ -689,21 +690,8 @@ func TestWake(t *testing.T) {
 // TestWhatGivesWayIsTakenWhole: of its last answer the kernel has a part that the client takes later.
 func TestWhatGivesWayIsTakenWhole(t *testing.T) {
 	const size = 512 << 10
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	client, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	if err := client.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
-		t.Fatal(err)
-	}
-	accepted, err := l.Accept()
-	if err != nil {
+	accepted, client := tcptest.Pair(t)
+	if err := client.SetReadBuffer(64 << 10); err != nil {
 		t.Fatal(err)
 	}
 	written := make(chan struct{})

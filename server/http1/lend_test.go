@@ -15,6 +15,7 @@ import (
 
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/tcp"
+	"github.com/previewd/previewd/server/tcp/tcptest"
 )
 
 func TestUnderWayIsWhatTheReceiverHasNotRead(t *testing.T) {
@@ -110,20 +111,7 @@ func TestACutConnectionIsNotWaitedFor(t *testing.T) {
 	if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	client, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	accepted, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	accepted, client := tcptest.Pair(t)
 	if _, err := newWire(accepted, nil, new(atomic.Int64)).underWay(); errors.Is(err, tcp.ErrNoReceiver) {
 		t.Skip("the kernel does not tell of sockets")
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/previewd/previewd/server/message"
 	"github.com/previewd/previewd/server/tcp"
+	"github.com/previewd/previewd/server/tcp/tcptest"
 )
 
 // late is a connection whose next deadlines are over before anything is read, as on a machine that is busy.
@@ -28,22 +29,8 @@ func (l *late) SetReadDeadline(t time.Time) error {
 
 // TestWhatHasComeOverTLSIsReadHoweverBusyTheMachineIs: a connection that is to give way answers a request that has come.
 func TestWhatHasComeOverTLSIsReadHoweverBusyTheMachineIs(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	dialled, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dialled.Close()
-	accepted, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer accepted.Close()
-	beneath := &late{TCPConn: accepted.(*net.TCPConn)}
+	accepted, dialled := tcptest.Pair(t)
+	beneath := &late{TCPConn: accepted}
 	client, server := tls.Client(dialled, &tls.Config{InsecureSkipVerify: true}), tls.Server(beneath, certified(t))
 	shaken := make(chan error, 1)
 	go func() { shaken <- server.Handshake() }()
